@@ -1,0 +1,704 @@
+"""The intermediate flow network: one module that is every row of `specs`.
+
+A pyramid of blocks estimates, coarse to fine, the flow from the middle frame to
+each source frame and the mask that blends the two warped sides:
+
+    img0, img1, timestep -> block0 (1/8) -> block1 (1/4) -> ... -> flow, mask
+    made = warp(img0, flow_t0) * mask + warp(img1, flow_t1) * (1 - mask)
+
+Conventions: images are B 3 H W in [0, 1]; flow is B 4 H W in pixels of the full
+image, (flow_t0 dx, dy, flow_t1 dx, dy); masks are logits until the blend; scales
+are listed coarsest first. Parameter names are those of the published files.
+
+Reference: Huang et al., "Real-Time Intermediate Flow Estimation for Video Frame
+Interpolation", ECCV 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .padding import alignment, crop, pad_to_multiple
+from .refine import Contextnet, Unet, conv
+from .specs import FLOW_PLANES, MASK_PLANES, HeadSpec, NetworkSpec, Output, Trunk, get_spec
+from .warp import at_least_float32, warp
+
+HALVINGS = 6
+"""Networks that know the midpoint only reach other timesteps to 1/2**HALVINGS."""
+
+USER_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
+
+CARRIED_FROM = FLOW_PLANES + MASK_PLANES
+TRUNK_DEPTH = 8
+TEACHER_CHANNELS = 90
+LEAKY_SLOPE = 0.2
+
+Result = tuple[list[Tensor], Tensor, list[Tensor], Tensor | None, Tensor | None, Tensor | float]
+"""flow_list, mask, merged, flow_teacher, merged_teacher, loss_distill."""
+
+
+def _resize(x: Tensor, factor: float) -> Tensor:
+    if factor == 1:
+        return x
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+def _leaky_conv(in_planes: int, out_planes: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_planes, out_planes, 3, stride, 1), nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
+    )
+
+
+class ResConv(nn.Module):
+    """A convolution added to its input after scaling each channel by a learned `beta`.
+
+    Shape:
+        x: B C H W -> B C H W
+    """
+
+    def __init__(self, planes: int, groups: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(planes, planes, 3, 1, 1, groups=groups)
+        self.beta = nn.Parameter(torch.ones(1, planes, 1, 1))
+        self.relu = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return self.relu(torch.addcmul(x, self.conv(x), self.beta))
+
+
+def _separate_head(c: int, planes: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.ConvTranspose2d(c, c // 2, 4, 2, 1),
+        nn.PReLU(c // 2),
+        nn.ConvTranspose2d(c // 2, planes, 4, 2, 1),
+    )
+
+
+class IFBlock(nn.Module):
+    """Estimates what must be added to flow and mask, at 1/scale of the resolution.
+
+    Callers see full-resolution pixels only: flow is divided by `scale` on the way
+    in and multiplied by it on the way out.
+
+    Args:
+        in_planes: channels of `x` and the flow together.
+        c: channels of the trunk.
+        trunk, output, planes, groups: see `NetworkSpec`; the defaults are the paper's.
+
+    Shape:
+        x: B C H W; flow: B 4 H W in pixels, or None for the first block;
+        H and W multiples of 4 * scale
+        returns: flow update B 4 H W in pixels, mask logits B 1 H W; float32
+    """
+
+    def __init__(
+        self,
+        in_planes: int,
+        c: int = 64,
+        *,
+        trunk: Trunk = "residual",
+        output: Output = "half",
+        planes: int = FLOW_PLANES + MASK_PLANES,
+        groups: int = 1,
+    ) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.growth = 2 if output == "half" else 1
+        prelu = trunk in ("residual", "pairs")
+        self.conv0 = nn.Sequential(
+            *(conv(in_planes, c // 2, 3, 2, 1), conv(c // 2, c, 3, 2, 1))
+            if prelu
+            else (_leaky_conv(in_planes, c // 2, 2), _leaky_conv(c // 2, c, 2))
+        )
+        if trunk == "pairs":
+            self.convblock0 = nn.Sequential(conv(c, c), conv(c, c))
+            self.convblock1 = nn.Sequential(conv(c, c), conv(c, c))
+            self.convblock2 = nn.Sequential(conv(c, c), conv(c, c))
+            self.convblock3 = nn.Sequential(conv(c, c), conv(c, c))
+        else:
+            layer = {
+                "residual": lambda: conv(c, c),
+                "plain": lambda: _leaky_conv(c, c),
+                "beta": lambda: ResConv(c, groups),
+            }[trunk]
+            self.convblock = nn.Sequential(*(layer() for _ in range(TRUNK_DEPTH)))
+        if output == "separate":
+            self.conv1 = _separate_head(c, FLOW_PLANES)
+            self.conv2 = _separate_head(c, MASK_PLANES)
+        elif output == "shuffle":
+            self.lastconv = nn.Sequential(
+                nn.ConvTranspose2d(c, 4 * planes, 4, 2, 1), nn.PixelShuffle(2)
+            )
+        else:
+            self.lastconv = nn.ConvTranspose2d(c, planes, 4, 2, 1)
+        self.output = output
+
+    def forward(self, x: Tensor, flow: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
+        """See the class."""
+        planes = self.planes(x, flow, scale)
+        return planes[:, :FLOW_PLANES], planes[:, FLOW_PLANES:CARRIED_FROM]
+
+    def planes(self, x: Tensor, flow: Tensor | None, scale: float) -> Tensor:
+        """All output planes at full resolution: flow update, mask, then carried features."""
+        height, width = x.shape[-2:]
+        x = _resize(x, 1 / scale)
+        if flow is not None:
+            x = torch.cat((x, _resize(flow, 1 / scale) / scale), 1)
+        x = self.conv0(x.to(self.conv0[0][0].weight.dtype))
+        x = at_least_float32(self._head(self._trunk(x)))
+        growth = self.growth * scale
+        x = _resize(x, growth)
+        # A scale that does not divide the size rounds up; the surplus is at the far edges.
+        x = crop(x, height, width)
+        return torch.cat((x[:, :FLOW_PLANES] * growth, x[:, FLOW_PLANES:]), 1)
+
+    def _trunk(self, x: Tensor) -> Tensor:
+        if self.trunk == "pairs":
+            for pair in (self.convblock0, self.convblock1, self.convblock2, self.convblock3):
+                x = pair(x) + x
+            return x
+        return self.convblock(x) + x if self.trunk == "residual" else self.convblock(x)
+
+    def _head(self, x: Tensor) -> Tensor:
+        if self.output == "separate":
+            return torch.cat((self.conv1(x), self.conv2(x)), 1)
+        return self.lastconv(x)
+
+
+class Head(nn.Module):
+    """The feature encoder under the names `cnn0` ... `cnn3`.
+
+    Shape:
+        x: B 3 H W in [0, 1], H and W even -> B planes H W
+    """
+
+    def __init__(self, hidden: int, planes: int) -> None:
+        super().__init__()
+        self.cnn0 = nn.Conv2d(3, hidden, 3, 2, 1)
+        self.cnn1 = nn.Conv2d(hidden, hidden, 3, 1, 1)
+        self.cnn2 = nn.Conv2d(hidden, hidden, 3, 1, 1)
+        self.cnn3 = nn.ConvTranspose2d(hidden, planes, 4, 2, 1)
+        self.relu = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        for layer in (self.cnn0, self.cnn1, self.cnn2):
+            x = self.relu(layer(x))
+        return self.cnn3(x)
+
+
+def _build_head(head: HeadSpec) -> nn.Module:
+    if head.layout == "named":
+        return Head(head.hidden, head.planes)
+    first = nn.Conv2d(3, head.hidden, 3, 2, 1)
+    last = nn.ConvTranspose2d(head.hidden, head.planes, 4, 2, 1)
+    if head.layout == "short":
+        return nn.Sequential(first, last)
+    layers: list[nn.Module] = [first, nn.LeakyReLU(LEAKY_SLOPE, inplace=True)]
+    for _ in range(2):
+        layers += [
+            nn.Conv2d(head.hidden, head.hidden, 3, 1, 1),
+            nn.LeakyReLU(LEAKY_SLOPE, inplace=True),
+        ]
+    return nn.Sequential(*layers, last)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A source frame as the network wants it: made once, used for both pairs it belongs to.
+
+    Attributes:
+        image: B 3 H W, clamped to [0, 1], padded to the alignment; float32.
+        features: what the network knows of the frame alone (head or context features).
+    """
+
+    image: Tensor
+    features: tuple[Tensor, ...]
+
+    @staticmethod
+    def join(frames: Sequence[Frame]) -> Frame:
+        """Several frames as one batch."""
+        if len(frames) == 1:
+            return frames[0]
+        levels = zip(*(frame.features for frame in frames), strict=True)
+        return Frame(
+            torch.cat([frame.image for frame in frames]),
+            tuple(torch.cat(level) for level in levels),
+        )
+
+    def split(self) -> list[Frame]:
+        """The samples of a batch, one frame each."""
+        levels = [level.split(1) for level in self.features]
+        return [
+            Frame(image, tuple(level[i] for level in levels))
+            for i, image in enumerate(self.image.split(1))
+        ]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is known after a block: running flow, mask logits and the two warped sides."""
+
+    flow: Tensor
+    mask: Tensor
+    warped_img0: Tensor
+    warped_img1: Tensor
+
+    @staticmethod
+    def zero(img0: Tensor, img1: Tensor) -> Estimate:
+        """Before anything is known: nothing moves, both sides count the same."""
+        batch, _, height, width = img0.shape
+        flow = img0.new_zeros(batch, FLOW_PLANES, height, width)
+        return Estimate(flow, flow[:, :MASK_PLANES], img0, img1)
+
+    def updated(self, planes: Tensor, mask_adds: bool, img0: Tensor, img1: Tensor) -> Estimate:
+        """The estimate after a block gave `planes`."""
+        flow = self.flow + planes[:, :FLOW_PLANES]
+        mask = planes[:, FLOW_PLANES:CARRIED_FROM]
+        mask = self.mask + mask if mask_adds else mask
+        return Estimate(flow, mask, warp(img0, flow[:, :2]), warp(img1, flow[:, 2:]))
+
+    def blend(self) -> Tensor:
+        """The two warped sides mixed by the mask: B 3 H W."""
+        return torch.lerp(self.warped_img1, self.warped_img0, torch.sigmoid(self.mask))
+
+
+_MIRROR = str.maketrans("01", "10")
+
+
+def _mirror_flow(flow: Tensor) -> Tensor:
+    return torch.cat((flow[:, 2:4], flow[:, :2]), 1)
+
+
+def _mirror_inputs(named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same pair seen from its other end."""
+    mirrored = {name.translate(_MIRROR): value for name, value in named.items()}
+    if "timestep" in mirrored:
+        mirrored["timestep"] = 1 - mirrored["timestep"]
+    if "mask" in mirrored:
+        mirrored["mask"] = -mirrored["mask"]
+    return mirrored
+
+
+class RIFE(nn.Module):
+    """Any row of the table of RIFE networks.
+
+    `inference` makes a frame of any size. `forward` is the documented call that
+    training uses. `prepare` and `synthesize` are the two halves of `inference`, for
+    those who keep what neighbouring pairs share.
+
+    Args:
+        spec: the row.
+        teacher: build the teacher block where the row has one; only `forward`
+            with ground truth needs it.
+    """
+
+    def __init__(self, spec: NetworkSpec, *, teacher: bool = True) -> None:
+        super().__init__()
+        self.spec = spec
+
+        def block(in_planes: int, c: int) -> IFBlock:
+            return IFBlock(
+                in_planes,
+                c,
+                trunk=spec.trunk,
+                output=spec.output,
+                planes=spec.planes,
+                groups=spec.groups,
+            )
+
+        for index, c in enumerate(spec.channels):
+            self.add_module(f"block{index}", block(spec.in_planes(index), c))
+        self.block_tea = (
+            block(spec.teacher_in_planes, TEACHER_CHANNELS) if spec.teacher and teacher else None
+        )
+        if spec.head:
+            self.encode = _build_head(spec.head)
+        if spec.refine:
+            self.contextnet = Contextnet()
+            self.unet = Unet()
+
+    @property
+    def blocks(self) -> list[IFBlock]:
+        """The pyramid's blocks, coarsest first."""
+        modules = (self.get_submodule(f"block{i}") for i in range(len(self.spec.channels)))
+        return cast(list[IFBlock], list(modules))
+
+    @torch.no_grad()
+    def inference(
+        self,
+        img0: Tensor,
+        img1: Tensor,
+        timestep: float | Fraction | Tensor = 0.5,
+        scale: float = 1.0,
+        ensemble: bool = False,
+    ) -> Tensor:
+        """Makes the frame at `timestep` between two frames of any size.
+
+        Networks that know the midpoint only ("rife", "hdv3") reach other timesteps
+        by halving the interval again and again, to the nearest 1/64.
+
+        Args:
+            img0: B 3 H W in [0, 1] (values beyond are clamped), any H and W.
+            img1: the same.
+            timestep: 0 is img0, 1 is img1; a number, or a tensor with one for each
+                of the B samples.
+            scale: below 1 estimates motion on smaller frames (large sizes, fast
+                motion), above 1 on larger ones; 0.25, 0.5, 1, 2 or 4.
+            ensemble: average over two ways to look at the pair; twice the time.
+
+        Returns:
+            B 3 H W in [0, 1], float32.
+
+        Raises:
+            ValueError: shapes, timestep or scale do not fit, or the network has no
+                ensemble.
+        """
+        if img0.ndim != 4 or img0.shape[1] != 3 or img0.shape != img1.shape:
+            raise ValueError(
+                "img0 and img1 must both be B 3 H W, but are "
+                f"{tuple(img0.shape)} and {tuple(img1.shape)}."
+            )
+        frame0, frame1 = self.prepare(img0, scale), self.prepare(img1, scale)
+        if self.spec.arbitrary_timestep:
+            made = self.synthesize(frame0, frame1, timestep, scale, ensemble)
+        else:
+            times = _timesteps(timestep, frame0.image).flatten().tolist()
+            samples = zip(frame0.split(), frame1.split(), times, strict=True)
+            made = torch.cat([self._halve(*sample, scale, ensemble) for sample in samples])
+        return crop(made, *img0.shape[-2:])
+
+    def prepare(self, img: Tensor, scale: float = 1.0) -> Frame:
+        """Clamps, pads and encodes one source frame, or a batch of them.
+
+        Shape:
+            img: B 3 H W in [0, 1], any H and W, any floating type
+        """
+        if scale not in USER_SCALES:
+            known = ", ".join(map(str, USER_SCALES))
+            raise ValueError(f"scale is {scale}; it must be one of {known}.")
+        multiple = alignment(self.spec.align, scale)
+        return self._frame(pad_to_multiple(at_least_float32(img).clamp(0, 1), multiple))
+
+    def synthesize(
+        self,
+        frame0: Frame,
+        frame1: Frame,
+        timestep: float | Fraction | Tensor = 0.5,
+        scale: float = 1.0,
+        ensemble: bool = False,
+    ) -> Tensor:
+        """Makes the frame between two prepared ones, in one run of the network.
+
+        Arguments are those of `inference`, but a network that knows the midpoint
+        only takes no other timestep than 0.5 here.
+
+        Returns:
+            B 3 H W of the padded size, in [0, 1], float32.
+        """
+        self.check_ensemble(ensemble)
+        times = _timesteps(timestep, frame0.image)
+        if not self.spec.arbitrary_timestep and bool((times != 0.5).any()):
+            raise ValueError(
+                f"The network {self.spec.version!r} knows the midpoint only; `inference` "
+                "reaches other timesteps by halving."
+            )
+        if self.spec.rerun_above and len(times) > 1:  # a sample must not rerun its neighbours
+            samples = zip(frame0.split(), frame1.split(), times, strict=True)
+            return torch.cat([self.synthesize(*one, scale, ensemble) for one in samples])
+        made = self._made(frame0, frame1, times, scale, ensemble)
+        if ensemble and self.spec.ensemble == "flip":
+            turned = [self._frame(frame.image.flip(2, 3)) for frame in (frame0, frame1)]
+            made = (made + self._made(*turned, times, scale, ensemble).flip(2, 3)) / 2
+        return made
+
+    def check_ensemble(self, ensemble: bool) -> None:
+        """Raises ValueError where `ensemble` is asked of a network that has none."""
+        if ensemble and self.spec.ensemble == "none":
+            raise ValueError(
+                f"The network {self.spec.version!r} was published without an ensemble mode. "
+                "Switch ensemble off, or choose a release before 4.21."
+            )
+
+    def forward(
+        self,
+        x: Tensor,
+        scale: Sequence[float] | None = None,
+        timestep: float | Tensor = 0.5,
+        returnflow: bool = False,
+    ) -> Result | Tensor:
+        """The documented call: every block's result and, with ground truth, the teacher's.
+
+        Args:
+            x: B 6 H W (img0, img1) or B 9 H W (img0, img1, ground truth), in [0, 1];
+                H and W multiples of the row's alignment.
+            scale: the pyramid, coarsest first; the row's own by default.
+            timestep: a number, or one for each sample.
+            returnflow: return the final flow, B 4 H W, and nothing else.
+
+        Returns:
+            flow_list: the running flow after each block, B 4 H W in pixels.
+            mask: the final mask, B 1 H W in [0, 1].
+            merged: the blended frame after each block, B 3 H W; the last one refined.
+            flow_teacher, merged_teacher: B 4 H W and B 3 H W, or None without
+                ground truth or teacher.
+            loss_distill: scalar, 0 without ground truth or teacher.
+
+        Raises:
+            ValueError: the shape or the number of scales does not fit.
+        """
+        scales = tuple(self.spec.scales if scale is None else scale)
+        self._check_forward(x, scales)
+        img0, img1, gt = x.split((3, 3, x.shape[1] - 6), 1)
+        frame0, frame1 = self._frame(img0), self._frame(img1)
+        times = _timesteps(timestep, img0)
+        named = self._named_inputs(frame0, frame1, times)
+        estimates = list(self._estimates(named, scales, swap=self.spec.ensemble == "always"))
+        last = estimates[-1]
+        if returnflow:
+            return last.flow
+        merged = [estimate.blend() for estimate in estimates]
+        flow_teacher = merged_teacher = None
+        loss_distill: Tensor | float = 0.0
+        if gt.shape[1] and self.block_tea is not None:
+            names = (*self.spec.inputs, "gt")
+            planes = self.block_tea.planes(_gather({**named, "gt": gt}, names), last.flow, 1)
+            teacher = last.updated(planes, True, img0, img1)
+            flow_teacher, merged_teacher = teacher.flow, teacher.blend()
+            for estimate, made in zip(estimates, merged, strict=True):
+                loss_distill = loss_distill + distillation_loss(
+                    estimate.flow, flow_teacher, made, merged_teacher, gt
+                )
+        merged[-1] = self._refined(frame0, frame1, last, merged[-1])
+        flows = [estimate.flow for estimate in estimates]
+        mask = torch.sigmoid(last.mask)
+        return flows, mask, merged, flow_teacher, merged_teacher, loss_distill
+
+    def _check_forward(self, x: Tensor, scales: Sequence[float]) -> None:
+        align = self.spec.align
+        if x.ndim != 4 or x.shape[1] not in (6, 9) or x.shape[2] % align or x.shape[3] % align:
+            raise ValueError(
+                f"The network {self.spec.version!r} takes B 6 H W (two frames) or B 9 H W (with "
+                f"ground truth), H and W multiples of {align}, but got {tuple(x.shape)}. "
+                "`inference` takes any size."
+            )
+        if len(scales) != len(self.spec.channels):
+            raise ValueError(
+                f"The network {self.spec.version!r} has {len(self.spec.channels)} blocks, "
+                f"but scale lists {len(scales)}: {tuple(scales)}."
+            )
+
+    def _frame(self, image: Tensor) -> Frame:
+        if self.spec.refine:
+            return Frame(image, tuple(self.contextnet.features(image)))
+        if self.spec.head:
+            dtype = next(self.encode.parameters()).dtype
+            return Frame(image, (at_least_float32(self.encode(image.to(dtype))),))
+        return Frame(image, ())
+
+    def _named_inputs(self, frame0: Frame, frame1: Frame, times: Tensor) -> dict[str, Tensor]:
+        named = {"img0": frame0.image, "img1": frame1.image}
+        if self.spec.arbitrary_timestep:
+            named["timestep"] = times.expand(-1, 1, *frame0.image.shape[-2:])
+        if self.spec.head:
+            named |= {"feat0": frame0.features[0], "feat1": frame1.features[0]}
+        return named
+
+    def _made(
+        self, frame0: Frame, frame1: Frame, times: Tensor, scale: float, ensemble: bool
+    ) -> Tensor:
+        mode = self.spec.ensemble
+        swap = mode == "always" or (ensemble and mode == "swap")
+        named = self._named_inputs(frame0, frame1, times)
+        last = None
+        for last in self._estimates(named, [s / scale for s in self.spec.scales], swap):
+            pass  # only the last one counts; none before it is kept
+        assert last is not None
+        return self._refined(frame0, frame1, last, last.blend())
+
+    def _refined(self, frame0: Frame, frame1: Frame, last: Estimate, merged: Tensor) -> Tensor:
+        if not self.spec.refine:
+            return merged
+        c0 = Contextnet.warp_features(frame0.features, last.flow[:, :2])
+        c1 = Contextnet.warp_features(frame1.features, last.flow[:, 2:4])
+        sides = (frame0.image, frame1.image, last.warped_img0, last.warped_img1)
+        residual = self.unet(*sides, last.mask, last.flow, c0, c1)
+        return (merged + 2 * residual - 1).clamp(0, 1)
+
+    def _estimates(
+        self, named: dict[str, Tensor], scales: Sequence[float], swap: bool
+    ) -> Iterator[Estimate]:
+        """Runs the blocks; `named` is updated to what the next block would read."""
+        spec, blocks = self.spec, self.blocks
+
+        def advance(index: int, before: Estimate | None, swap: bool) -> Estimate:
+            names = spec.first_inputs if before is None else spec.inputs
+            planes = _block_planes(blocks[index], names, named, before, scales[index], swap)
+            img0, img1 = named["img0"], named["img1"]
+            start = before or Estimate.zero(img0, img1)
+            after = start.updated(planes, spec.mask_adds, img0, img1)
+            named.update(
+                mask=after.mask, warped_img0=after.warped_img0, warped_img1=after.warped_img1
+            )
+            if index + 1 < len(blocks):
+                if spec.head:
+                    named["warped_feat0"] = warp(named["feat0"], after.flow[:, :2])
+                    named["warped_feat1"] = warp(named["feat1"], after.flow[:, 2:])
+                if spec.carried:
+                    named["carried"] = planes[:, CARRIED_FROM : CARRIED_FROM + spec.carried]
+            return after
+
+        state = None
+        if spec.starts_at_zero:
+            state = Estimate.zero(named["img0"], named["img1"])
+            named.update(
+                mask=state.mask, warped_img0=state.warped_img0, warped_img1=state.warped_img1
+            )
+        for index in range(len(blocks)):
+            after = advance(index, state, swap)
+            if index == 1 and spec.rerun_above and state is not None and not self.training:
+                moved = (after.flow - state.flow).abs()
+                if min(moved[:, :2].max(), moved[:, 2:].max()) > spec.rerun_above:
+                    scales = [2 * s for s in scales]
+                    after = advance(1, advance(0, None, swap=False), swap)
+            state = after
+            yield state
+
+    def _halve(
+        self, frame0: Frame, frame1: Frame, timestep: float, scale: float, ensemble: bool
+    ) -> Tensor:
+        steps = 2**HALVINGS
+        target = Fraction(round(timestep * steps), steps)
+        if target.denominator == 1:
+            return (frame1 if target else frame0).image
+        low, high = Fraction(0), Fraction(1)
+        while True:
+            middle = (low + high) / 2
+            made = self.synthesize(frame0, frame1, 0.5, scale, ensemble)
+            if middle == target:
+                return made
+            if middle < target:
+                low, frame0 = middle, self._frame(made)
+            else:
+                high, frame1 = middle, self._frame(made)
+
+
+class IFNet(RIFE):
+    """The paper's network: three blocks, refinement, the midpoint.
+
+    Shape:
+        see `RIFE.forward`
+    """
+
+    def __init__(self) -> None:
+        super().__init__(get_spec("rife"))
+
+    def forward(
+        self,
+        x: Tensor,
+        scale: Sequence[float] | None = (4, 2, 1),
+        timestep: float | Tensor = 0.5,
+        returnflow: bool = False,
+    ) -> Result | Tensor:
+        """See `RIFE.forward`; the network has no timestep input, so `timestep` is not read."""
+        return super().forward(x, scale, timestep, returnflow)
+
+
+class IFNet_m(RIFE):  # noqa: N801 - the documented name
+    """The paper's network with a timestep input: any time between the two frames.
+
+    Shape:
+        see `RIFE.forward`
+    """
+
+    def __init__(self) -> None:
+        super().__init__(get_spec("rife_m"))
+
+    def forward(
+        self,
+        x: Tensor,
+        scale: Sequence[float] | None = (4, 2, 1),
+        timestep: float | Tensor = 0.5,
+        returnflow: bool = False,
+    ) -> Result | Tensor:
+        """See `RIFE.forward`."""
+        return super().forward(x, scale, timestep, returnflow)
+
+
+def build_network(version: str) -> RIFE:
+    """The network of one row, with fresh weights and the published parameter names.
+
+    Raises:
+        ValueError: no such version.
+
+    Example:
+        >>> network = build_network("4.25.lite").eval()
+        >>> img0, img1 = torch.rand(2, 1, 3, 30, 50)
+        >>> network.inference(img0, img1, timestep=0.25).shape
+        torch.Size([1, 3, 30, 50])
+    """
+    documented = {"rife": IFNet, "rife_m": IFNet_m}
+    return documented[version]() if version in documented else RIFE(get_spec(version))
+
+
+def distillation_loss(
+    flow: Tensor, flow_teacher: Tensor, merged: Tensor, merged_teacher: Tensor, gt: Tensor
+) -> Tensor:
+    """How far the student's flow is from the teacher's, where the teacher paints better.
+
+    The teacher takes no gradient.
+
+    Shape:
+        flow, flow_teacher: B 4 H W; merged, merged_teacher, gt: B 3 H W; returns a scalar
+
+    Reference: section 3.3 of the paper.
+    """
+    worse = (merged - gt).abs().mean(1, True) > (merged_teacher - gt).abs().mean(1, True) + 0.01
+    distance = (flow_teacher.detach() - flow).square().mean(1, True)
+    # sqrt has no gradient at zero; the smallest normal number keeps it finite.
+    return (distance + torch.finfo(distance.dtype).tiny).sqrt().mul(worse.detach()).mean()
+
+
+def _timesteps(timestep: float | Fraction | Tensor, like: Tensor) -> Tensor:
+    """Timesteps as B 1 1 1."""
+    if not isinstance(timestep, Tensor):
+        timestep = torch.tensor(float(timestep))
+    times = timestep.to(like).reshape(-1, 1, 1, 1)
+    if len(times) not in (1, len(like)) or not bool(((times >= 0) & (times <= 1)).all()):
+        raise ValueError(
+            f"timestep is {timestep.tolist()}; it must lie in [0, 1], one number for all "
+            f"or one for each of the {len(like)} samples."
+        )
+    return times.expand(len(like), 1, 1, 1)
+
+
+def _gather(named: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
+    """The named inputs side by side; a name of no width in this row is absent."""
+    return torch.cat([named[name] for name in names if name in named], 1)
+
+
+def _block_planes(
+    block: IFBlock,
+    names: Sequence[str],
+    named: Mapping[str, Tensor],
+    before: Estimate | None,
+    scale: float,
+    swap: bool,
+) -> Tensor:
+    """One block's planes; with `swap` averaged over both orders of the pair."""
+    flow = before.flow if before else None
+    planes = block.planes(_gather(named, names), flow, scale)
+    if not swap:
+        return planes
+    flow = _mirror_flow(flow) if flow is not None else None
+    other = block.planes(_gather(_mirror_inputs(named), names), flow, scale)
+    other = torch.cat((_mirror_flow(other), -other[:, FLOW_PLANES:]), 1)
+    return (planes + other) / 2

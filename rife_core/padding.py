@@ -1,0 +1,38 @@
+"""Bringing any frame to a size that a network can halve, and back."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def alignment(align: int, scale: float) -> int:
+    """The multiple that height and width must be of when the pyramid is divided by `scale`.
+
+    Example:
+        >>> alignment(32, 1.0), alignment(32, 0.5), alignment(32, 2.0)
+        (32, 64, 32)
+    """
+    return max(align, int(align / scale))
+
+
+def pad_to_multiple(img: Tensor, multiple: int) -> Tensor:
+    """Repeats the last row and column until both sides are multiples of `multiple`.
+
+    Shape:
+        img: B C H W, H and W from 1 up
+        returns: B C H' W'; the very same tensor where nothing is missing
+
+    Example:
+        >>> import torch
+        >>> pad_to_multiple(torch.zeros(1, 3, 33, 64), 32).shape
+        torch.Size([1, 3, 64, 64])
+    """
+    height, width = img.shape[-2:]
+    bottom, right = -height % multiple, -width % multiple
+    return F.pad(img, (0, right, 0, bottom), mode="replicate") if bottom or right else img
+
+
+def crop(img: Tensor, height: int, width: int) -> Tensor:
+    """The top left `height` x `width` pixels: undoes `pad_to_multiple`."""
+    return img[..., :height, :width]

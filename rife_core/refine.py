@@ -1,0 +1,153 @@
+"""Refinement of the paper networks: what warping alone cannot paint.
+
+Contextnet encodes each source frame at 1/2 to 1/16 of its size and warps the
+features to the middle frame; Unet reads them with the warped frames and gives
+a residual image that corrects the blend.
+
+Reference: Huang et al., "Real-Time Intermediate Flow Estimation for Video Frame
+Interpolation", ECCV 2022, section 3.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .warp import at_least_float32, warp
+
+CONTEXT_CHANNELS = 16
+
+
+def conv(
+    in_planes: int,
+    out_planes: int,
+    kernel_size: int = 3,
+    stride: int = 1,
+    padding: int = 1,
+    dilation: int = 1,
+) -> nn.Sequential:
+    """A convolution followed by a PReLU with one slope per channel."""
+    return nn.Sequential(
+        nn.Conv2d(in_planes, out_planes, kernel_size, stride, padding, dilation),
+        nn.PReLU(out_planes),
+    )
+
+
+def deconv(
+    in_planes: int, out_planes: int, kernel_size: int = 4, stride: int = 2, padding: int = 1
+) -> nn.Sequential:
+    """A transposed convolution (doubling the size by default) followed by a PReLU."""
+    return nn.Sequential(
+        nn.ConvTranspose2d(in_planes, out_planes, kernel_size, stride, padding),
+        nn.PReLU(out_planes),
+    )
+
+
+class Conv2(nn.Module):
+    """Two 3x3 convolutions with PReLU, the first of which may shrink.
+
+    Shape:
+        x: B in_planes H W
+        returns: B out_planes H/stride W/stride
+    """
+
+    def __init__(self, in_planes: int, out_planes: int, stride: int = 2) -> None:
+        super().__init__()
+        self.conv1 = conv(in_planes, out_planes, 3, stride, 1)
+        self.conv2 = conv(out_planes, out_planes, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return self.conv2(self.conv1(x))
+
+
+class Contextnet(nn.Module):
+    """Four levels of features of one frame, warped to the middle frame.
+
+    Shape:
+        x: B 3 H W in [0, 1]; flow: B 2 H W in pixels; H and W multiples of 16
+        returns: [B 16 H/2 W/2, B 32 H/4 W/4, B 64 H/8 W/8, B 128 H/16 W/16]
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        c = CONTEXT_CHANNELS
+        self.conv1 = Conv2(3, c)
+        self.conv2 = Conv2(c, 2 * c)
+        self.conv3 = Conv2(2 * c, 4 * c)
+        self.conv4 = Conv2(4 * c, 8 * c)
+
+    def forward(self, x: Tensor, flow: Tensor) -> list[Tensor]:
+        """See the class."""
+        return self.warp_features(self.features(x), flow)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """The four levels before warping: they depend on the frame alone, not on its pair."""
+        dtype = self.conv1.conv1[0].weight.dtype
+        levels = [x.to(dtype)]
+        for layer in (self.conv1, self.conv2, self.conv3, self.conv4):
+            levels.append(layer(levels[-1]))
+        return levels[1:]
+
+    @staticmethod
+    def warp_features(features: Sequence[Tensor], flow: Tensor) -> list[Tensor]:
+        """Warps each level by the flow shrunk to its size."""
+        warped: list[Tensor] = []
+        for level in features:
+            flow = 0.5 * F.interpolate(flow, scale_factor=0.5, mode="bilinear", align_corners=False)
+            warped.append(warp(level, flow))
+        return warped
+
+
+class Unet(nn.Module):
+    """Encoder and decoder that paint the residual of the blended frame.
+
+    Shape:
+        img0, img1, warped_img0, warped_img1: B 3 H W in [0, 1]
+        mask: B 1 H W, logits; flow: B 4 H W in pixels
+        c0, c1: the lists that Contextnet returns; H and W multiples of 16
+        returns: B 3 H W in [0, 1], where 0.5 means "leave it"; float32
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        c = CONTEXT_CHANNELS
+        self.down0 = Conv2(17, 2 * c)
+        self.down1 = Conv2(4 * c, 4 * c)
+        self.down2 = Conv2(8 * c, 8 * c)
+        self.down3 = Conv2(16 * c, 16 * c)
+        self.up0 = deconv(32 * c, 8 * c)
+        self.up1 = deconv(16 * c, 4 * c)
+        self.up2 = deconv(8 * c, 2 * c)
+        self.up3 = deconv(4 * c, c)
+        self.conv = nn.Conv2d(c, 3, 3, 1, 1)
+
+    def forward(
+        self,
+        img0: Tensor,
+        img1: Tensor,
+        warped_img0: Tensor,
+        warped_img1: Tensor,
+        mask: Tensor,
+        flow: Tensor,
+        c0: Sequence[Tensor],
+        c1: Sequence[Tensor],
+    ) -> Tensor:
+        """See the class."""
+        dtype = self.conv.weight.dtype
+
+        def join(*parts: Tensor) -> Tensor:
+            return torch.cat([part.to(dtype) for part in parts], 1)
+
+        s0 = self.down0(join(img0, img1, warped_img0, warped_img1, mask, flow))
+        s1 = self.down1(join(s0, c0[0], c1[0]))
+        s2 = self.down2(join(s1, c0[1], c1[1]))
+        s3 = self.down3(join(s2, c0[2], c1[2]))
+        x = self.up0(join(s3, c0[3], c1[3]))
+        x = self.up1(join(x, s2))
+        x = self.up2(join(x, s1))
+        x = self.up3(join(x, s0))
+        return torch.sigmoid(at_least_float32(self.conv(x)))

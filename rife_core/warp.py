@@ -1,0 +1,57 @@
+"""Backward warping: every output pixel is fetched from where its flow points."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def warp(input: Tensor, flow: Tensor) -> Tensor:
+    """Samples `input` at `position + flow`, bilinearly; beyond the border the border counts on.
+
+    Runs in float32 whatever comes in: half precision cannot hold the position of
+    a pixel beyond column 2048.
+
+    Shape:
+        input: B C H W, any range
+        flow: B 2 H W, in pixels, dx then dy
+        returns: B C H W, float32 (float64 where the input is)
+
+    Raises:
+        ValueError: the two shapes do not fit each other.
+
+    Example:
+        >>> image = torch.arange(4.0).reshape(1, 1, 1, 4)
+        >>> one_right = torch.tensor([1.0, 0.0]).reshape(1, 2, 1, 1).expand(1, 2, 1, 4)
+        >>> warp(image, one_right).flatten().tolist()
+        [1.0, 2.0, 3.0, 3.0]
+    """
+    batch, _, height, width = input.shape
+    if flow.shape != (batch, 2, height, width):
+        raise ValueError(
+            f"warp: the flow has shape {tuple(flow.shape)}, but the input {tuple(input.shape)} "
+            f"needs a flow of shape {(batch, 2, height, width)}."
+        )
+    input = at_least_float32(input)
+    flow, dtype = flow.to(input.dtype), input.dtype
+    x = torch.linspace(-1, 1, width, dtype=dtype, device=flow.device)
+    y = torch.linspace(-1, 1, height, dtype=dtype, device=flow.device)
+    # A side of one pixel has no extent to normalise by; its samples clamp to that pixel.
+    grid = torch.stack(
+        (
+            x + flow[:, 0] * (2 / max(width - 1, 1)),
+            y[:, None] + flow[:, 1] * (2 / max(height - 1, 1)),
+        ),
+        dim=-1,
+    )
+    if input.device.type == "mps":  # has no border mode; clamping the grid is the same
+        grid, padding = grid.clamp(-1, 1), "zeros"
+    else:
+        padding = "border"
+    return F.grid_sample(input, grid, "bilinear", padding, align_corners=True)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision widened to float32; wider types as they are."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
