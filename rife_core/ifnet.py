@@ -152,7 +152,7 @@ class IFBlock(nn.Module):
         x = _resize(x, 1 / scale)
         if flow is not None:
             x = torch.cat((x, _resize(flow, 1 / scale) / scale), 1)
-        x = self.conv0(x.to(self.conv0[0][0].weight.dtype))
+        x = self.conv0(x.to(next(self.parameters()).dtype))
         x = at_least_float32(self._head(self._trunk(x)))
         growth = self.growth * scale
         x = _resize(x, growth)
@@ -416,8 +416,8 @@ class RIFE(nn.Module):
             return torch.cat([self.synthesize(*one, scale, ensemble) for one in samples])
         made = self._made(frame0, frame1, times, scale, ensemble)
         if ensemble and self.spec.ensemble == "flip":
-            turned = [self._frame(frame.image.flip(2, 3)) for frame in (frame0, frame1)]
-            made = (made + self._made(*turned, times, scale, ensemble).flip(2, 3)) / 2
+            turned0, turned1 = (self._frame(f.image.flip(2, 3)) for f in (frame0, frame1))
+            made = (made + self._made(turned0, turned1, times, scale, ensemble).flip(2, 3)) / 2
         return made
 
     def check_ensemble(self, ensemble: bool) -> None:

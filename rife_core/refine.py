@@ -86,8 +86,7 @@ class Contextnet(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """The four levels before warping: they depend on the frame alone, not on its pair."""
-        dtype = self.conv1.conv1[0].weight.dtype
-        levels = [x.to(dtype)]
+        levels = [x.to(next(self.parameters()).dtype)]
         for layer in (self.conv1, self.conv2, self.conv3, self.conv4):
             levels.append(layer(levels[-1]))
         return levels[1:]
