@@ -385,7 +385,7 @@ class RIFE(nn.Module):
         if scale not in USER_SCALES:
             known = ", ".join(map(str, USER_SCALES))
             raise ValueError(f"scale is {scale}; it must be one of {known}.")
-        multiple = alignment(self.spec.align, scale)
+        multiple = alignment(self.spec.align, self.spec.scales[0] / scale)
         return self._frame(pad_to_multiple(at_least_float32(img).clamp(0, 1), multiple))
 
     def synthesize(
@@ -575,20 +575,12 @@ class RIFE(nn.Module):
     def _halve(
         self, frame0: Frame, frame1: Frame, timestep: float, scale: float, ensemble: bool
     ) -> Tensor:
-        steps = 2**HALVINGS
-        target = Fraction(round(timestep * steps), steps)
-        if target.denominator == 1:
-            return (frame1 if target else frame0).image
-        low, high = Fraction(0), Fraction(1)
-        while True:
-            middle = (low + high) / 2
-            made = self.synthesize(frame0, frame1, 0.5, scale, ensemble)
-            if middle == target:
-                return made
-            if middle < target:
-                low, frame0 = middle, self._frame(made)
-            else:
-                high, frame1 = middle, self._frame(made)
+        known = {Fraction(0): frame0, Fraction(1): frame1}
+        target, halvings = nearest_halving(timestep)
+        for low, middle, high in halvings:
+            made = self.synthesize(known[low], known[high], 0.5, scale, ensemble)
+            known[middle] = self._frame(made)
+        return known[target].image
 
 
 class IFNet(RIFE):
@@ -647,6 +639,31 @@ def build_network(version: str) -> RIFE:
     """
     documented = {"rife": IFNet, "rife_m": IFNet_m}
     return documented[version]() if version in documented else RIFE(get_spec(version))
+
+
+def nearest_halving(
+    timestep: float | Fraction,
+) -> tuple[Fraction, list[tuple[Fraction, Fraction, Fraction]]]:
+    """How a network that knows the midpoint only reaches `timestep`.
+
+    Returns:
+        The multiple of 1/64 that is nearest, and the midpoints on the way to it:
+        (low, middle, high), where low and high are known before middle is made.
+
+    Example:
+        >>> target, halvings = nearest_halving(0.75)
+        >>> [str(middle) for _, middle, _ in halvings]
+        ['1/2', '3/4']
+    """
+    steps = 2**HALVINGS
+    target = Fraction(round(timestep * steps), steps)
+    low, high = Fraction(0), Fraction(1)
+    halvings: list[tuple[Fraction, Fraction, Fraction]] = []
+    while target not in (low, high):
+        middle = (low + high) / 2
+        halvings.append((low, middle, high))
+        low, high = (low, middle) if target <= middle else (middle, high)
+    return target, halvings
 
 
 def distillation_loss(

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def alignment(align: int, scale: float) -> int:
-    """The multiple that height and width must be of when the pyramid is divided by `scale`.
+BLOCK_STRIDE = 4
+"""A block shrinks what it reads by this much again, after its scale."""
+
+
+def alignment(align: int, coarsest: float) -> int:
+    """The multiple that height and width must be of on a pyramid that begins at 1/`coarsest`.
+
+    Args:
+        align: the least multiple that the network takes at all.
+        coarsest: the first scale of the pyramid, the user's scale divided out.
 
     Example:
-        >>> alignment(32, 1.0), alignment(32, 0.5), alignment(32, 2.0)
+        >>> alignment(32, 8), alignment(32, 8 / 0.5), alignment(32, 8 / 2)
         (32, 64, 32)
     """
-    return max(align, int(align / scale))
+    return max(align, ceil(BLOCK_STRIDE * coarsest))
 
 
 def pad_to_multiple(img: Tensor, multiple: int) -> Tensor:
