@@ -1,0 +1,15 @@
+"""The nodes, by the ids under which workflows know them. An id never changes."""
+
+from __future__ import annotations
+
+from .interpolate_frames import InterpolateFrames
+from .load_rife import LoadRIFE
+
+NODE_CLASS_MAPPINGS = {
+    "LoadRIFE": LoadRIFE,
+    "InterpolateFrames": InterpolateFrames,
+}
+
+NODE_DISPLAY_NAME_MAPPINGS = {
+    node_id: node.DISPLAY_NAME for node_id, node in NODE_CLASS_MAPPINGS.items()
+}

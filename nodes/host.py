@@ -1,0 +1,254 @@
+"""ComfyUI's devices, folders, memory and progress where it is; plain torch and tqdm where not.
+
+This is the only file of the project that imports ComfyUI. Every function asks anew
+whether the process is ComfyUI's, so nothing happens at import and the same nodes
+run in a script, in a test and on a server.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import os
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from ..rife_core.checkpoints import SUFFIXES, load_rife
+from ..rife_core.ifnet import RIFE
+from ..rife_core.precision import resolve_precision, set_precision
+
+MODEL_FOLDERS = ("rife", "frame_interpolation")
+"""Model folders in which weights are looked for; in the first of them before the second."""
+
+DEFAULT = "default"
+"""The name under which the bundled weights are listed."""
+
+_BUNDLED = Path(__file__).parent.parent / "weights" / "default.safetensors"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a graph's files lie when there is no ComfyUI to say so.
+
+    Attributes:
+        input: clips and images that a graph may read.
+        output: where a graph may write.
+        models: its subfolders `rife` and `frame_interpolation` hold weights.
+    """
+
+    input: Path = Path("input")
+    output: Path = Path("output")
+    models: Path = Path("models")
+
+
+_folders: ContextVar[Folders | None] = ContextVar("rife_video_folders", default=None)
+
+
+def _comfyui(module: str) -> Any:
+    """A module of ComfyUI, or None where this process is not ComfyUI.
+
+    Only what ComfyUI has loaded itself tells: `comfy` alone may be somebody else's.
+    """
+    here = "comfy.model_management" in sys.modules and "folder_paths" in sys.modules
+    return importlib.import_module(module) if here else None
+
+
+@contextmanager
+def use_folders(folders: Folders) -> Generator[None]:
+    """Without ComfyUI: lets graphs read and write in `folders` while the block runs."""
+    token = _folders.set(folders)
+    try:
+        yield
+    finally:
+        _folders.reset(token)
+
+
+def input_folder() -> Path:
+    """Where the files that a graph reads lie."""
+    if paths := _comfyui("folder_paths"):
+        return Path(paths.get_input_directory())
+    return (_folders.get() or Folders()).input
+
+
+def output_folder() -> Path:
+    """Where the files that a graph writes go."""
+    if paths := _comfyui("folder_paths"):
+        return Path(paths.get_output_directory())
+    return (_folders.get() or Folders()).output
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path of `name` in `folder`, for names that come from a prompt.
+
+    A link that somebody laid in the folder is followed, as ComfyUI does.
+
+    Raises:
+        ValueError: the name leads out of the folder.
+    """
+    root = os.path.abspath(folder)
+    path = os.path.abspath(os.path.join(root, name))
+    if "\0" in name or os.path.commonpath((root, path)) != root:
+        raise ValueError(f"{name!r} leads out of its folder; give a name inside it.")
+    return Path(path)
+
+
+def list_models() -> dict[str, Path]:
+    """Every weights file that can be loaded, by the name that the LoadRIFE node shows."""
+    models = {DEFAULT: _BUNDLED} if _BUNDLED.is_file() else {}
+    for key in MODEL_FOLDERS:
+        for folder, names in _weights_in(key):
+            for name in sorted(names):
+                models.setdefault(name, folder / name)
+    return models
+
+
+def model_folders() -> list[Path]:
+    """The folders that `list_models` looks through."""
+    return [folder for key in MODEL_FOLDERS for folder, _ in _weights_in(key)]
+
+
+def model_path(name: str) -> Path:
+    """The file that `list_models` shows as `name`; no other name is taken.
+
+    Raises:
+        ValueError: there is no such file (any more).
+    """
+    models = list_models()
+    if name in models:
+        return models[name]
+    folders = ", ".join(str(folder) for folder in model_folders())
+    known = ", ".join(models) or "none"
+    raise ValueError(
+        f"There is no weights file {name!r}. Found: {known}. Put RIFE weights "
+        f"({', '.join(SUFFIXES)}) into one of {folders}, and reload the list."
+    )
+
+
+def compute_device() -> torch.device:
+    """The device that networks run on."""
+    if management := _comfyui("comfy.model_management"):
+        return management.get_torch_device()
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+class RIFEModel:
+    """What travels along a RIFE_MODEL wire: a network, its name, the precision to run it in.
+
+    Args:
+        network: float32, in evaluation mode. Read it; to change weights, take a
+            `trainable_copy`.
+        name: what to call it in reports.
+        precision: "auto", "fp32", "bf16" or "fp16".
+    """
+
+    def __init__(self, network: RIFE, name: str, precision: str = "auto") -> None:
+        self.network = network
+        self.name = name
+        self.precision = precision
+
+    @classmethod
+    def load(cls, name: str, precision: str = "auto") -> RIFEModel:
+        """The model listed as `name`. Raises ValueError or OSError where it cannot be read."""
+        return cls(load_rife(model_path(name)), name, precision)
+
+    def __str__(self) -> str:
+        kind = str(self.dtype).removeprefix("torch.")
+        return f"{self.name!r} (RIFE {self.network.spec.version}, {kind}, {compute_device()})"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the convolutions compute in, on the compute device."""
+        return resolve_precision(self.precision, compute_device())
+
+    @cached_property
+    def working(self) -> RIFE:
+        """The network in its precision, wherever it lies now: for asking, not for running."""
+        network = self.network if self.dtype == torch.float32 else copy.deepcopy(self.network)
+        set_precision(network, self.dtype)
+        return network
+
+    def ready(self, memory_required: int = 0) -> RIFE:
+        """The network in its precision on the compute device, ready to run.
+
+        Call it right before running: ComfyUI moves other models out of the way, and
+        may later move this one.
+
+        Args:
+            memory_required: bytes that the run needs besides the weights.
+        """
+        if management := _comfyui("comfy.model_management"):
+            management.load_models_gpu([self._patcher], memory_required=memory_required)
+        # Where memory is short, ComfyUI leaves a plain module on the CPU without a word.
+        return self.working.to(compute_device())
+
+    def trainable_copy(self) -> RIFE:
+        """A float32 copy on the compute device whose weights can be trained.
+
+        This model stays as it is. Nodes run in inference mode; train inside
+        `with torch.inference_mode(False), torch.enable_grad():`.
+        """
+        with torch.inference_mode(False):
+            return copy.deepcopy(self.network).to(compute_device()).requires_grad_()
+
+    @cached_property
+    def _patcher(self) -> Any:
+        return _comfyui("comfy.model_patcher").ModelPatcher(
+            self.working,
+            load_device=compute_device(),
+            offload_device=_comfyui("comfy.model_management").unet_offload_device(),
+        )
+
+
+@contextmanager
+def progress(title: str) -> Generator[Callable[[int, int | None], None]]:
+    """A function `report(done, total)` that moves the progress bar; total is None where unknown.
+
+    In ComfyUI a report raises once the user cancelled; let that exception pass.
+
+    Example:
+        with progress("InterpolateFrames") as report:
+            report(1, 48)
+    """
+    if management := _comfyui("comfy.model_management"):
+        bar = _comfyui("comfy.utils").ProgressBar(1)
+
+        def report(done: int, total: int | None) -> None:
+            management.throw_exception_if_processing_interrupted()
+            bar.update_absolute(done, total or done + 1)
+
+        yield report
+        return
+    with tqdm(desc=title, unit="frame", leave=False) as line:
+
+        def report(done: int, total: int | None) -> None:
+            line.total = total
+            line.update(done - line.n)
+
+        yield report
+
+
+def _weights_in(key: str) -> list[tuple[Path, list[str]]]:
+    """Folders of one model key, each with the names of its weights files."""
+    if paths := _comfyui("folder_paths"):
+        paths.add_model_folder_path(key, os.path.join(paths.models_dir, key))
+        folders, endings = paths.folder_names_and_paths[key]
+        paths.folder_names_and_paths[key] = (folders, {*endings, *SUFFIXES})
+        listed = [name for name in paths.get_filename_list(key) if name.endswith(SUFFIXES)]
+        return [
+            (Path(folder), [name for name in listed if os.path.isfile(os.path.join(folder, name))])
+            for folder in folders
+        ]
+    folder = (_folders.get() or Folders()).models / key
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix in SUFFIXES]
+    return [(folder, [str(path.relative_to(folder)) for path in files])]

@@ -1,0 +1,68 @@
+"""The LoadRIFE node: a weights file by name -> RIFE_MODEL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..rife_core.precision import PRECISIONS
+from .host import RIFEModel, list_models, model_path
+
+
+class LoadRIFE:
+    """Loads a RIFE network from a weights file."""
+
+    DISPLAY_NAME = "Load RIFE"
+    CATEGORY = "RIFE Video"
+    DESCRIPTION = (
+        "Loads a RIFE network for the other RIFE nodes. 'default' is bundled with this pack; files "
+        "in the model folders 'rife' and 'frame_interpolation' are listed as well. Any published "
+        "RIFE checkpoint can be loaded, the release is recognised from the file."
+    )
+    SEARCH_ALIASES = ("rife", "rife loader", "frame interpolation model", "vfi model")
+
+    RETURN_TYPES = ("RIFE_MODEL",)
+    RETURN_NAMES = ("model",)
+    OUTPUT_TOOLTIPS = ("The network, for Interpolate Frames and the other RIFE nodes.",)
+    FUNCTION = "load"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+        return {
+            "required": {
+                "model_name": (
+                    list(list_models()),
+                    {
+                        "tooltip": "The weights file. 'default' is bundled; others are looked for "
+                        "in models/rife and models/frame_interpolation (.safetensors, .pkl, .pth)."
+                    },
+                ),
+            },
+            "optional": {
+                "precision": (
+                    list(PRECISIONS),
+                    {
+                        "default": "auto",
+                        "tooltip": "What the convolutions compute in. auto takes fp16 on CUDA, "
+                        "bf16 on processors that have it, fp32 elsewhere. Motion and blending "
+                        "always stay in fp32.",
+                    },
+                ),
+            },
+        }
+
+    @classmethod
+    def IS_CHANGED(cls, model_name: str, precision: str = "auto") -> str:  # noqa: D102, N802
+        path = model_path(model_name)
+        return f"{path}:{path.stat().st_mtime_ns}:{precision}"
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, model_name: str) -> bool | str:  # noqa: D102, N802
+        try:
+            model_path(model_name)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    def load(self, model_name: str, precision: str = "auto") -> tuple[RIFEModel]:
+        """See DESCRIPTION."""
+        return (RIFEModel.load(model_name, precision),)
