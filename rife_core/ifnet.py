@@ -266,6 +266,11 @@ class Estimate:
         mask = self.mask + mask if mask_adds else mask
         return Estimate(flow, mask, warp(img0, flow[:, :2]), warp(img1, flow[:, 2:]))
 
+    def detach(self) -> Estimate:
+        """The same numbers, with no gradient to what made them."""
+        parts = (self.flow, self.mask, self.warped_img0, self.warped_img1)
+        return Estimate(*(part.detach() for part in parts))
+
     def blend(self) -> Tensor:
         """The two warped sides mixed by the mask: B 3 H W."""
         return torch.lerp(self.warped_img1, self.warped_img0, torch.sigmoid(self.mask))
@@ -534,9 +539,16 @@ class RIFE(nn.Module):
         return (merged + 2 * residual - 1).clamp(0, 1)
 
     def _estimates(
-        self, named: dict[str, Tensor], scales: Sequence[float], swap: bool
+        self,
+        named: dict[str, Tensor],
+        scales: Sequence[float],
+        swap: bool,
+        detach: bool = False,
     ) -> Iterator[Estimate]:
-        """Runs the blocks; `named` is updated to what the next block would read."""
+        """Runs the blocks; `named` is updated to what the next block would read.
+
+        With `detach`, each block's estimate has a gradient to that block alone.
+        """
         spec, blocks = self.spec, self.blocks
 
         def advance(index: int, before: Estimate | None, swap: bool) -> Estimate:
@@ -545,13 +557,14 @@ class RIFE(nn.Module):
             img0, img1 = named["img0"], named["img1"]
             start = before or Estimate.zero(img0, img1)
             after = start.updated(planes, spec.mask_adds, img0, img1)
+            seen = after.detach() if detach else after
             named.update(
-                mask=after.mask, warped_img0=after.warped_img0, warped_img1=after.warped_img1
+                mask=seen.mask, warped_img0=seen.warped_img0, warped_img1=seen.warped_img1
             )
             if index + 1 < len(blocks):
                 if spec.head:
-                    named["warped_feat0"] = warp(named["feat0"], after.flow[:, :2])
-                    named["warped_feat1"] = warp(named["feat1"], after.flow[:, 2:])
+                    named["warped_feat0"] = warp(named["feat0"], seen.flow[:, :2])
+                    named["warped_feat1"] = warp(named["feat1"], seen.flow[:, 2:])
                 if spec.carried:
                     named["carried"] = planes[:, CARRIED_FROM : CARRIED_FROM + spec.carried]
             return after
@@ -569,8 +582,8 @@ class RIFE(nn.Module):
                 if min(moved[:, :2].max(), moved[:, 2:].max()) > spec.rerun_above:
                     scales = [2 * s for s in scales]
                     after = advance(1, advance(0, None, swap=False), swap)
-            state = after
-            yield state
+            state = after.detach() if detach else after
+            yield after
 
     def _halve(
         self, frame0: Frame, frame1: Frame, timestep: float, scale: float, ensemble: bool
