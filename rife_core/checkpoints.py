@@ -12,7 +12,7 @@ import os
 import pickle
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -38,6 +38,11 @@ _ROW, _CHANNELS = "rife_row", "rife_channels"
 _MAX_CHANNELS = 4096
 
 _DAMAGE = (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError)
+
+DEFAULT = "default"
+"""The name of the weights that come with the package."""
+
+BUNDLED = Path(__file__).parent.parent / "weights" / "default.safetensors"
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -95,6 +100,35 @@ def save_rife(network: RIFE, path: str | os.PathLike[str]) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def list_weights(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Path]:
+    """Weights files by name: the bundled ones as "default", then those below `folders`.
+
+    Where two folders hold the same name, the first one counts.
+    """
+    weights = {DEFAULT: BUNDLED} if BUNDLED.is_file() else {}
+    for folder in map(Path, folders):
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in SUFFIXES and path.is_file():
+                weights.setdefault(path.relative_to(folder).as_posix(), path)
+    return weights
+
+
+def find_weights(name: str, folders: Iterable[str | os.PathLike[str]] = ()) -> Path:
+    """The file that `name` means: a name of `list_weights`, or else a path.
+
+    Raises:
+        FileNotFoundError: neither.
+    """
+    weights = list_weights(folders)
+    path = weights.get(name, Path(name))
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There are no weights {name!r}. Known: {', '.join(weights) or 'none'}; "
+            "or give the path of a file."
+        )
+    return path
 
 
 def detect_spec(shapes: Shapes) -> NetworkSpec | None:

@@ -7,7 +7,6 @@ from math import ceil
 import torch.nn.functional as F
 from torch import Tensor
 
-
 BLOCK_STRIDE = 4
 """A block shrinks what it reads by this much again, after its scale."""
 

@@ -1,4 +1,8 @@
-"""In which number format the convolutions run; flow, warp, mask and blend stay float32."""
+"""Where networks run, and in which number format.
+
+Only the convolutions run in a shorter format; flow, warp, mask and blend stay
+float32.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,13 @@ from torch import nn
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def default_device() -> torch.device:
+    """The accelerator that PyTorch sees, or the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def resolve_precision(name: str, device: torch.device | str) -> torch.dtype:

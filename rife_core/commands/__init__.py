@@ -1,0 +1,1 @@
+"""The subcommands of `rife-video`, one file each."""

@@ -1,0 +1,117 @@
+"""`rife-video interpolate`: from one video file to a smoother one, in memory that stays small."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from fractions import Fraction
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..checkpoints import DEFAULT, find_weights, load_rife
+from ..engine import stream
+from ..ifnet import USER_SCALES
+from ..precision import PRECISIONS, default_device, resolve_precision, set_precision
+from ..timeline import ENDS, Timeline
+from ..video import DEFAULT_CRF, VideoReader, VideoWriter
+from .models import add_models_folder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("input", type=Path, help="the video to read")
+    parser.add_argument("output", type=Path, help="the video to write: .mp4, .mov, .mkv or .webm")
+    rate = parser.add_mutually_exclusive_group()
+    rate.add_argument(
+        "-m",
+        "--multiplier",
+        type=int,
+        default=2,
+        help="output frames for each source frame, at the same speed (default: 2)",
+    )
+    rate.add_argument(
+        "--fps", metavar="RATE", help="the frame rate to reach instead, such as 60 or 24000/1001"
+    )
+    parser.add_argument(
+        "--end",
+        choices=ENDS,
+        default="last_frame",
+        help="stop at the last source frame, or repeat it so that the duration stays exact "
+        "(default: last_frame)",
+    )
+    parser.add_argument(
+        "--model", default=DEFAULT, help="name of the weights, or path of a file (default: default)"
+    )
+    add_models_folder(parser)
+    parser.add_argument(
+        "--scale",
+        type=float,
+        choices=USER_SCALES,
+        default=1.0,
+        help="resolution at which motion is estimated; 0.5 for 4K or fast motion (default: 1)",
+    )
+    parser.add_argument(
+        "--ensemble", action="store_true", help="average two estimates: slower, a little better"
+    )
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
+    parser.add_argument(
+        "--batch-size", type=int, default=0, help="frames made at once (default: automatic)"
+    )
+    parser.add_argument(
+        "--device", default=str(default_device()), help="cpu, cuda or mps (default: the best)"
+    )
+    parser.add_argument(
+        "--crf",
+        type=int,
+        default=DEFAULT_CRF,
+        help=f"quality of the encoding, lower is better (default: {DEFAULT_CRF})",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Reads, interpolates and writes, a few frames at a time."""
+    source = VideoReader(args.input)
+    if args.output.exists() and args.output.samefile(args.input):
+        raise ValueError("Input and output are the same file; give the output another name.")
+    timeline = (
+        Timeline.retime(source.fps, args.fps, args.end)
+        if args.fps
+        else Timeline.multiply(args.multiplier, args.end)
+    )
+    fps = timeline.output_fps(source.fps)
+    network = load_rife(find_weights(args.model, args.models))
+    set_precision(network, resolve_precision(args.precision, args.device))
+    network.to(args.device)
+    started = time.perf_counter()
+    expected = timeline.output_count(source.frame_count) if source.frame_count else None
+    made = 0
+
+    def count(done: int, total: int | None) -> None:
+        nonlocal made
+        made = done
+
+    frames = stream(
+        network,
+        source,
+        timeline,
+        scale=args.scale,
+        ensemble=args.ensemble,
+        batch_size=args.batch_size,
+        progress=count,
+    )
+    writer = VideoWriter(args.output, fps, audio=source, color=source.color, crf=args.crf)
+    with writer, tqdm(total=expected, unit="frame", desc=args.input.name) as bar:
+        for frame in frames:
+            writer.write(frame)
+            bar.update()
+    seconds = time.perf_counter() - started
+    print(  # noqa: T201
+        f"{args.output}: {writer.count} frames at {_rate(fps)} fps "
+        f"({made} made, {writer.count - made} copied) in {seconds:.1f} s."
+    )
+    return 0
+
+
+def _rate(fps: Fraction) -> str:
+    return str(fps) if fps.denominator == 1 else f"{fps} ({float(fps):.3f})"
