@@ -2,7 +2,8 @@
 
 Everything is computed in float32 (float64 where the input is), whatever
 precision the images come in and whether or not autocast is on: differences of
-nearly equal images are what half precision is worst at.
+nearly equal images are what half precision is worst at. A NaN in an input comes
+out as NaN, in the maps only at the pixels that it reaches.
 
 Reference: Huang et al., "Real-Time Intermediate Flow Estimation for Video Frame
 Interpolation", ECCV 2022.
@@ -14,55 +15,211 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .image_checks import check_images, check_pair, full_precision
+from .perceptual import MeanShift, VGGPerceptualLoss, mean_shift
 from .warp import at_least_float32
 
+__all__ = [
+    "EPE",
+    "SOBEL",
+    "LapLoss",
+    "MeanShift",
+    "Ternary",
+    "VGGPerceptualLoss",
+    "epe",
+    "lap_loss",
+    "laplacian_pyramid",
+    "mean_shift",
+    "sobel",
+    "ternary",
+]
 
-def _full_precision(device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, enabled=False)
+PATCH = 7
+"""Side of the patch that the census transform describes."""
+
+_EPE_FLOOR = 1e-6  # keeps the square root differentiable where the flow is right
+_CENSUS_SOFTNESS = 0.81
+_HAMMING_SOFTNESS = 0.1
+_LUMA = (0.2989, 0.5870, 0.1140)
+_BORDER = 1
 
 
-def _check_same_shape(name: str, a: Tensor, b: Tensor) -> None:
-    if a.shape != b.shape:
+# --- Flow
+
+
+def epe(flow: Tensor, gt: Tensor, loss_mask: Tensor) -> Tensor:
+    """Endpoint error: how far, in pixels, each flow vector ends from the true one.
+
+    No gradient goes to `gt`.
+
+    Shape:
+        flow, gt: B 2 H W, in pixels
+        loss_mask: B 1 H W (or broadcast to it), 1 where the error counts, 0 where not
+        returns: B 1 H W, 0.001 where the flow is right and counts
+
+    Raises:
+        ValueError: the shapes do not fit each other.
+
+    Example:
+        >>> right = torch.zeros(1, 2, 1, 1)
+        >>> wrong = torch.tensor([3.0, 4.0]).reshape(1, 2, 1, 1)
+        >>> round(epe(wrong, right, torch.ones(1, 1, 1, 1)).item(), 4)
+        5.0
+    """
+    check_pair("EPE", flow, gt)
+    batch, _, height, width = flow.shape
+    counts_as = (batch, 1, height, width)
+    if loss_mask.ndim != 4 or any(
+        n not in (1, m) for n, m in zip(loss_mask.shape, counts_as, strict=True)
+    ):
         raise ValueError(
-            f"{name}: the two sides have shapes {tuple(a.shape)} and {tuple(b.shape)}; "
-            "they must be the same."
+            f"EPE: the mask has shape {tuple(loss_mask.shape)}, but the flow "
+            f"{tuple(flow.shape)} needs a mask of shape {counts_as}."
         )
+    difference = at_least_float32(flow) - at_least_float32(gt.detach())
+    return (difference.square().sum(1, keepdim=True) + _EPE_FLOOR).sqrt() * loss_mask
 
 
-def _check_images(name: str, x: Tensor, channels: int | None = None) -> None:
-    """Raises unless `x` is a floating point B C H W tensor without an empty side."""
-    if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
-        wanted = "C" if channels is None else channels
-        raise ValueError(
-            f"{name}: found a tensor of shape {tuple(x.shape)}, expected (B, {wanted}, H, W)."
-        )
-    if x.numel() == 0:
-        raise ValueError(
-            f"{name}: the batch of shape {tuple(x.shape)} is empty; there is nothing to compare."
-        )
-    if not x.is_floating_point():
-        raise ValueError(
-            f"{name}: found values of type {x.dtype}, expected floating point; "
-            "divide 8-bit images by 255 first."
-        )
+class EPE(nn.Module):
+    """Endpoint error of optical flow; see `epe`."""
+
+    def forward(self, flow: Tensor, gt: Tensor, loss_mask: Tensor) -> Tensor:
+        """See `epe`."""
+        return epe(flow, gt, loss_mask)
 
 
-def _check_pair(name: str, a: Tensor, b: Tensor, channels: int | None = None) -> None:
-    _check_images(name, a, channels)
-    _check_images(name, b, channels)
-    _check_same_shape(name, a, b)
+# --- Census transform
+
+
+def ternary(img0: Tensor, img1: Tensor) -> Tensor:
+    """Census distance: how differently two images' pixels relate to their neighbours.
+
+    Each pixel is described by its 7 x 7 neighbourhood, softly compared with it,
+    so a change of brightness hardly counts. The outermost pixels count as 0.
+
+    Shape:
+        img0, img1: B 3 H W, in [0, 1]; sides of at least 3 pixels
+        returns: B 1 H W, in [0, 1), 0 for equal images
+
+    Raises:
+        ValueError: no RGB images, shapes differ, or too small.
+
+    Reference: Meister et al., "UnFlow", AAAI 2018.
+
+    Example:
+        >>> img = torch.rand(1, 3, 8, 8)
+        >>> ternary(img, img).abs().max().item()
+        0.0
+    """
+    check_pair("Ternary", img0, img1, channels=3, shortest=2 * _BORDER + 1)
+    with full_precision(img0.device):
+        t1 = _census(_gray(at_least_float32(img0)))
+        t2 = _census(_gray(at_least_float32(img1)))
+        return _hamming(t1, t2) * _valid_mask(t1, _BORDER)
+
+
+def _gray(rgb: Tensor) -> Tensor:
+    weights = rgb.new_tensor(_LUMA).reshape(1, 3, 1, 1)
+    return (rgb * weights).sum(1, keepdim=True)
+
+
+def _census(img: Tensor) -> Tensor:
+    batch, _, height, width = img.shape
+    patches = F.unfold(img, PATCH, padding=PATCH // 2).reshape(batch, PATCH**2, height, width)
+    difference = patches - img
+    return difference / (_CENSUS_SOFTNESS + difference.square()).sqrt()
+
+
+def _hamming(t1: Tensor, t2: Tensor) -> Tensor:
+    distance = (t1 - t2).square()
+    return (distance / (_HAMMING_SOFTNESS + distance)).mean(1, keepdim=True)
+
+
+def _valid_mask(t: Tensor, padding: int) -> Tensor:
+    batch, _, height, width = t.shape
+    inner = t.new_ones(batch, 1, height - 2 * padding, width - 2 * padding)
+    return F.pad(inner, [padding] * 4)
+
+
+class Ternary(nn.Module):
+    """Census distance; see `ternary`. The steps are there one by one, too."""
+
+    def transform(self, img: Tensor) -> Tensor:
+        """Soft census transform of a grey image: B 1 H W -> B 49 H W, in (-1, 1)."""
+        check_images("Ternary.transform", img, channels=1)
+        return _census(img)
+
+    def rgb2gray(self, rgb: Tensor) -> Tensor:
+        """Brightness: B 3 H W -> B 1 H W."""
+        check_images("Ternary.rgb2gray", rgb, channels=3)
+        return _gray(rgb)
+
+    def hamming(self, t1: Tensor, t2: Tensor) -> Tensor:
+        """Soft Hamming distance of two transforms: twice B N H W -> B 1 H W, in [0, 1)."""
+        check_pair("Ternary.hamming", t1, t2)
+        return _hamming(t1, t2)
+
+    def valid_mask(self, t: Tensor, padding: int) -> Tensor:
+        """0 on the outermost `padding` pixels, 1 inside: B C H W -> B 1 H W."""
+        check_images("Ternary.valid_mask", t, shortest=2 * padding + 1)
+        return _valid_mask(t, padding)
+
+    def forward(self, img0: Tensor, img1: Tensor) -> Tensor:
+        """See `ternary`."""
+        return ternary(img0, img1)
+
+
+# --- Edges
+
+
+def sobel(pred: Tensor, gt: Tensor) -> Tensor:
+    """Difference of horizontal plus that of vertical edges, channel by channel.
+
+    Shape:
+        pred, gt: B C H W, in [0, 1]
+        returns: B*C 1 H W, from 0 (equal images) up
+
+    Raises:
+        ValueError: shapes differ, or no images.
+
+    Example:
+        >>> flat, edge = torch.zeros(1, 1, 3, 4), torch.tensor([0.0, 0, 1, 1]).expand(1, 1, 3, 4)
+        >>> sobel(flat, edge)[0, 0, 1].tolist()
+        [0.0, 4.0, 4.0, 4.0]
+    """
+    return _sobel(pred, gt, _sobel_kernels())
+
+
+def _sobel_kernels() -> Tensor:
+    across = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
+    return torch.stack((across, across.T)).unsqueeze(1)
+
+
+def _sobel(pred: Tensor, gt: Tensor, kernels: Tensor) -> Tensor:
+    check_pair("SOBEL", pred, gt)
+    with full_precision(pred.device):
+        # The filter is linear, so the edges of the difference are the difference of the edges.
+        difference = at_least_float32(pred) - at_least_float32(gt)
+        planes = difference.reshape(-1, 1, *difference.shape[-2:])
+        edges = F.conv2d(planes, kernels.to(planes), padding=1)
+        return edges.abs().sum(1, keepdim=True)
+
+
+class SOBEL(nn.Module):
+    """Edge difference; see `sobel`."""
+
+    kernels: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("kernels", _sobel_kernels(), persistent=False)
+
+    def forward(self, pred: Tensor, gt: Tensor) -> Tensor:
+        """See `sobel`."""
+        return _sobel(pred, gt, self.kernels)
 
 
 # --- Laplacian pyramid
-
-
-def _gauss_kernel(channels: int) -> Tensor:
-    row = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
-    return torch.outer(row, row).expand(channels, 1, 5, 5)
-
-
-def _blur(x: Tensor, kernel: Tensor) -> Tensor:
-    return F.conv2d(F.pad(x, (2, 2, 2, 2), mode="reflect"), kernel, groups=x.shape[1])
 
 
 def laplacian_pyramid(x: Tensor, kernel: Tensor, max_levels: int) -> list[Tensor]:
@@ -108,18 +265,29 @@ def lap_loss(input: Tensor, target: Tensor, max_levels: int = 5) -> Tensor:
         >>> bool(lap_loss(black, dotted) > 0)
         True
     """
+    check_images("LapLoss", input)
     return _lap_loss(input, target, _gauss_kernel(input.shape[1]), max_levels)
 
 
+def _gauss_kernel(channels: int) -> Tensor:
+    row = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    return torch.outer(row, row).repeat(channels, 1, 1, 1)
+
+
+def _blur(x: Tensor, kernel: Tensor) -> Tensor:
+    return F.conv2d(F.pad(x, (2, 2, 2, 2), mode="reflect"), kernel, groups=x.shape[1])
+
+
 def _lap_loss(input: Tensor, target: Tensor, kernel: Tensor, max_levels: int) -> Tensor:
-    _check_pair("LapLoss", input, target)
+    check_pair("LapLoss", input, target)
     shortest = min(input.shape[-2:])
-    if shortest <= 2**max_levels:
+    if max_levels < 1 or shortest <= 2**max_levels:
         raise ValueError(
-            f"LapLoss: a side of {shortest} pixels is too short for {max_levels} levels; "
-            f"it needs more than {2**max_levels}. Use larger images or a smaller max_levels."
+            f"LapLoss: {max_levels} levels need at least 1, and sides of more than 2 ** levels "
+            f"= {2**max_levels} pixels; found {shortest}. "
+            "Use larger images or another max_levels."
         )
-    with _full_precision(input.device):
+    with full_precision(input.device):
         # The pyramid is linear, so one pyramid of the difference stands for two.
         difference = at_least_float32(input) - at_least_float32(target)
         levels = laplacian_pyramid(difference, kernel.to(difference), max_levels)
@@ -147,5 +315,5 @@ class LapLoss(nn.Module):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """See `lap_loss`."""
-        _check_images("LapLoss", input, self.channels)
+        check_images("LapLoss", input, self.channels)
         return _lap_loss(input, target, self.gauss_kernel, self.max_levels)
