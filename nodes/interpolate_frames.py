@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..rife_core.engine import estimate_memory, interpolate
+from ..rife_core.engine import interpolate
 from ..rife_core.ifnet import USER_SCALES
 from ..rife_core.timeline import ENDS, End, Timeline
 from .host import RIFEModel, progress
@@ -85,7 +85,7 @@ class InterpolateFrames:
                         "min": 0.0,
                         "max": 1000.0,
                         "step": 0.001,
-                        "tooltip": "The frame rate wanted, above or below the source's, at the same "
+                        "tooltip": "The frame rate wanted, above or below the source's; same "
                         "speed. 0: use the multiplier. 23.976, 29.97 and 59.94 are taken as the "
                         "exact broadcast rates.",
                     },
@@ -145,7 +145,7 @@ class InterpolateFrames:
         else:
             timeline = Timeline.multiply(multiplier, _ENDS[end])
         height, width = frames.shape[1:3]
-        network = model.ready(estimate_memory(model.working, height, width, batch_size or 1))
+        network = model.ready()
         new = sum(step.timestep != 0 for step in timeline.steps(len(frames)))
         started = time.perf_counter()
         with progress("Interpolate Frames") as report:
