@@ -487,6 +487,29 @@ class RIFE(nn.Module):
         mask = torch.sigmoid(last.mask)
         return flows, mask, merged, flow_teacher, merged_teacher, loss_distill
 
+    def estimates(
+        self,
+        img0: Tensor,
+        img1: Tensor,
+        timestep: float | Tensor = 0.5,
+        scales: Sequence[float] | None = None,
+        detach: bool = False,
+    ) -> list[Estimate]:
+        """What is known after each block, for training.
+
+        Args:
+            img0: B 3 H W in [0, 1]; H and W multiples of 4 * scales[0].
+            img1: the same.
+            timestep: a number, or a tensor with one for each of the B samples.
+            scales: of the blocks, or None for the row's own.
+            detach: each block's estimate has a gradient to that block alone.
+        """
+        frame0, frame1 = self._frame(img0), self._frame(img1)
+        named = self._named_inputs(frame0, frame1, _timesteps(timestep, img0))
+        scales = self.spec.scales if scales is None else scales
+        swap = self.spec.ensemble == "always"
+        return list(self._estimates(named, scales, swap, detach))
+
     def _check_forward(self, x: Tensor, scales: Sequence[float]) -> None:
         align = self.spec.align
         if x.ndim != 4 or x.shape[1] not in (6, 9) or x.shape[2] % align or x.shape[3] % align:
@@ -558,9 +581,7 @@ class RIFE(nn.Module):
             start = before or Estimate.zero(img0, img1)
             after = start.updated(planes, spec.mask_adds, img0, img1)
             seen = after.detach() if detach else after
-            named.update(
-                mask=seen.mask, warped_img0=seen.warped_img0, warped_img1=seen.warped_img1
-            )
+            named.update(mask=seen.mask, warped_img0=seen.warped_img0, warped_img1=seen.warped_img1)
             if index + 1 < len(blocks):
                 if spec.head:
                     named["warped_feat0"] = warp(named["feat0"], seen.flow[:, :2])
