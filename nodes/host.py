@@ -22,17 +22,12 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from ..rife_core.checkpoints import SUFFIXES, load_rife
+from ..rife_core.checkpoints import SUFFIXES, list_weights, load_rife
 from ..rife_core.ifnet import RIFE
-from ..rife_core.precision import resolve_precision, set_precision
+from ..rife_core.precision import default_device, resolve_precision, set_precision
 
 MODEL_FOLDERS = ("rife", "frame_interpolation")
-"""Model folders in which weights are looked for; in the first of them before the second."""
-
-DEFAULT = "default"
-"""The name under which the bundled weights are listed."""
-
-_BUNDLED = Path(__file__).parent.parent / "weights" / "default.safetensors"
+"""ComfyUI's model folders in which weights are looked for, the first one first."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +37,19 @@ class Folders:
     Attributes:
         input: clips and images that a graph may read.
         output: where a graph may write.
-        models: its subfolders `rife` and `frame_interpolation` hold weights.
+        models: folders of weights files.
     """
 
     input: Path = Path("input")
     output: Path = Path("output")
-    models: Path = Path("models")
+    models: tuple[Path, ...] = tuple(Path("models", name) for name in MODEL_FOLDERS)
 
 
-_folders: ContextVar[Folders | None] = ContextVar("rife_video_folders", default=None)
+_used_folders: ContextVar[Folders | None] = ContextVar("folders", default=None)
+
+
+def _folders() -> Folders:
+    return _used_folders.get() or Folders()
 
 
 def _comfyui(module: str) -> Any:
@@ -65,25 +64,25 @@ def _comfyui(module: str) -> Any:
 @contextmanager
 def use_folders(folders: Folders) -> Generator[None]:
     """Without ComfyUI: lets graphs read and write in `folders` while the block runs."""
-    token = _folders.set(folders)
+    token = _used_folders.set(folders)
     try:
         yield
     finally:
-        _folders.reset(token)
+        _used_folders.reset(token)
 
 
 def input_folder() -> Path:
     """Where the files that a graph reads lie."""
     if paths := _comfyui("folder_paths"):
         return Path(paths.get_input_directory())
-    return (_folders.get() or Folders()).input
+    return _folders().input
 
 
 def output_folder() -> Path:
     """Where the files that a graph writes go."""
     if paths := _comfyui("folder_paths"):
         return Path(paths.get_output_directory())
-    return (_folders.get() or Folders()).output
+    return _folders().output
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -101,19 +100,23 @@ def inside(folder: Path, name: str) -> Path:
     return Path(path)
 
 
-def list_models() -> dict[str, Path]:
-    """Every weights file that can be loaded, by the name that the LoadRIFE node shows."""
-    models = {DEFAULT: _BUNDLED} if _BUNDLED.is_file() else {}
-    for key in MODEL_FOLDERS:
-        for folder, names in _weights_in(key):
-            for name in sorted(names):
-                models.setdefault(name, folder / name)
-    return models
-
-
 def model_folders() -> list[Path]:
-    """The folders that `list_models` looks through."""
-    return [folder for key in MODEL_FOLDERS for folder, _ in _weights_in(key)]
+    """The folders in which weights are looked for."""
+    paths = _comfyui("folder_paths")
+    if not paths:
+        return list(_folders().models)
+    folders: list[Path] = []
+    for key in MODEL_FOLDERS:
+        paths.add_model_folder_path(key, os.path.join(paths.models_dir, key))
+        places, endings = paths.folder_names_and_paths[key]
+        paths.folder_names_and_paths[key] = (places, {*endings, *SUFFIXES})
+        folders += map(Path, places)
+    return folders
+
+
+def list_models() -> dict[str, Path]:
+    """Every weights file that can be loaded, by the name that LoadRIFE shows."""
+    return list_weights(model_folders())
 
 
 def model_path(name: str) -> Path:
@@ -123,23 +126,20 @@ def model_path(name: str) -> Path:
         ValueError: there is no such file (any more).
     """
     models = list_models()
-    if name in models:
-        return models[name]
-    folders = ", ".join(str(folder) for folder in model_folders())
-    known = ", ".join(models) or "none"
-    raise ValueError(
-        f"There is no weights file {name!r}. Found: {known}. Put RIFE weights "
-        f"({', '.join(SUFFIXES)}) into one of {folders}, and reload the list."
-    )
+    if name not in models:
+        raise ValueError(
+            f"There is no weights file {name!r}. Found: {', '.join(models) or 'none'}. Put RIFE "
+            f"weights ({', '.join(SUFFIXES)}) into {' or '.join(map(str, model_folders()))}, "
+            "and reload the list."
+        )
+    return models[name]
 
 
 def compute_device() -> torch.device:
     """The device that networks run on."""
     if management := _comfyui("comfy.model_management"):
         return management.get_torch_device()
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    return default_device()
 
 
 class RIFEModel:
@@ -236,19 +236,3 @@ def progress(title: str) -> Generator[Callable[[int, int | None], None]]:
             line.update(done - line.n)
 
         yield report
-
-
-def _weights_in(key: str) -> list[tuple[Path, list[str]]]:
-    """Folders of one model key, each with the names of its weights files."""
-    if paths := _comfyui("folder_paths"):
-        paths.add_model_folder_path(key, os.path.join(paths.models_dir, key))
-        folders, endings = paths.folder_names_and_paths[key]
-        paths.folder_names_and_paths[key] = (folders, {*endings, *SUFFIXES})
-        listed = [name for name in paths.get_filename_list(key) if name.endswith(SUFFIXES)]
-        return [
-            (Path(folder), [name for name in listed if os.path.isfile(os.path.join(folder, name))])
-            for folder in folders
-        ]
-    folder = (_folders.get() or Folders()).models / key
-    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix in SUFFIXES]
-    return [(folder, [str(path.relative_to(folder)) for path in files])]

@@ -1,0 +1,1 @@
+"""Example workflows, and what runs a workflow without a server."""

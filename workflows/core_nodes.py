@@ -1,0 +1,307 @@
+"""Local twins of ComfyUI's core nodes for video and images, for graphs that run without it.
+
+Ids, input names and output order are ComfyUI's, so one API-format file runs in both.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import torch
+from torch import Tensor
+
+from ..nodes.host import input_folder, inside, output_folder
+from ..rife_core.timeline import as_fraction
+from ..rife_core.video import Audio, VideoReader, VideoWriter
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
+
+@dataclass(frozen=True)
+class Video:
+    """What travels along a VIDEO wire: frames in memory, or a file that is read when needed."""
+
+    frames: Tensor | Path
+    fps: Fraction | None = None
+    audio: Audio | None = None
+
+
+def _files(suffixes: tuple[str, ...]) -> list[str]:
+    """Files of some type that lie directly in the input folder, as ComfyUI lists them."""
+    folder = input_folder()
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path.name for path in found if path.is_file() and path.suffix.lower() in suffixes)
+
+
+def _input_file(name: str, suffixes: tuple[str, ...]) -> Path:
+    """The file that a graph names: in the input folder, or "NAME [output]" in the output folder."""
+    bare, _, place = name.removesuffix("]").rpartition(" [")
+    folder = {"input": input_folder, "output": output_folder}.get(place if bare else "input")
+    path = inside(folder(), bare or name) if folder and name else None
+    if path is None or not path.is_file():
+        there = ", ".join(_files(suffixes)) or "nothing of that kind"
+        raise ValueError(
+            f"There is no file {name!r} in the input folder {input_folder()}. Found: {there}."
+        )
+    return path
+
+
+def _checked(name: Any, suffixes: tuple[str, ...]) -> bool | str:
+    try:
+        _input_file(str(name), suffixes)
+    except ValueError as error:
+        return str(error)
+    return True
+
+
+def _next_path(prefix: str, suffix: str, width: int, height: int) -> Path:
+    """The path for a new file: PREFIX_00001_.mp4, or one more than the highest that exists."""
+    now = time.strftime("%Y %m %d %H %M %S").split()
+    names = ("year", "month", "day", "hour", "minute", "second", "width", "height")
+    for name, value in zip(names, (*now, str(width), str(height)), strict=True):
+        prefix = prefix.replace(f"%{name}%", value)
+    stem = inside(output_folder(), prefix)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    counter = re.compile(re.escape(stem.name) + r"_(\d+)_", re.IGNORECASE)
+    matches = [counter.match(path.name) for path in stem.parent.iterdir()]
+    number = max((int(match[1]) for match in matches if match), default=0) + 1
+    return stem.with_name(f"{stem.name}_{number:05}_{suffix}")
+
+
+def _saved(paths: Iterable[Path]) -> dict[str, Any]:
+    """What the server reports of saved files."""
+    root = inside(output_folder(), "")
+    return {
+        "images": [
+            {
+                "filename": path.name,
+                "subfolder": path.parent.relative_to(root).as_posix().removeprefix("."),
+                "type": "output",
+            }
+            for path in paths
+        ]
+    }
+
+
+class LoadVideo:
+    """A video file from the input folder."""
+
+    RETURN_TYPES = ("VIDEO",)
+    FUNCTION = "load"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+        return {"required": {"file": (_files(VIDEO_SUFFIXES),)}}
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, file: str) -> bool | str:  # noqa: D102, N802
+        return _checked(file, VIDEO_SUFFIXES)
+
+    def load(self, file: str) -> tuple[Video]:
+        """See the class."""
+        return (Video(_input_file(file, VIDEO_SUFFIXES)),)
+
+
+class GetVideoComponents:
+    """Frames, sound (None if silent) and frame rate of a video."""
+
+    RETURN_TYPES = ("IMAGE", "AUDIO", "FLOAT")
+    RETURN_NAMES = ("images", "audio", "fps")
+    FUNCTION = "split"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+        return {"required": {"video": ("VIDEO", {})}}
+
+    def split(self, video: Video) -> tuple[Tensor, Audio | None, float]:
+        """See the class."""
+        if isinstance(video.frames, Tensor):
+            return video.frames, video.audio, float(video.fps or 1)
+        reader = VideoReader(video.frames)
+        return torch.stack(list(reader)), reader.read_audio(), float(reader.fps)
+
+
+class CreateVideo:
+    """A video of frames, a frame rate and sound."""
+
+    RETURN_TYPES = ("VIDEO",)
+    FUNCTION = "join"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+        return {
+            "required": {
+                "images": ("IMAGE", {}),
+                "fps": ("FLOAT", {"default": 30.0, "min": 1.0, "max": 120.0, "step": 1.0}),
+            },
+            "optional": {"audio": ("AUDIO", {})},
+        }
+
+    def join(self, images: Tensor, fps: float, audio: Audio | None = None) -> tuple[Video]:
+        """See the class."""
+        return (Video(images, as_fraction(fps), audio),)
+
+
+class SaveVideo:
+    """Writes a video into the output folder."""
+
+    OUTPUT_NODE = True
+    RETURN_TYPES = ()
+    FUNCTION = "save"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+        return {
+            "required": {
+                "video": ("VIDEO", {}),
+                "filename_prefix": ("STRING", {"default": "video/ComfyUI"}),
+                "format": (["auto", "mp4"], {"default": "auto"}),
+                "codec": (["auto", "h264"], {"default": "auto"}),
+            }
+        }
+
+    def save(self, video: Video, filename_prefix: str, format: str, codec: str) -> dict[str, Any]:
+        """See the class; a video that is a file already is copied, not encoded again."""
+        del format, codec  # both have one value besides auto, which is what auto takes
+        if isinstance(video.frames, Path):
+            reader = VideoReader(video.frames)
+            path = _next_path(filename_prefix, ".mp4", reader.width, reader.height)
+            if video.frames.suffix.lower() == path.suffix:
+                shutil.copyfile(video.frames, path)
+            else:
+                _write(path, reader, reader.fps, reader)
+        else:
+            height, width = video.frames.shape[1:3]
+            path = _next_path(filename_prefix, ".mp4", width, height)
+            fps = video.fps or Fraction(1)
+            _write(path, video.frames, fps, _trimmed(video.audio, len(video.frames) / fps))
+        return {"ui": {**_saved([path]), "animated": (True,)}}
+
+
+def _write(
+    path: Path, frames: Iterable[Tensor], fps: Fraction, audio: VideoReader | Audio | None
+) -> None:
+    with VideoWriter(path, fps, audio=audio) as writer:
+        for frame in frames:
+            writer.write(frame[..., :3])
+
+
+def _trimmed(audio: Audio | None, seconds: Fraction) -> Audio | None:
+    """Sound no longer than the picture, as ComfyUI saves it."""
+    if audio is None:
+        return None
+    count = -int(-seconds * audio["sample_rate"] // 1)
+    return {**audio, "waveform": audio["waveform"][..., :count]}
+
+
+class LoadImage:
+    """An image from the input folder, and its transparency as a mask."""
+
+    RETURN_TYPES = ("IMAGE", "MASK")
+    FUNCTION = "load"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+        return {"required": {"image": (_files(IMAGE_SUFFIXES),)}}
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, image: str) -> bool | str:  # noqa: D102, N802
+        return _checked(image, IMAGE_SUFFIXES)
+
+    def load(self, image: str) -> tuple[Tensor, Tensor]:
+        """See the class."""
+        with av.open(_input_file(image, IMAGE_SUFFIXES)) as container:
+            array = next(container.decode(video=0)).to_ndarray(format="rgba")
+        rgba = torch.from_numpy(array).float().div(255)[None]
+        return rgba[..., :3].contiguous(), 1 - rgba[..., 3]
+
+
+class ImageFromBatch:
+    """Some frames out of many."""
+
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "cut"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+        return {
+            "required": {
+                "image": ("IMAGE",),
+                "batch_index": ("INT", {"default": 0, "min": 0, "max": 4095}),
+                "length": ("INT", {"default": 1, "min": 1, "max": 4096}),
+            }
+        }
+
+    def cut(self, image: Tensor, batch_index: int, length: int) -> tuple[Tensor]:
+        """See the class; a start beyond the end gives the last frame."""
+        start = min(batch_index, len(image) - 1)
+        return (image[start : start + length].clone(),)
+
+
+class SaveImage:
+    """Writes images as PNG files into the output folder."""
+
+    OUTPUT_NODE = True
+    RETURN_TYPES = ()
+    FUNCTION = "save"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+        return {
+            "required": {
+                "images": ("IMAGE", {}),
+                "filename_prefix": ("STRING", {"default": "ComfyUI"}),
+            }
+        }
+
+    def save(self, images: Tensor, filename_prefix: str) -> dict[str, Any]:
+        """See the class."""
+        height, width = images.shape[1:3]
+        paths: list[Path] = []
+        for image in images:
+            paths.append(_next_path(filename_prefix, ".png", width, height))
+            _save_png(image, paths[-1])
+        return {"ui": _saved(paths)}
+
+
+class PreviewImage(SaveImage):
+    """Writes images under the prefix `preview`: without a page, that is where to look at them."""
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+        return {"required": {"images": ("IMAGE", {})}}
+
+    def save(self, images: Tensor, filename_prefix: str = "preview") -> dict[str, Any]:
+        """See the class."""
+        return super().save(images, filename_prefix)
+
+
+def _save_png(image: Tensor, path: Path) -> None:
+    array = image[..., :3].mul(255).round().clamp(0, 255).byte().cpu().numpy()
+    encoder = av.CodecContext.create("png", "w")
+    encoder.height, encoder.width = array.shape[:2]
+    encoder.pix_fmt, encoder.time_base = "rgb24", Fraction(1)
+    frame = av.VideoFrame.from_ndarray(array, format="rgb24")
+    packets = [*encoder.encode(frame), *encoder.encode()]
+    path.write_bytes(b"".join(bytes(packet) for packet in packets))
+
+
+NODE_CLASS_MAPPINGS = {
+    "LoadVideo": LoadVideo,
+    "GetVideoComponents": GetVideoComponents,
+    "CreateVideo": CreateVideo,
+    "SaveVideo": SaveVideo,
+    "LoadImage": LoadImage,
+    "ImageFromBatch": ImageFromBatch,
+    "SaveImage": SaveImage,
+    "PreviewImage": PreviewImage,
+}

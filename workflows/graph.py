@@ -1,0 +1,326 @@
+"""A workflow in API format: read, changed, checked as the ComfyUI server would, put in order.
+
+A graph maps node ids to {"class_type": ..., "inputs": {...}}. An input is a value,
+or a link [node id, output number].
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+Graph = dict[str, dict[str, Any]]
+NodeClasses = Mapping[str, type]
+
+LIST = "COMBO"
+ANY = "*"
+
+_CONVERT: dict[str, Callable[[Any], Any]] = {
+    "INT": int,
+    "FLOAT": float,
+    "STRING": str,
+    "BOOLEAN": bool,
+}
+
+
+class WorkflowError(ValueError):
+    """A workflow that cannot be run, or a node that failed; the message says where and why."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a graph.
+
+    Attributes:
+        node: id of the node, or "" for the graph as a whole.
+        class_type: what that node is.
+        input: name of the input, or "" for the node as a whole.
+        message: what was found, and what was expected.
+    """
+
+    node: str
+    class_type: str
+    input: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"node {self.node} ({self.class_type})" if self.node else "workflow"
+        return f"{where}{f', input {self.input!r}' if self.input else ''}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a node class says of one of its inputs."""
+
+    name: str
+    type: str
+    choices: list[Any] | None
+    options: dict[str, Any]
+    required: bool
+
+
+def is_link(value: Any) -> bool:
+    """Whether an input value is a link to another node (any list is meant as one)."""
+    return isinstance(value, list)
+
+
+def read(path: str | Path) -> Graph:
+    """The graph in a file.
+
+    Raises:
+        WorkflowError: the file is no API-format workflow; for a page-format one the
+            message says which file to take instead.
+        OSError: the file cannot be read.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WorkflowError(f"{path.name} is no JSON file ({error}).") from error
+    if isinstance(content, dict) and isinstance(content.get("nodes"), list):
+        sibling = path.with_suffix(".api.json")
+        instead = (
+            f"run {sibling.name} beside it"
+            if sibling.is_file()
+            else "open it in ComfyUI and save it with 'Export (API)'"
+        )
+        raise WorkflowError(
+            f"{path.name} is in page format (boxes and wires for ComfyUI's page), but the API "
+            f"format is needed: {instead}."
+        )
+    if isinstance(content, dict) and isinstance(content.get("prompt"), dict):
+        content = content["prompt"]
+    return check_form(content, path.name)
+
+
+def check_form(content: Any, name: str = "the graph") -> Graph:
+    """Returns `content` if it has the form of a graph. Raises WorkflowError if it has not."""
+    fits = isinstance(content, dict) and all(
+        isinstance(node, dict)
+        and isinstance(node.get("class_type", ""), str)
+        and isinstance(node.get("inputs", {}), dict)
+        for node in content.values()
+    )
+    if not fits or not content:
+        raise WorkflowError(
+            f"{name} is no workflow in API format: expected node ids, each with class_type "
+            "and inputs."
+        )
+    return content
+
+
+def inputs_of(node_class: Any) -> dict[str, Input]:
+    """The declared inputs of a node class, required ones first."""
+    declared = node_class.INPUT_TYPES()
+    inputs: dict[str, Input] = {}
+    for group in ("required", "optional"):
+        for name, entry in declared.get(group, {}).items():
+            kind, options = entry[0], (entry[1] if len(entry) > 1 else {})
+            choices = kind if isinstance(kind, list) else options.get("options")
+            type_ = LIST if isinstance(kind, list) else str(kind)
+            inputs[name] = Input(name, type_, choices, options, group == "required")
+    return inputs
+
+
+def set_input(graph: Graph, classes: NodeClasses, assignment: str) -> None:
+    """Changes one input in place: "Load Video.file=clip.mp4", "7.multiplier=4".
+
+    What stands before the last dot is a node's id, its title or its class, if only
+    one node has it.
+
+    Raises:
+        WorkflowError: no such node or input, or several nodes of that name.
+    """
+    target, equals, text = assignment.partition("=")
+    who, dot, name = target.strip().rpartition(".")
+    if not (equals and dot):
+        raise WorkflowError(f"{assignment!r} should look like 'Load Video.file=clip.mp4'.")
+    ids = [who] if who in graph else [i for i, node in graph.items() if who in _names(node)]
+    if len(ids) != 1:
+        nodes = ", ".join(f"{i} ({' / '.join(_names(node))})" for i, node in graph.items())
+        count = "no node is" if not ids else f"nodes {', '.join(ids)} are"
+        raise WorkflowError(f"{assignment!r}: {count} called {who!r}. The nodes are: {nodes}.")
+    node = graph[ids[0]]
+    node_class = classes.get(node.get("class_type", ""))
+    known = inputs_of(node_class) if node_class else {}
+    if known and name not in known:
+        raise WorkflowError(
+            f"{assignment!r}: {node['class_type']} has no input {name!r}, but {', '.join(known)}."
+        )
+    node.setdefault("inputs", {})[name] = _parsed(text, known.get(name))
+
+
+def problems(graph: Graph, classes: NodeClasses) -> list[Problem]:
+    """Everything that would keep a server from running `graph`; an empty list if nothing.
+
+    As on the server, nodes that no output needs are only looked at for their class.
+    """
+    found = list(_unknown_nodes(graph, classes))
+    known = {
+        i: classes[n["class_type"]] for i, n in graph.items() if n.get("class_type") in classes
+    }
+    wires = _needed_wires(graph, classes)
+    if not wires:
+        found.append(Problem("", "", "", "no node gives an output; add one such as SaveVideo."))
+    for node_id in wires:
+        if node_id in known:
+            found += _node_problems(node_id, graph, known)
+    for road in _cycles(wires):
+        message = f"the links go in a circle: {' -> '.join(road)}."
+        found.append(Problem(road[0], graph[road[0]].get("class_type", "?"), "", message))
+    return found
+
+
+def order(graph: Graph, classes: NodeClasses) -> list[str]:
+    """The nodes that the outputs need, each after those it reads from; needs a sound graph."""
+    return list(TopologicalSorter(_needed_wires(graph, classes)).static_order())
+
+
+def links(node: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """The well-formed links of a node: input name, source node, its output number."""
+    for name, value in (node.get("inputs") or {}).items():
+        if is_link(value) and len(value) == 2:
+            yield name, str(value[0]), value[1]
+
+
+def _names(node: Mapping[str, Any]) -> list[str]:
+    title = (node.get("_meta") or {}).get("title")
+    return [name for name in (title, node.get("class_type")) if name]
+
+
+def _parsed(text: str, declared: Input | None) -> Any:
+    if declared and (declared.type == "STRING" or text in (declared.choices or ())):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _unknown_nodes(graph: Graph, classes: NodeClasses) -> Iterator[Problem]:
+    for node_id, node in graph.items():
+        class_type = node.get("class_type")
+        if class_type is None:
+            yield Problem(node_id, "?", "", "the node has no class_type.")
+        elif class_type not in classes:
+            known = ", ".join(sorted(classes))
+            yield Problem(node_id, class_type, "", f"no such node here. Known: {known}.")
+
+
+def _needed_wires(graph: Graph, classes: NodeClasses) -> dict[str, list[str]]:
+    """For each node that an output needs, outputs included, the nodes it reads from."""
+    waiting = [
+        node_id
+        for node_id, node in graph.items()
+        if getattr(classes.get(node.get("class_type", "")), "OUTPUT_NODE", False)
+    ]
+    wires: dict[str, list[str]] = {}
+    while waiting:
+        node_id = waiting.pop()
+        if node_id not in wires:
+            wires[node_id] = [source for _, source, _ in links(graph[node_id]) if source in graph]
+            waiting += wires[node_id]
+    return {node_id: wires[node_id] for node_id in graph if node_id in wires}
+
+
+def _cycles(wires: Mapping[str, list[str]]) -> Iterator[list[str]]:
+    """Node ids along each cycle, the first one repeated at the end; no node is in two of them."""
+    while True:
+        try:
+            return TopologicalSorter(wires).prepare()
+        except CycleError as error:
+            road: list[str] = error.args[1]
+            yield road
+            wires = {node: sources for node, sources in wires.items() if node not in road}
+            wires = {n: [s for s in sources if s not in road] for n, sources in wires.items()}
+
+
+def _node_problems(node_id: str, graph: Graph, known: Mapping[str, Any]) -> Iterator[Problem]:
+    node, node_class = graph[node_id], known[node_id]
+    given = node.get("inputs") or {}
+    own_checks = _validator_names(node_class)
+    for name, declared in inputs_of(node_class).items():
+        if name not in given:
+            message = "is missing." if declared.required else None
+        elif is_link(given[name]):
+            message = _link_problem(given[name], declared, graph, known)
+        else:
+            message = _value_problem(given[name], declared, name in own_checks)
+        if message:
+            yield Problem(node_id, node["class_type"], name, message)
+    verdict = _own_verdict(node_class, own_checks, given)
+    if verdict:
+        yield Problem(node_id, node["class_type"], ", ".join(own_checks), verdict)
+
+
+def _link_problem(
+    value: list[Any], declared: Input, graph: Graph, known: Mapping[str, Any]
+) -> str | None:
+    if len(value) != 2 or not isinstance(value[0], str) or type(value[1]) is not int:
+        return f"is {value!r}; a link is [node id as text, output number]."
+    source, slot = value
+    if source not in graph:
+        return f"is linked to node {source}, which does not exist."
+    if source not in known:
+        return None  # that the class is unknown is said already
+    types = known[source].RETURN_TYPES
+    if not 0 <= slot < len(types):
+        return f"is linked to output {slot} of node {source}, which has {len(types)} outputs."
+    if not _types_meet(types[slot], declared.type):
+        return f"takes {declared.type}, but output {slot} of node {source} is {types[slot]}."
+    return None
+
+
+def _types_meet(given: Any, wanted: str) -> bool:
+    if ANY in (given, wanted) or (isinstance(given, list) and wanted == LIST):
+        return True
+    return bool(set(str(given).split(",")) & set(wanted.split(",")))
+
+
+def _value_problem(value: Any, declared: Input, own_check: bool) -> str | None:
+    try:
+        value = converted(value, declared)
+    except (TypeError, ValueError, OverflowError):
+        return f"is {value!r}; it must be {declared.type}."
+    if value is None and not declared.required:
+        return None
+    if declared.type not in _CONVERT and declared.choices is None:
+        return f"is {value!r}; it takes a link of type {declared.type}."
+    if own_check:
+        return None
+    low, high = declared.options.get("min"), declared.options.get("max")
+    if low is not None and value < low:
+        return f"is {value}; the smallest allowed is {low}."
+    if high is not None and value > high:
+        return f"is {value}; the largest allowed is {high}."
+    if declared.choices is not None and value not in declared.choices:
+        return f"is {value!r}; it must be one of {', '.join(map(str, declared.choices)) or 'none'}."
+    return None
+
+
+def converted(value: Any, declared: Input) -> Any:
+    """A plain value as the declared type, as the server converts it."""
+    if isinstance(value, dict) and "__value__" in value:  # how a list is told from a link
+        value = value["__value__"]
+    return _CONVERT[declared.type](value) if declared.type in _CONVERT else value
+
+
+def _validator_names(node_class: Any) -> list[str]:
+    validate = getattr(node_class, "VALIDATE_INPUTS", None)
+    return list(inspect.signature(validate).parameters) if validate else []
+
+
+def _own_verdict(node_class: Any, names: list[str], given: Mapping[str, Any]) -> str | None:
+    values = {name: given[name] for name in names if name in given and not is_link(given[name])}
+    if not values:
+        return None
+    try:
+        verdict = node_class.VALIDATE_INPUTS(**values)
+    except Exception as error:
+        verdict = str(error)
+    return None if verdict is True else str(verdict or "the value was refused.")

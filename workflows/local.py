@@ -1,0 +1,162 @@
+"""Runs an API-format workflow in this process: `rife-video run WORKFLOW.api.json`.
+
+The graph is checked as the server would check it, but all that is wrong is said at
+once. This pack's nodes and the local twins of the core nodes are known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import nodes
+from ..nodes.host import Folders, use_folders
+from ..rife_core.commands.models import add_models_folder
+from . import core_nodes
+from .graph import (
+    Graph,
+    WorkflowError,
+    check_form,
+    converted,
+    inputs_of,
+    links,
+    order,
+    problems,
+    read,
+    set_input,
+)
+
+KNOWN_NODES: dict[str, type] = {**core_nodes.NODE_CLASS_MAPPINGS, **nodes.NODE_CLASS_MAPPINGS}
+
+
+@dataclass
+class Result:
+    """What a workflow gave.
+
+    Attributes:
+        files: everything that was written, in order.
+        texts: what nodes have to say: outputs called "report", and texts for the page.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+
+def run_workflow(
+    workflow: str | Path | Graph,
+    *,
+    settings: Iterable[str] = (),
+    folders: Folders | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Result:
+    """Checks and runs a workflow.
+
+    Args:
+        workflow: the path of an API-format file, or its content.
+        settings: changes such as "Load Video.file=clip.mp4"; see `graph.set_input`.
+        folders: where files are read and written; `input`, `output` and `models`
+            below the working folder by default.
+        say: called with a line for each node that begins and ends.
+
+    Raises:
+        WorkflowError: the graph is not sound (the message lists every problem), or a
+            node failed.
+        OSError: the workflow file cannot be read.
+    """
+    graph = check_form(workflow) if isinstance(workflow, dict) else read(workflow)
+    graph = {i: {**node, "inputs": dict(node.get("inputs", {}))} for i, node in graph.items()}
+    folders = folders or Folders()
+    with use_folders(folders), torch.inference_mode():
+        for assignment in settings:
+            set_input(graph, KNOWN_NODES, assignment)
+        if found := problems(graph, KNOWN_NODES):
+            lines = "".join(f"\n- {problem}" for problem in found)
+            raise WorkflowError(f"The workflow cannot run; {len(found)} to put right:{lines}")
+        return _run(graph, folders, say)
+
+
+def _run(graph: Graph, folders: Folders, say: Callable[[str], None]) -> Result:
+    result = Result()
+    values: dict[str, Any] = {}
+    ordered = order(graph, KNOWN_NODES)
+    readers = Counter(source for i in ordered for _, source, _ in links(graph[i]))
+    for number, node_id in enumerate(ordered, 1):
+        node = graph[node_id]
+        class_type = node["class_type"]
+        title = f"[{number}/{len(ordered)}] {class_type}"
+        say(f"{title} ...")
+        started = time.perf_counter()
+        try:
+            outputs = _call(node_id, graph, values)
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            raise WorkflowError(f"Node {node_id} ({class_type}) failed: {reason}") from error
+        say(f"{title} took {time.perf_counter() - started:.1f} s")
+        ui = outputs.get("ui", {}) if isinstance(outputs, dict) else {}
+        values[node_id] = outputs.get("result", ()) if isinstance(outputs, dict) else outputs
+        result.files += [
+            folders.output / saved["subfolder"] / saved["filename"]
+            for saved in ui.get("images", ())
+        ]
+        result.texts += [str(text) for text in ui.get("text", ())]
+        names: tuple[str, ...] = getattr(KNOWN_NODES[class_type], "RETURN_NAMES", ())
+        named = dict(zip(names, values[node_id], strict=False))
+        result.texts += [named["report"]] if "report" in named else []
+        for _, source, _ in links(node):  # frames that nobody will read again are let go
+            readers[source] -= 1
+            if not readers[source]:
+                del values[source]
+    return result
+
+
+def _call(node_id: str, graph: Graph, values: dict[str, Any]) -> Any:
+    """Runs one node on the values of its links and its own inputs."""
+    node = graph[node_id]
+    node_class: Any = KNOWN_NODES[node["class_type"]]
+    linked = {name: values[source][slot] for name, source, slot in links(node)}
+    arguments = {
+        name: linked[name] if name in linked else converted(node["inputs"][name], declared)
+        for name, declared in inputs_of(node_class).items()
+        if name in node["inputs"]
+    }
+    return getattr(node_class(), node_class.FUNCTION)(**arguments)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `rife-video run` takes."""
+    parser.add_argument("workflow", type=Path, help="an API-format file, NAME.api.json")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NODE.INPUT=VALUE",
+        help="change an input; NODE is an id, a title or a class "
+        "(--set LoadVideo.file=clip.mp4 --set InterpolateFrames.multiplier=4)",
+    )
+    for name, use in (("input", "files are read"), ("output", "files are written")):
+        default = getattr(Folders(), name)
+        text = f"folder where {use} (default: {default})"
+        parser.add_argument(f"--{name}-dir", type=Path, default=default, help=text)
+    add_models_folder(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the workflow of the command line and prints what it gave."""
+
+    def say(line: str) -> None:
+        sys.stderr.write(line + "\n")
+
+    models = (*args.models, *Folders().models)
+    folders = Folders(args.input_dir, args.output_dir, models)
+    result = run_workflow(args.workflow, settings=args.set, folders=folders, say=say)
+    for line in [*result.texts, *map(str, result.files)]:
+        sys.stdout.write(line + "\n")
+    return 0
