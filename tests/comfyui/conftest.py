@@ -1,0 +1,125 @@
+"""A real ComfyUI server with this pack in it, for the tests in this folder."""
+
+import asyncio
+import copy
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from rife_video.rife_core.checkpoints import save_rife
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 120
+RUN_SECONDS = 300
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.comfyui)
+
+
+class Server:
+    """Talks to the server as a page would."""
+
+    def __init__(self, port, base):
+        self.url = f"127.0.0.1:{port}"
+        self.base = base
+
+    def request(self, path, data=None):
+        """(status, parsed answer) of a GET, or of a POST of `data`."""
+        body = None if data is None else json.dumps(data).encode()
+        request = urllib.request.Request(f"http://{self.url}{path}", body)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                status, content = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            status, content = error.code, error.read()
+        try:
+            return status, json.loads(content)
+        except ValueError:
+            return status, content
+
+    def run(self, graph, on_message=lambda kind, data: None):
+        """Queues `graph` and follows it to its end: all messages, and its history."""
+        return asyncio.run(self._run(graph, on_message))
+
+    async def _run(self, graph, on_message):
+        aiohttp = pytest.importorskip("aiohttp")
+        messages = []
+        client = f"test-{time.monotonic_ns()}"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(
+                f"http://{self.url}/ws?clientId={client}", max_msg_size=0
+            ) as socket_,
+        ):
+            prompt = {"prompt": graph, "client_id": client}
+            status, answer = await asyncio.to_thread(self.request, "/prompt", prompt)
+            assert status == 200, answer
+            async with asyncio.timeout(RUN_SECONDS):
+                async for message in socket_:
+                    if message.type != aiohttp.WSMsgType.TEXT:
+                        continue
+                    kind, data = json.loads(message.data).values()
+                    if data.get("prompt_id") == answer["prompt_id"]:
+                        messages.append((kind, data))
+                        await asyncio.to_thread(on_message, kind, data)
+                        if kind == "executing" and data["node"] is None:
+                            break
+        _, history = self.request(f"/history/{answer['prompt_id']}")
+        return messages, history[answer["prompt_id"]]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, clip_file, network):
+    checkout, python = (os.environ.get(name) for name in ("COMFYUI_PATH", "COMFYUI_PYTHON"))
+    if not checkout or not python:
+        pytest.skip(
+            "set COMFYUI_PATH to a checkout of ComfyUI and COMFYUI_PYTHON to the Python that has "
+            "its requirements"
+        )
+    base = tmp_path_factory.mktemp("comfyui")
+    for folder in ("custom_nodes", "input", "models/rife"):
+        (base / folder).mkdir(parents=True)
+    (base / "custom_nodes/rife_video").symlink_to(ROOT)
+    (base / "input/clip.mp4").symlink_to(clip_file)
+    save_rife(network, base / "models/rife/small.safetensors")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [python, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port)]
+    with (base / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--base-directory", str(base)], cwd=checkout, stdout=log, stderr=log
+        )
+    server = Server(port, base)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                server.request("/system_stats")
+                break
+            except OSError:
+                log = (base / "server.log").read_text()[-3000:]
+                assert process.poll() is None, log
+                assert time.monotonic() < deadline, log
+                time.sleep(0.5)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture
+def graph():
+    """interpolate_clip with the small weights."""
+    content = json.loads((ROOT / "workflows/interpolate_clip.api.json").read_text())
+    content["3"]["inputs"]["model_name"] = "small.safetensors"
+    return copy.deepcopy(content)
