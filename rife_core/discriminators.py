@@ -404,6 +404,7 @@ class _Pyramid(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
         self._check(x)
+        x = x.to(next(self.parameters()).dtype)
         is_clip = x.ndim == 5
         for i, block in enumerate(self.blocks):
             if is_clip and i == self.temporal_num_layers:
