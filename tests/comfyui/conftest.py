@@ -97,7 +97,11 @@ def server(tmp_path_factory, clip_file, network):
     command = [python, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port)]
     with (base / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [*command, "--base-directory", str(base)], cwd=checkout, stdout=log, stderr=log
+            [*command, "--base-directory", str(base)],
+            cwd=checkout,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
     server = Server(port, base)
     try:

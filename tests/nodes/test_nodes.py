@@ -1,0 +1,175 @@
+"""What holds for every node of the pack, and what the two main nodes do."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import rife_video
+import torch
+from rife_video.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+from rife_video.nodes.host import Folders, RIFEModel, use_folders
+from rife_video.rife_core.checkpoints import save_rife
+from rife_video.rife_core.engine import interpolate
+from rife_video.rife_core.timeline import Timeline
+from support import moving_square
+
+PACK = Path(rife_video.__file__).parent
+every_node = pytest.mark.parametrize("node_id", NODE_CLASS_MAPPINGS)
+
+# Saved workflows name these: an entry may be added (inputs as optional ones), never changed.
+PUBLISHED = {
+    "LoadRIFE": (
+        ("model_name",),
+        ("precision",),
+        (("model", "RIFE_MODEL"),),
+    ),
+    "InterpolateFrames": (
+        ("model", "frames", "multiplier", "source_fps"),
+        ("target_fps", "end", "scale", "ensemble", "batch_size"),
+        (("frames", "IMAGE"), ("fps", "FLOAT"), ("frame_count", "INT"), ("report", "STRING")),
+    ),
+}
+
+
+@pytest.mark.parametrize("node_id", PUBLISHED)
+def test_saved_workflows_go_on_working(node_id):
+    node = NODE_CLASS_MAPPINGS[node_id]
+    required, optional, outputs = PUBLISHED[node_id]
+    declared = node.INPUT_TYPES()
+    assert tuple(declared["required"]) == required
+    assert tuple(declared.get("optional", {}))[: len(optional)] == optional
+    named = tuple(zip(node.RETURN_NAMES, node.RETURN_TYPES, strict=True))
+    assert named[: len(outputs)] == outputs
+
+
+@every_node
+def test_node_is_described(node_id):
+    node = NODE_CLASS_MAPPINGS[node_id]
+    assert node.DESCRIPTION
+    assert node.CATEGORY == "RIFE Video"
+    assert node.SEARCH_ALIASES
+    assert NODE_DISPLAY_NAME_MAPPINGS[node_id] == node.DISPLAY_NAME
+    assert callable(getattr(node, node.FUNCTION))
+    assert len(node.RETURN_NAMES) == len(node.RETURN_TYPES) == len(node.OUTPUT_TOOLTIPS)
+    for group in node.INPUT_TYPES().values():
+        for name, (kind, options) in group.items():
+            assert options["tooltip"], name
+            if "default" in options and isinstance(kind, list):
+                assert options["default"] in kind
+
+
+@every_node
+def test_help_page_names_every_input_and_output(node_id):
+    node = NODE_CLASS_MAPPINGS[node_id]
+    page = (PACK / rife_video.WEB_DIRECTORY / "docs" / f"{node_id}.md").read_text()
+    assert page.startswith(f"# {node.DISPLAY_NAME}\n")
+    inputs = [name for group in node.INPUT_TYPES().values() for name in group]
+    for name in (*inputs, *node.RETURN_NAMES):
+        assert f"| {name} |" in page
+
+
+def test_the_pack_shows_its_nodes_to_comfyui():
+    assert rife_video.NODE_CLASS_MAPPINGS is NODE_CLASS_MAPPINGS
+    assert rife_video.NODE_DISPLAY_NAME_MAPPINGS is NODE_DISPLAY_NAME_MAPPINGS
+    assert (PACK / rife_video.WEB_DIRECTORY).is_dir()
+    assert not hasattr(rife_video, "comfy_entrypoint")
+
+
+def test_the_library_starts_without_the_nodes():
+    script = (
+        "import sys, rife_video.rife_core.timeline\n"
+        "assert not [m for m in sys.modules if m.startswith('rife_video.nodes')]\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=PACK / "tests")
+
+
+@pytest.fixture
+def weights(tmp_path, network):
+    save_rife(network, tmp_path / "small.safetensors")
+    with use_folders(Folders(models=(tmp_path,))):
+        yield tmp_path / "small.safetensors"
+
+
+class TestLoadRIFE:
+    node = NODE_CLASS_MAPPINGS["LoadRIFE"]
+
+    def test_loads_what_it_lists(self, weights, network):
+        names, _ = self.node.INPUT_TYPES()["required"]["model_name"]
+        assert weights.name in names
+        assert self.node.VALIDATE_INPUTS(weights.name) is True
+        (model,) = self.node().load(weights.name)
+        assert model.network.spec == network.spec
+
+    def test_says_what_to_do_when_weights_vanished(self, weights):
+        weights.unlink()
+        message = self.node.VALIDATE_INPUTS(weights.name)
+        assert "'small.safetensors'" in message
+        assert str(weights.parent) in message
+
+    def test_changes_with_the_file(self, weights, network):
+        before = self.node.IS_CHANGED(weights.name)
+        assert self.node.IS_CHANGED(weights.name, precision=None) != before
+        assert self.node.IS_CHANGED(weights.name) == before
+        save_rife(network, weights)
+        assert self.node.IS_CHANGED(weights.name) != before
+
+
+class TestInterpolateFrames:
+    node = NODE_CLASS_MAPPINGS["InterpolateFrames"]
+
+    @pytest.fixture
+    def model(self, network):
+        return RIFEModel(network, "small", "fp32")
+
+    def run(self, model, frames, multiplier=2, source_fps=8.0, **options):
+        return getattr(self.node(), self.node.FUNCTION)(
+            model=model,
+            frames=frames,
+            multiplier=multiplier,
+            source_fps=source_fps,
+            **options,
+        )
+
+    @pytest.mark.parametrize(
+        ("options", "timeline", "fps"),
+        [
+            ({"multiplier": 3}, Timeline.multiply(3), 24),
+            ({"end": "keep duration"}, Timeline.multiply(2, "keep_duration"), 16),
+            ({"target_fps": 12.0}, Timeline.retime(8, 12), 12),
+            ({"target_fps": 4.0, "end": "keep duration"}, Timeline.retime(8, 4), 4),
+            ({"source_fps": 23.976}, Timeline.multiply(2), 48000 / 1001),
+        ],
+    )
+    def test_does_what_the_engine_does(self, model, options, timeline, fps):
+        clip = moving_square(4)
+        frames, out_fps, count, report = self.run(model, clip, **options)
+        assert torch.equal(frames, interpolate(model.network, clip, timeline))
+        assert out_fps == pytest.approx(fps)
+        assert count == len(frames)
+        assert f"4 frames of 52x36 at {options.get('source_fps', 8.0):g} fps" in report
+        assert f"became {count} at" in report
+
+    def test_options_reach_the_engine(self, model):
+        clip = moving_square(2)
+        plain = self.run(model, clip)[0]
+        assert not torch.equal(self.run(model, clip, scale=0.5)[0], plain)
+        torch.testing.assert_close(self.run(model, clip, batch_size=3)[0], plain)
+        with pytest.raises(ValueError, match="ensemble"):
+            self.run(model, clip, ensemble=True)
+
+    def test_one_frame_comes_back_with_a_note(self, model):
+        clip = moving_square(1)
+        frames, _, count, report = self.run(model, clip)
+        assert torch.equal(frames, clip)
+        assert count == 1
+        assert "unchanged" in report
+
+    def test_no_frame_is_an_error(self, model):
+        with pytest.raises(ValueError, match="no frames"):
+            self.run(model, torch.zeros(0, 16, 16, 3))
+
+    def test_runs_in_inference_mode(self, model):
+        with torch.inference_mode():
+            assert len(self.run(model, moving_square(2))[0]) == 3

@@ -1,0 +1,126 @@
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import rife_video
+import torch
+from rife_video.nodes.host import Folders
+from rife_video.rife_core.checkpoints import save_rife
+from rife_video.rife_core.cli import main
+from rife_video.rife_core.video import VideoReader
+from rife_video.workflows.graph import WorkflowError
+from rife_video.workflows.local import run_workflow
+
+CLIP_GRAPH = Path(rife_video.__file__).parent / "workflows/interpolate_clip.api.json"
+
+
+@pytest.fixture
+def folders(tmp_path, clip_file, network):
+    folders = Folders(tmp_path / "in", tmp_path / "out", (tmp_path / "models",))
+    folders.input.mkdir()
+    folders.models[0].mkdir()
+    (folders.input / "clip.mp4").write_bytes(clip_file.read_bytes())
+    save_rife(network, folders.models[0] / "small.safetensors")
+    return folders
+
+
+@pytest.fixture
+def graph():
+    content = json.loads(CLIP_GRAPH.read_text())
+    content["3"]["inputs"] = {"model_name": "small.safetensors", "precision": "fp32"}
+    return content
+
+
+def test_interpolate_clip(folders, graph, clip_file):
+    lines = []
+    result = run_workflow(graph, folders=folders, say=lines.append)
+    (path,) = result.files
+    assert path == folders.output / "video/interpolated_00001_.mp4"
+    source, video = VideoReader(clip_file), VideoReader(path)
+    frames = list(video)
+    assert video.fps == Fraction(24)
+    assert len(frames) == 11
+    for before, after in zip(source, frames[::2], strict=True):
+        assert (before - after).abs().mean() < 0.02
+    sound = video.read_audio()
+    assert sound["sample_rate"] == 24000
+    assert sound["waveform"].shape[-1] / 24000 == pytest.approx(11 / 24, abs=0.1)
+    (report,) = result.texts
+    assert report.startswith("6 frames of 52x36 at 12 fps became 11 at 24 fps")
+    assert lines[0] == "[1/6] LoadVideo ..."
+    assert run_workflow(graph, folders=folders).files[0].name == "interpolated_00002_.mp4"
+
+
+def test_duration_kept(folders, graph):
+    settings = ["InterpolateFrames.end=keep duration", "4.multiplier=3"]
+    (path,) = run_workflow(graph, folders=folders, settings=settings).files
+    assert len(list(VideoReader(path))) == 18
+
+
+def test_the_given_graph_stays_as_it_was(folders, graph):
+    before = json.dumps(graph)
+    run_workflow(graph, folders=folders, settings=["InterpolateFrames.multiplier=1"])
+    assert json.dumps(graph) == before
+
+
+def test_source_frames_reach_the_next_node_unchanged(folders, graph):
+    graph["pick"] = {
+        "class_type": "ImageFromBatch",
+        "inputs": {"image": ["4", 0], "batch_index": 4, "length": 1},
+    }
+    graph["png"] = {"class_type": "SaveImage", "inputs": {"images": ["pick", 0]}}
+    graph["png"]["inputs"]["filename_prefix"] = "frame"
+    result = run_workflow(graph, folders=folders)
+    (png,) = [path for path in result.files if path.suffix == ".png"]
+    third = list(VideoReader(folders.input / "clip.mp4"))[2]
+    assert torch.equal(next(iter(VideoReader(png))), third)
+
+
+def test_every_problem_is_listed_before_anything_runs(folders, graph):
+    graph["4"]["inputs"]["multiplier"] = 0
+    graph["3"]["inputs"]["model_name"] = "gone.safetensors"
+    graph["1"]["inputs"]["file"] = "../clip.mp4"
+    with pytest.raises(WorkflowError) as error:
+        run_workflow(graph, folders=folders)
+    message = str(error.value)
+    assert "3 to put right" in message
+    assert "node 4 (InterpolateFrames), input 'multiplier': is 0" in message
+    assert "node 3 (LoadRIFE), input 'model_name'" in message
+    assert "node 1 (LoadVideo), input 'file'" in message
+    assert not folders.output.exists()
+
+
+def test_a_failing_node_is_named(folders, graph):
+    (folders.input / "clip.mp4").write_bytes(b"no video")
+    with pytest.raises(WorkflowError, match=r"Node 2 \(GetVideoComponents\) failed: .*clip\.mp4"):
+        run_workflow(graph, folders=folders)
+
+
+def arguments(folders, *more):
+    places = ["--input-dir", folders.input, "--output-dir", folders.output]
+    models = ["--models", folders.models[0]]
+    return list(map(str, ["run", *more, *places, *models]))
+
+
+def test_command_line(folders, capsys):
+    settings = ["--set", "Load RIFE.model_name=small.safetensors", "--set", "3.precision=fp32"]
+    assert main(arguments(folders, CLIP_GRAPH, *settings)) == 0
+    report, path = capsys.readouterr().out.splitlines()
+    assert "became 11 at 24 fps" in report
+    assert len(list(VideoReader(path))) == 11
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ([CLIP_GRAPH.with_name("interpolate_clip.json")], "run interpolate_clip.api.json"),
+        ([CLIP_GRAPH, "--set", "nobody.x=1"], "no node is called 'nobody'"),
+        (["gone.api.json"], "gone.api.json"),
+    ],
+)
+def test_command_line_errors_are_sentences(folders, capsys, more, says):
+    assert main(arguments(folders, *more)) == 1
+    message = capsys.readouterr().err
+    assert says in message
+    assert "Traceback" not in message
