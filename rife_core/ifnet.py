@@ -391,7 +391,8 @@ class RIFE(nn.Module):
             known = ", ".join(map(str, USER_SCALES))
             raise ValueError(f"scale is {scale}; it must be one of {known}.")
         multiple = alignment(self.spec.align, self.spec.scales[0] / scale)
-        return self._frame(pad_to_multiple(at_least_float32(img).clamp(0, 1), multiple))
+        image = img.to(torch.promote_types(next(self.parameters()).dtype, torch.float32))
+        return self._frame(pad_to_multiple(image.clamp(0, 1), multiple))
 
     def synthesize(
         self,

@@ -1,29 +1,35 @@
 """Fixtures that several folders use."""
 
 import os
+from dataclasses import replace
 from fractions import Fraction
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: a second thread only waits
 
 import pytest
 import torch
-from rife_video.rife_core.ifnet import build_network
+from rife_video.rife_core.ifnet import RIFE
+from rife_video.rife_core.specs import get_spec
 from rife_video.rife_core.video import VideoWriter
 from support import fill, moving_square
 
-GAINS = (("lastconv", 0.2),)
+
+def _small(version, channels):
+    """A row in small widths; with these gains its frames differ from a plain blend."""
+    network = RIFE(replace(get_spec(version), channels=channels), teacher=False)
+    return fill(network, [(name, 0.2) for name in ("lastconv", "conv1.2.", "conv2.2.")]).eval()
 
 
 @pytest.fixture(scope="session")
 def network():
-    """A small network whose frames differ from a plain blend."""
-    return fill(build_network("4.25.lite"), GAINS).eval()
+    """A small network with head and carried features and a timestep; it has no ensemble."""
+    return _small("4.22.lite", (16, 12, 8, 8))
 
 
 @pytest.fixture(scope="session")
 def midpoint_network():
-    """A network without a timestep input."""
-    return fill(build_network("hdv3"), (("conv1.2.", 0.2), ("conv2.2.", 0.2))).eval()
+    """A small network without a timestep input."""
+    return _small("hdv3", (8, 8, 8))
 
 
 @pytest.fixture(scope="session")

@@ -250,8 +250,8 @@ def test_gradients_reach_every_parameter_of_a_training_call():
         (lambda n, x: n.inference(x, x, torch.rand(3)), "one for each of the 1 samples"),
         (lambda n, x: n.inference(x, x, scale=3), "scale is 3.*0.25, 0.5"),
         (lambda n, x: n.inference(x, x, ensemble=True), "without an ensemble mode"),
-        (lambda n, x: n(torch.rand(1, 6, 16, 16)), "multiples of 128.*inference"),
-        (lambda n, x: n(torch.rand(1, 6, 128, 128), [2, 1]), "has 5 blocks, but scale lists 2"),
+        (lambda n, x: n(torch.rand(1, 6, 16, 16)), "multiples of 32.*inference"),
+        (lambda n, x: n(torch.rand(1, 6, 32, 32), [2, 1]), "has 4 blocks, but scale lists 2"),
         (lambda n, x: build_network("5.0"), "no RIFE network '5.0'.*4.26.heavy"),
     ],
 )

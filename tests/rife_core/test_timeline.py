@@ -1,0 +1,101 @@
+"""Timelines: counts, durations, order and exactness for any rate."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rife_video.rife_core.timeline import ENDS, Timeline, as_fraction
+
+rates = st.fractions(min_value=Fraction(1, 3), max_value=240, max_denominator=1001)
+
+
+@pytest.mark.parametrize(
+    ("timeline", "count", "expected"),
+    [
+        (Timeline.multiply(2), 49, 97),
+        (Timeline.multiply(2, "keep_duration"), 49, 98),
+        (Timeline.multiply(1), 49, 49),
+        (Timeline.multiply(5, "keep_duration"), 2, 10),
+        (Timeline.multiply(3), 1, 1),
+        (Timeline.multiply(3), 0, 0),
+        (Timeline.retime(24, 60), 25, 61),
+        (Timeline.retime("24000/1001", "60000/1001", "keep_duration"), 24, 60),
+        (Timeline.retime(30, 24), 31, 25),
+    ],
+)
+def test_counts(timeline, count, expected):
+    assert timeline.output_count(count) == expected
+    assert len(list(timeline.steps(count))) == expected
+
+
+@given(rates, rates, st.integers(0, 40), st.sampled_from(ENDS))
+def test_properties(source, target, count, end):
+    timeline = Timeline.retime(source, target, end)
+    steps = list(timeline.steps(count))
+    assert len(steps) == timeline.output_count(count)
+    assert timeline.output_fps(source) == target
+    positions = [step.pair + step.timestep for step in steps]
+    assert positions == sorted(positions)
+    assert all(0 <= step.timestep < 1 for step in steps)
+    if count > 1:
+        assert positions[0] == 0
+        assert positions[-1] <= count - 1
+        duration = len(steps) / target
+        if end == "keep_duration":
+            assert 0 <= duration - count / source < 1 / target
+        else:
+            assert 0 <= (count - 1) / source - (len(steps) - 1) / target < 1 / target
+    moving = [p for p in positions if p < count - 1]
+    assert moving == [k * timeline.step for k in range(len(moving))]
+
+
+@given(st.integers(1, 12), st.integers(2, 30))
+def test_a_multiplier_keeps_every_source_frame(multiplier, count):
+    for end in ENDS:
+        steps = list(Timeline.multiply(multiplier, end).steps(count))
+        sources = {step.pair for step in steps if step.timestep == 0}
+        assert sources == set(range(count))
+        if end == "last_frame":
+            assert steps[-1] == (count - 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (23.976, Fraction(24000, 1001)),
+        (23.98, Fraction(24000, 1001)),
+        (float(Fraction(30000, 1001)), Fraction(30000, 1001)),
+        ("59.94", Fraction(60000, 1001)),
+        (119.88, Fraction(120000, 1001)),
+        (8.0, 8),
+        (24, 24),
+        (12.5, Fraction(25, 2)),
+        (7.99, Fraction(799, 100)),
+        (1 / 3, Fraction(1, 3)),
+        ("24000/1001", Fraction(24000, 1001)),
+        (Fraction(123456, 5000), Fraction(123456, 5000)),
+    ],
+)
+def test_frame_rates_are_read_as_meant(written, meant):
+    assert as_fraction(written) == meant
+
+
+@pytest.mark.parametrize("fps", [0, -24, float("nan"), float("inf"), "fast", "24/0", None])
+def test_impossible_frame_rates(fps):
+    with pytest.raises(ValueError, match="must be a positive number"):
+        as_fraction(fps)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Timeline.multiply(0), "multiplier is 0"),
+        (lambda: Timeline.multiply(1.5), "multiplier is 1.5"),
+        (lambda: Timeline.multiply(2, "never"), "last_frame, keep_duration"),
+        (lambda: Timeline(Fraction(0)), "step is 0"),
+    ],
+)
+def test_impossible_timelines(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
