@@ -1,0 +1,1 @@
+"""Training: synthetic scenes, real clips, the trainer, evaluation, fine-tuning on a clip."""

@@ -1,0 +1,171 @@
+"""Real clips as training material: triplets out of any folder of videos or frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .synthetic import SceneBatch
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
+TRIES = 8
+"""Windows looked at before a cut or a still picture is taken for want of better."""
+
+_THUMBNAIL = 8
+_STILL = 0.004
+_CUT, _CUT_RATIO = 0.06, 4.0
+_GAPS = (1, 1, 1, 2, 2, 3)
+_CROPS_PER_WINDOW = 2
+
+
+def clip_frames(path: Path, start: int = 0) -> Iterator[Tensor]:
+    """The frames of a video file, or of a folder of images in the order of their names.
+
+    Shape:
+        yields H W 3, float32 in [0, 1]
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        ValueError: it holds no frames.
+    """
+    from ..video import VideoReader
+
+    if path.is_dir():
+        images = _images(path)
+        if not images:
+            raise ValueError(f"The folder {path.name} holds no images; {IMAGE_SUFFIXES} are read.")
+        for image in images[start:]:
+            yield next(iter(VideoReader(image)))
+    else:
+        yield from islice(VideoReader(path), start, None)
+
+
+def is_triplet_cut(img0: Tensor, gt: Tensor, img1: Tensor) -> bool:
+    """Whether a cut lies inside a triplet: one step changes far more than the other.
+
+    Shape:
+        each 3 H W in [0, 1]
+    """
+    steps = sorted((_change(img0, gt), _change(gt, img1)))
+    return steps[1] > _CUT and steps[1] > _CUT_RATIO * steps[0]
+
+
+def _change(a: Tensor, b: Tensor) -> float:
+    both = F.adaptive_avg_pool2d(torch.stack((a, b)), (_THUMBNAIL, _THUMBNAIL))
+    return float((both[0] - both[1]).abs().mean())
+
+
+class ClipTriplets:
+    """Random triplets of real clips, always the same for one seed.
+
+    Cuts are skipped, still triplets are thinned out, and what is taken is cropped,
+    flipped, turned and played backwards at random.
+
+    Args:
+        folders: folders that hold videos, or folders of images, at any depth.
+        size: height and width of the crops.
+        seed: decides everything.
+        device: where the batches go.
+
+    Raises:
+        ValueError: the folders hold nothing that can be read.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        size: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.size = size
+        self.seed = seed
+        self.device = torch.device(device)
+        self.sources = [source for folder in folders for source in _sources(folder)]
+        if not self.sources:
+            names = ", ".join(folder.name for folder in folders)
+            raise ValueError(f"No videos and no folders of images in {names}.")
+        self._length = lru_cache(maxsize=None)(_length)
+
+    def batch(self, index: int, count: int) -> SceneBatch:
+        """Batch number `index` of this seed, with `count` samples."""
+        generator = torch.Generator().manual_seed((self.seed << 32) + index)
+        triplets: list[Tensor] = []
+        while len(triplets) < count:
+            window = self._window(generator)
+            crops = min(_CROPS_PER_WINDOW, count - len(triplets))
+            triplets += [self._crop(window, generator) for _ in range(crops)]
+        img0, gt, img1 = torch.stack(triplets, 1).to(self.device)
+        return SceneBatch(img0, img1, gt, torch.full((count,), 0.5, device=self.device))
+
+    def _window(self, generator: torch.Generator) -> Tensor:
+        """Three frames of one clip, evenly spaced: 3 3 H W."""
+        window = None
+        for _ in range(TRIES):
+            source = self.sources[_pick(len(self.sources), generator)]
+            length = self._length(source)
+            gap = min(_GAPS[_pick(len(_GAPS), generator)], (length - 1) // 2)
+            if gap < 1:
+                continue
+            start = _pick(length - 2 * gap, generator)
+            frames = list(islice(clip_frames(source, start), 0, 2 * gap + 1, gap))
+            if len(frames) < 3:
+                continue
+            window = torch.stack(frames).permute(0, 3, 1, 2)
+            still = _change(window[0], window[2]) < _STILL
+            if not still and not is_triplet_cut(*window):
+                return window
+        if window is None:
+            raise ValueError("The clips hold no three frames in a row; add longer ones.")
+        return window
+
+    def _crop(self, window: Tensor, generator: torch.Generator) -> Tensor:
+        height, width = window.shape[-2:]
+        short = min(height, width)
+        if short < self.size:
+            window = F.interpolate(
+                window, scale_factor=self.size / short + 1e-6, mode="bicubic", antialias=True
+            ).clamp(0, 1)
+            height, width = window.shape[-2:]
+        top = _pick(height - self.size + 1, generator)
+        left = _pick(width - self.size + 1, generator)
+        crop = window[..., top : top + self.size, left : left + self.size]
+        flips = [axis for axis in (0, 2, 3) if _pick(2, generator)]
+        crop = crop.flip(flips) if flips else crop
+        return crop.transpose(2, 3) if _pick(2, generator) else crop
+
+
+def _pick(count: int, generator: torch.Generator) -> int:
+    return int(torch.randint(max(count, 1), (1,), generator=generator))
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _sources(folder: Path) -> list[Path]:
+    if not folder.exists():
+        raise FileNotFoundError(f"There is no folder {str(folder)!r} with clips.")
+    if folder.is_file():
+        return [folder]
+    inside = sorted(folder.rglob("*"))
+    videos = [path for path in inside if path.suffix.lower() in VIDEO_SUFFIXES]
+    folders = [path for path in (folder, *inside) if path.is_dir() and len(_images(path)) > 2]
+    return videos + folders
+
+
+def _length(source: Path) -> int:
+    """Number of frames, counted where the file does not say it."""
+    from ..video import VideoReader
+
+    if source.is_dir():
+        return len(_images(source))
+    return VideoReader(source).frame_count or sum(1 for _ in clip_frames(source))

@@ -1,0 +1,132 @@
+"""What training minimises: flow at each block, the mask, and the made frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..ifnet import RIFE, Estimate
+from ..losses import lap_loss, ternary
+from .synthetic import SceneBatch
+
+FLOW_SOFTNESS = 0.1
+"""In pixels of the block: below it the flow error counts by its square."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each part counts.
+
+    Attributes:
+        flow: endpoint error of every block's flow, in that block's own pixels; where the
+            material's flow is known.
+        mask: cross entropy of the mask where the point is visible on one side only.
+        frame: Laplacian pyramid loss of the made frame (the refined one, and the
+            teacher's, where the row has them).
+        frames: the same for the frame after each block but the last.
+        census: census distance of the made frame.
+        distill: distance to the teacher's flow, for rows that have a teacher.
+    """
+
+    flow: float = 1.0
+    mask: float = 0.1
+    frame: float = 0.0
+    frames: float = 0.0
+    census: float = 0.0
+    distill: float = 0.01
+
+
+def objective(
+    network: RIFE, batch: SceneBatch, scales: Sequence[float], weights: Weights, detach: bool
+) -> tuple[Tensor, dict[str, float]]:
+    """The loss of a batch and the figures to log.
+
+    Returns:
+        The loss, and a dictionary: each weighted part, "psnr" of the made frame in dB,
+        and, where the flow is known, "epe" of the last block and "zero" of no flow, in
+        pixels.
+    """
+    made = network.estimates(batch.img0, batch.img1, batch.timestep, scales, detach)
+    frame, teacher, distance = made[-1].blend(), None, None
+    if network.spec.refine and (weights.frame or weights.distill):
+        images = torch.cat((batch.img0, batch.img1, batch.gt), 1)
+        result = network(images, scales, batch.timestep)
+        _, _, merged, _, teacher, distance = result
+        frame = merged[-1]
+    parts: dict[str, Callable[[], Tensor]] = {
+        "frame": lambda: _frame_loss(frame, batch.gt) + _frame_loss(teacher, batch.gt),
+        "frames": lambda: _mean([_frame_loss(e.blend(), batch.gt) for e in made[:-1]]),
+        "census": lambda: ternary(frame, batch.gt).mean(),
+        "distill": lambda: torch.as_tensor(0.0 if distance is None else distance),
+    }
+    flow, occluded = batch.flow, batch.occluded
+    if flow is not None and occluded is not None:
+        parts |= {
+            "flow": lambda: _mean(
+                [flow_loss(e.flow, flow, s) for e, s in zip(made, scales, strict=True)]
+            ),
+            "mask": lambda: _mean([mask_loss(e.mask, occluded) for e in made]),
+        }
+    wanted = {name: float(getattr(weights, name)) for name in parts}
+    values = {name: parts[name]() for name, weight in wanted.items() if weight}
+    loss = batch.gt.new_zeros(())
+    for name, value in values.items():
+        loss = loss + wanted[name] * value
+    with torch.no_grad():
+        figures = {name: value.item() for name, value in values.items()}
+        error = (frame - batch.gt).square().mean((1, 2, 3)).clamp(min=1e-10)
+        figures["psnr"] = (-10 * error.log10()).mean().item()
+        if flow is not None:
+            figures |= _flow_figures(made[-1], flow)
+    return loss, figures
+
+
+def _frame_loss(frame: Tensor | None, gt: Tensor) -> Tensor:
+    return lap_loss(frame, gt) if frame is not None else gt.new_zeros(())
+
+
+def _mean(values: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(values)).mean()
+
+
+def _flow_figures(last: Estimate, flow: Tensor) -> dict[str, float]:
+    return {
+        "epe": endpoint_error(last.flow, flow).item(),
+        "zero": endpoint_error(torch.zeros_like(flow), flow).item(),
+    }
+
+
+def flow_loss(flow: Tensor, truth: Tensor, scale: float) -> Tensor:
+    """Softened endpoint error in pixels of a block at `scale`; a scalar.
+
+    Shape:
+        flow, truth: B 4 H W in pixels of the full image
+    """
+    difference = ((flow - truth) / scale).unflatten(1, (2, 2))
+    return (difference.square().sum(2) + FLOW_SOFTNESS**2).sqrt().mean() - FLOW_SOFTNESS
+
+
+def endpoint_error(flow: Tensor, truth: Tensor) -> Tensor:
+    """Mean endpoint error in pixels, over both directions.
+
+    Example:
+        >>> flow = torch.zeros(1, 4, 2, 2)
+        >>> endpoint_error(flow, flow + torch.tensor([3.0, 4, 0, 0]).reshape(4, 1, 1)).item()
+        2.5
+    """
+    return (flow - truth).unflatten(1, (2, 2)).norm(dim=2).mean()
+
+
+def mask_loss(mask: Tensor, occluded: Tensor) -> Tensor:
+    """Cross entropy of the mask, weighted by how one-sided the visibility is.
+
+    Shape:
+        mask: B 1 H W logits, high takes img0; occluded: B 2 H W in [0, 1]
+    """
+    difference = occluded[:, 1:] - occluded[:, :1]
+    each = F.binary_cross_entropy_with_logits(mask, (difference > 0).float(), reduction="none")
+    return (each * difference.abs()).mean()

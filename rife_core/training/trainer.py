@@ -1,0 +1,421 @@
+"""The training loop: stages, averaged weights, checkpoints that resume bit for bit.
+
+All that is random follows from the seed and the step, so a checkpoint holds no more
+than weights, optimiser and the step. Several processes share a batch by its shards;
+their gradients are averaged.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import ctypes
+import io
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+import torch.distributed as dist
+
+from ..checkpoints import save_rife
+from ..ifnet import RIFE
+from .config import Stage, TrainConfig
+from .growth import build_fresh, build_tied, transplant
+from .objective import objective
+from .pictures import Curve, curve_svg, preview_png
+from .synthetic import SceneBatch, SceneGenerator
+
+if TYPE_CHECKING:
+    from .clips import ClipTriplets
+
+STATE = "state.pt"
+LOG = "log.csv"
+WEIGHTS = "weights.safetensors"
+CURVE = "curve.svg"
+PREVIEW = "preview.png"
+LOGGED = (
+    *("loss", "flow", "mask", "frame", "frames", "census", "distill"),
+    *("epe", "zero", "psnr", "norm", "lr", "seconds"),
+)
+MAX_SKIPPED = 20
+STAGE_SEEDS = 1000
+"""Seeds of one stage's material and the next's are this far apart."""
+
+
+class Source(Protocol):
+    """Where batches come from: the same `index` and `count` always give the same batch."""
+
+    def batch(self, index: int, count: int) -> SceneBatch:
+        """Batch number `index`, of `count` samples."""
+        ...
+
+
+class Trainer:
+    """Trains one network as a configuration says, in a folder of its own.
+
+    Where the folder holds a state, it goes on from there.
+
+    Args:
+        config: what to do.
+        out: folder for state, weights, log, curve and previews.
+        device: where to train.
+        clips: real material by crop size, for stages with `real` above 0.
+        start: weights to start from in place of fresh ones.
+        shard_bytes: the state is written in files of at most this size; 0 for one file.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        out: Path,
+        device: torch.device | str = "cpu",
+        clips: Mapping[int, Source] | None = None,
+        start: RIFE | None = None,
+        shard_bytes: int = 0,
+    ) -> None:
+        self.config = config
+        self.out = out
+        self.device = torch.device(device)
+        self.clips = clips or {}
+        self.shard_bytes = shard_bytes
+        self.rank, self.world = _place_in_world()
+        if config.shards % self.world:
+            raise ValueError(
+                f"The batches are made in {config.shards} shards, which {self.world} processes "
+                "cannot share evenly; set shards to a multiple of the number of processes."
+            )
+        self.step = self.updates = self.skipped = 0
+        out.mkdir(parents=True, exist_ok=True)
+        keep_memory()
+        state = read_state(out, self.device)
+        if state is None:
+            self._enter(0, start)
+        else:
+            self._resume(state)
+
+    def run(self, until: int | None = None, seconds: float = math.inf) -> None:
+        """Trains to step `until` (or the end), or for so many seconds; then saves."""
+        config = self.config
+        end = config.total_steps if until is None else min(until, config.total_steps)
+        began = saved = time.monotonic()
+        log = _Means()
+        while self.step < end and time.monotonic() - began < seconds:
+            stage, inside = config.place(self.step)
+            if stage != self.stage:
+                self._enter(stage, self.network)
+            log.add(self.train_step(inside))
+            self.step += 1
+            if self.step % config.log_every == 0 and self.rank == 0:
+                self._log(config.stages[stage].name, log.take(), end)
+            if time.monotonic() - saved > config.save_minutes * 60:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+
+    def train_step(self, inside: int) -> dict[str, float]:
+        """One optimiser step of the current stage; returns the figures to log."""
+        plan, shards = self.plan, self.config.shards
+        rate = plan.lr * schedule(inside, plan)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        log = _Means()
+        for shard in range(self.rank, shards, self.world):
+            batch = self.batches.take(inside * shards + shard)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+                loss, figures = objective(
+                    self.network, batch, self.scales, plan.weights, plan.detach
+                )
+            (loss * self.world / shards).backward()
+            log.add({**figures, "loss": loss.item()})
+            if self.config.preview_every and self.step % self.config.preview_every == 0:
+                self._preview(batch)
+        self._share_gradients()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        figures = {**log.take(), "norm": float(norm), "lr": rate}
+        if not math.isfinite(figures["norm"]):
+            self._skip()
+            return {"lr": rate}
+        self.optimizer.step()
+        self.updates += 1
+        decay = min(self.config.ema, (1 + self.updates) / (10 + self.updates))
+        with torch.no_grad():
+            for name, parameter in self.network.named_parameters():
+                self.ema[name].lerp_(parameter, 1 - decay)
+        return figures
+
+    def averaged(self) -> RIFE:
+        """The network with the averaged weights, on the CPU, as it will be used."""
+        network = copy.deepcopy(self.network).cpu()
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                parameter.copy_(self.ema[name])
+        if self.plan.tied:
+            spec = self.config.spec
+            width = network.spec.channels[0]
+            untied = build_fresh(replace(spec, channels=(width,) * len(spec.channels)), 0)
+            transplant(network, untied)
+            network = untied
+        return network.to(memory_format=torch.contiguous_format).eval()  # pyright: ignore
+
+    def save(self) -> None:
+        """Writes the state to go on from, the averaged weights and the curve."""
+        if self.rank:
+            return
+        state = {
+            "step": self.step,
+            "stage": self.stage,
+            "updates": self.updates,
+            "skipped": self.skipped,
+            "network": self.network.state_dict(),
+            "ema": self.ema,
+            "optimizer": self.optimizer.state_dict(),
+        }
+        write_state(state, self.out, self.shard_bytes)
+        save_rife(self.averaged(), self.out / WEIGHTS)
+        if (self.out / LOG).is_file():
+            (self.out / CURVE).write_text(curve_of_log(self.out / LOG))
+
+    def _resume(self, state: dict[str, Any]) -> None:
+        self._enter(state["stage"], None)
+        _cut_log(self.out / LOG, state["step"])
+        self.step, self.updates, self.skipped = state["step"], state["updates"], state["skipped"]
+        self.network.load_state_dict(state["network"])
+        self.ema = state["ema"]
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def _enter(self, stage: int, source: RIFE | None) -> None:
+        """Builds network, optimiser and material of a stage; weights go on from `source`."""
+        config = self.config
+        self.stage, self.plan = stage, config.stages[stage]
+        plan, seed = self.plan, config.seed + stage
+        spec = config.spec
+        self.scales = plan.scales or spec.scales
+        if plan.tied:
+            network = build_tied(spec, seed, config.tied_width or spec.channels[-1], self.scales)
+        else:
+            network = build_fresh(spec, seed)
+        if source is not None:
+            transplant(source, network)
+        network.to(self.device)
+        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.network = network.train()
+        self.ema = {n: p.detach().clone() for n, p in network.named_parameters()}
+        self.updates = 0
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=plan.lr, weight_decay=config.weight_decay
+        )
+        seed = config.seed + STAGE_SEEDS * (stage + 1)
+        scenes = SceneGenerator(plan.scenes, seed, self.device)
+        material = Mixture(scenes, self.clips.get(plan.scenes.size), plan.real)
+        shards = config.shards
+        self.batches = Ahead(
+            material,
+            plan.batch // shards,
+            range(plan.steps * shards),
+            ahead=self.world if self.device.type == "cpu" else 0,
+            stride=self.world,
+        )
+
+    def _share_gradients(self) -> None:
+        if self.world == 1:
+            return
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= self.world
+        parts = flat.split([gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def _skip(self) -> None:
+        self.skipped += 1
+        if self.skipped > MAX_SKIPPED:
+            raise RuntimeError(
+                f"The gradient was not finite in {self.skipped} steps; lower lr in stage "
+                f"{self.plan.name!r} and go on from the last checkpoint."
+            )
+
+    def _log(self, stage: str, means: dict[str, float], end: int) -> None:
+        path = self.out / LOG
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(("step", "stage", *LOGGED))
+            row = [f"{means[name]:.6g}" if name in means else "" for name in LOGGED]
+            writer.writerow((self.step, stage, *row))
+        left = means.get("seconds", 0) * (end - self.step) / 60
+        shown = " ".join(f"{k} {means[k]:.4g}" for k in LOGGED if k in means and k != "seconds")
+        sys.stderr.write(f"{self.step}/{end} {stage}: {shown}; {left:.0f} min left\n")
+
+    def _preview(self, batch: SceneBatch) -> None:
+        with torch.no_grad():
+            last = self.network.estimates(
+                batch.img0[:4], batch.img1[:4], batch.timestep[:4], self.scales
+            )[-1]
+        rows = (batch.img0[:4], batch.gt[:4], last.blend(), batch.img1[:4])
+        (self.out / PREVIEW).write_bytes(preview_png(rows))
+
+
+class Mixture:
+    """Synthetic scenes, and real clips in a given share of the batches."""
+
+    def __init__(self, scenes: Source, clips: Source | None, real: float) -> None:
+        if real and clips is None:
+            raise ValueError("A stage wants real clips, but no folder of clips is given.")
+        self.scenes, self.clips, self.real = scenes, clips, real
+
+    def batch(self, index: int, count: int) -> SceneBatch:
+        """See `Source`."""
+        # Spread evenly: a batch is real where the running total passes a whole number.
+        if self.clips and int((index + 1) * self.real) > int(index * self.real):
+            return self.clips.batch(index, count)
+        return self.scenes.batch(index, count)
+
+
+class Ahead:
+    """Makes the next batches in a thread of its own while the network learns.
+
+    Args:
+        source: gives the batches.
+        count: samples of each.
+        indices: which there are.
+        ahead: how many are made before they are asked for; 0 makes them on demand.
+        stride: the next index is so much higher.
+    """
+
+    def __init__(
+        self, source: Source, count: int, indices: range, ahead: int = 1, stride: int = 1
+    ) -> None:
+        self.source, self.count, self.indices = source, count, indices
+        self.depth, self.stride = 3 if ahead else 0, stride
+        self.pool = ThreadPoolExecutor(1)
+        self.coming: dict[int, Future[SceneBatch]] = {}
+
+    def take(self, index: int) -> SceneBatch:
+        """Batch `index`; once."""
+        if not self.depth:
+            return self.source.batch(index, self.count)
+        for later in range(index, index + self.depth * self.stride, self.stride):
+            if later in self.indices and later not in self.coming:
+                self.coming[later] = self.pool.submit(self.source.batch, later, self.count)
+        return self.coming.pop(index).result()
+
+
+class _Means:
+    """Means of named figures, and of the seconds between the calls."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
+        self.began = time.monotonic()
+        self.calls = 0
+
+    def add(self, figures: dict[str, float]) -> None:
+        self.calls += 1
+        for name, value in figures.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def take(self) -> dict[str, float]:
+        means = {name: value / self.counts[name] for name, value in self.sums.items()}
+        means["seconds"] = (time.monotonic() - self.began) / max(self.calls, 1)
+        self.__init__()
+        return means
+
+
+def schedule(step: int, plan: Stage) -> float:
+    """Share of the learning rate at a step of a stage: linear warm-up, then cosine."""
+    warm = min(1.0, (step + 1) / max(plan.warmup, 1))
+    cosine = 0.5 * (1 + math.cos(math.pi * step / max(plan.steps, 1)))
+    return warm * (plan.lr_end + (1 - plan.lr_end) * cosine)
+
+
+def curve_of_log(path: Path) -> str:
+    """The picture (SVG) of a training log."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    def column(name: str) -> Sequence[tuple[float, float]]:
+        return [(float(row["step"]), float(row[name])) for row in rows if row.get(name)]
+
+    ratio = [
+        (float(r["step"]), float(r["epe"]) / max(float(r["zero"]), 1e-9)) for r in rows if r["epe"]
+    ]
+    return curve_svg(
+        [Curve("flow error, share of no flow", ratio), Curve("PSNR, dB", column("psnr"))],
+        marks=[(float(r["step"]), r["stage"]) for r in rows],
+    )
+
+
+def write_state(state: dict[str, Any], folder: Path, shard_bytes: int = 0) -> None:
+    """Writes a state as state.pt, or as state.pt.000 and so on of at most `shard_bytes`."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    data, size = buffer.getbuffer(), shard_bytes or buffer.tell()
+    shards = [data[start : start + size] for start in range(0, len(data), size)]
+    names = [f"{STATE}.{i:03d}" for i in range(len(shards))] if shard_bytes else [STATE]
+    for name, shard in zip(names, shards, strict=True):
+        (folder / f"{name}.part").write_bytes(shard)
+    for name in names:
+        os.replace(folder / f"{name}.part", folder / name)
+
+
+def read_state(folder: Path, device: torch.device) -> dict[str, Any] | None:
+    """The state in a folder, whole or in shards; None where there is none."""
+    files = [folder / STATE] if (folder / STATE).is_file() else sorted(folder.glob(f"{STATE}.???"))
+    if not files:
+        return None
+    joined = io.BytesIO(b"".join(file.read_bytes() for file in files))
+    return torch.load(joined, map_location=device, weights_only=True)
+
+
+def clips_of(
+    config: TrainConfig, folder: Path, device: torch.device | str
+) -> dict[int, ClipTriplets]:
+    """The real clips that a configuration names, relative to `folder`: by crop size."""
+    if not config.clips:
+        return {}
+    from .clips import ClipTriplets
+
+    sizes = {stage.scenes.size for stage in config.stages if stage.real}
+    folders = [folder / name for name in config.clips]
+    return {size: ClipTriplets(folders, size, config.seed, device) for size in sizes}
+
+
+def _cut_log(path: Path, step: int) -> None:
+    """Takes out what was logged after the state was saved; it will be logged again."""
+    if not path.is_file():
+        return
+    head, *rows = path.read_text().splitlines(keepends=True)
+    path.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
+
+
+def keep_memory() -> None:
+    """Lets the allocator keep what it was given, where it is glibc's.
+
+    By default it returns every large tensor to the system at once, and clearing the
+    pages again takes longer than computing on them.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    trim_threshold, top_pad, mmap_max = -1, -2, -4
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, (1 << 31) - 1)
+    mallopt(top_pad, 1 << 26)
+
+
+def _place_in_world() -> tuple[int, int]:
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
