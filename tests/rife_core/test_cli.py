@@ -1,0 +1,105 @@
+"""The command line, as a person calls it."""
+
+import subprocess
+import sys
+
+import pytest
+from rife_video.rife_core.checkpoints import save_rife
+from rife_video.rife_core.cli import COMMANDS, main
+from rife_video.rife_core.video import VideoReader
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory, network):
+    path = tmp_path_factory.mktemp("models") / "small.safetensors"
+    save_rife(network, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "count", "fps"),
+    [
+        ([], 11, 24),
+        (["--end", "keep_duration"], 12, 24),
+        (["-m", "3", "--batch-size", "2"], 16, 36),
+        (["--fps", "18"], 8, 18),
+    ],
+)
+def test_interpolate(tmp_path, capsys, clip_file, weights, options, count, fps):
+    output = tmp_path / "out.mp4"
+    arguments = ["interpolate", str(clip_file), str(output), "--model", str(weights), *options]
+    assert main(arguments) == 0
+    reader = VideoReader(output)
+    assert len(list(reader)) == count
+    assert reader.fps == fps
+    assert reader.audio_codecs == ["aac"]
+    assert f"{count} frames at {fps} fps" in capsys.readouterr().out
+
+
+def test_models(capsys, tmp_path, weights):
+    (weights.parent / "broken.pkl").write_bytes(b"")
+    assert main(["models", "--models", str(weights.parent)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("small.safetensors\t4.22.lite (16, 12, 8, 8)") for line in lines)
+    assert any("broken.pkl is empty" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["interpolate", "{clip}", "{out}", "--model", "nothing"], "no weights 'nothing'"),
+        (["interpolate", "missing.mp4", "{out}", "--model", "{model}"], "no file 'missing.mp4'"),
+        (["interpolate", "{clip}", "{out}.avi", "--model", "{model}"], "must end in .mp4"),
+        (["interpolate", "{clip}", "{clip}", "--model", "{model}"], "same file"),
+        (["interpolate", "{clip}", "{out}", "--model", "{model}", "-m", "0"], "multiplier is 0"),
+        (["interpolate", "{clip}", "{out}", "--model", "{model}", "--fps", "x"], "'x'; it must be"),
+    ],
+)
+def test_mistakes_become_one_sentence(tmp_path, capsys, clip_file, weights, arguments, message):
+    places = {"clip": clip_file, "out": tmp_path / "o.mp4", "model": weights}
+    assert main([argument.format(**places) for argument in arguments]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("rife-video interpolate: ")
+    assert message in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupting_leaves_no_file(tmp_path, monkeypatch, clip_file, weights):
+    def interrupt(self, frame):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rife_video.rife_core.video.VideoWriter.write", interrupt)
+    output = tmp_path / "o.mp4"
+    assert main(["interpolate", str(clip_file), str(output), "--model", str(weights)]) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_is_there(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"] if command else ["--help"])
+    assert stopped.value.code == 0
+    assert "usage: rife-video" in capsys.readouterr().out
+
+
+def test_the_installed_command_runs():
+    result = subprocess.run(
+        [sys.executable, "-m", "rife_video.rife_core.cli", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "interpolate" in result.stdout
+
+
+def test_the_core_needs_no_host(tmp_path):
+    """rife_core imports and works where ComfyUI's modules cannot be imported."""
+    blocked = ["comfy", "comfy_api", "folder_paths", "server", "nodes", "rife_video.nodes"]
+    script = f"""
+import sys
+for name in {blocked}: sys.modules[name] = None
+import pkgutil, importlib, rife_video.rife_core as core
+for module in pkgutil.walk_packages(core.__path__, core.__name__ + "."):
+    importlib.import_module(module.name)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
