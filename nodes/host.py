@@ -150,12 +150,16 @@ class RIFEModel:
             `trainable_copy`.
         name: what to call it in reports.
         precision: "auto", "fp32", "bf16" or "fp16".
+
+    Raises:
+        ValueError: the compute device is not for that precision.
     """
 
     def __init__(self, network: RIFE, name: str, precision: str = "auto") -> None:
         self.network = network
         self.name = name
         self.precision = precision
+        self.dtype = resolve_precision(precision, compute_device())
 
     @classmethod
     def load(cls, name: str, precision: str = "auto") -> RIFEModel:
@@ -165,11 +169,6 @@ class RIFEModel:
     def __str__(self) -> str:
         kind = str(self.dtype).removeprefix("torch.")
         return f"{self.name!r} (RIFE {self.network.spec.version}, {kind}, {compute_device()})"
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What the convolutions compute in, on the compute device."""
-        return resolve_precision(self.precision, compute_device())
 
     @cached_property
     def working(self) -> RIFE:

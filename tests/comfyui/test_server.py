@@ -146,3 +146,12 @@ def test_a_failing_node_says_what_to_do(server, graph):
     (error,) = [data for kind, data in messages if kind == "execution_error"]
     assert error["node_id"] == "4"
     assert "without an ensemble mode" in error["exception_message"]
+
+
+def test_runs_again_after_its_model_was_unloaded(server, graph):
+    server.run(graph)
+    server.request("/free", {"unload_models": True, "free_memory": True})
+    graph["4"]["inputs"]["end"] = "keep duration"
+    _, history = server.run(graph)
+    (path,) = output_files(server, history)
+    assert len(list(VideoReader(path))) == 12

@@ -105,3 +105,8 @@ def test_progress_counts_with_and_without_a_total():
         report(0, None)
         report(2, 4)
         report(4, 4)
+
+
+def test_a_precision_that_does_not_fit_the_device_is_refused_at_once(network):
+    with pytest.raises(ValueError, match="half"):
+        RIFEModel(network, "small", "half")
