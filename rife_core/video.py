@@ -207,8 +207,7 @@ class VideoWriter:
                 f"Frame {self.count} is {width}x{height}, but the video began with "
                 f"{stream.width}x{stream.height}."
             )
-        array = frame.detach().float().mul(255).round_().clamp_(0, 255).byte().cpu().numpy()
-        picture = VideoFrame.from_ndarray(np.ascontiguousarray(array), format="rgb24")
+        picture = VideoFrame.from_ndarray(_bytes(frame), format="rgb24")
         picture = picture.reformat(
             format=stream.pix_fmt,
             dst_colorspace=self.color.matrix,
@@ -347,6 +346,30 @@ def _waveform_frames(audio: Audio) -> Iterator[AudioFrame]:
         frame = AudioFrame.from_ndarray(array, format="fltp", layout=layout)
         frame.sample_rate = rate
         yield frame
+
+
+def encode_png(image: Tensor) -> bytes:
+    r"""A PNG file of one picture.
+
+    Shape:
+        image: H W 3 in [0, 1]
+
+    Example:
+        >>> encode_png(torch.zeros(2, 3, 3))[:4]
+        b'\x89PNG'
+    """
+    array = _bytes(image)
+    encoder = av.VideoCodecContext.create("png", "w")
+    encoder.height, encoder.width = array.shape[:2]
+    encoder.pix_fmt, encoder.time_base = "rgb24", Fraction(1)
+    frame = VideoFrame.from_ndarray(array, format="rgb24")
+    return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+
+
+def _bytes(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """H W 3 in [0, 1] as 8-bit numbers."""
+    image = image.detach().float().mul(255).round_().clamp_(0, 255)
+    return np.ascontiguousarray(image.byte().cpu().numpy())
 
 
 def _open(path: Path) -> InputContainer:

@@ -1,0 +1,59 @@
+"""`rife-video strip`: source frames and the frames made between them, in one picture."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..video import VideoReader, encode_png
+
+_GAP = 6
+_BACKGROUND = 1.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("source", type=Path, help="the clip before")
+    parser.add_argument("result", type=Path, help="the clip with twice the frames")
+    parser.add_argument("picture", type=Path, help="the PNG to write")
+    parser.add_argument("--start", type=int, default=0, help="first source frame (default: 0)")
+    parser.add_argument("--frames", type=int, default=4, help="source frames shown (default: 4)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the picture."""
+    before = list(islice(VideoReader(args.source), args.start, args.start + args.frames))
+    first = 2 * args.start
+    after = list(islice(VideoReader(args.result), first, first + 2 * len(before) - 1))
+    if len(before) < 2 or len(after) < 2 * len(before) - 1:
+        raise ValueError(
+            f"From frame {args.start} on, {args.source.name} has {len(before)} frames and "
+            f"{args.result.name} has {len(after)}; at least 2 and 3 are needed."
+        )
+    args.picture.parent.mkdir(parents=True, exist_ok=True)
+    args.picture.write_bytes(encode_png(strip(before, after[1::2])))
+    print(f"{args.picture}: above {len(before)} source frames, below those between.")  # noqa: T201
+    return 0
+
+
+def strip(before: list[Tensor], between: list[Tensor]) -> Tensor:
+    """Source frames in a row; below, in the gaps between them, the made ones.
+
+    Shape:
+        before: N frames H W 3; between: N - 1 of them
+        returns: (2 H + gaps) (N W + gaps) 3
+    """
+    height, width = before[0].shape[:2]
+    picture = torch.full(
+        (2 * height + 3 * _GAP, len(before) * (width + _GAP) + _GAP, 3), _BACKGROUND
+    )
+    for row, (frames, indent) in enumerate(((before, 0), (between, (width + _GAP) // 2))):
+        top = _GAP + row * (height + _GAP)
+        for column, frame in enumerate(frames):
+            left = _GAP + indent + column * (width + _GAP)
+            picture[top : top + height, left : left + width] = frame
+    return picture
