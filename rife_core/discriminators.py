@@ -301,8 +301,9 @@ class DownSample3D(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
         first, others = x[:, :, :1], x[:, :, 1:]
-        if others.shape[2]:
-            x = torch.cat((first, F.avg_pool3d(others, (2, 1, 1), ceil_mode=True)), 2)
+        if frames := others.shape[2]:
+            others = torch.cat((others, others[:, :, frames - frames % 2 :]), 2)
+            x = torch.cat((first, F.avg_pool3d(others, (2, 1, 1))), 2)
         kernel = self.conv.weight.unsqueeze(2)
         return F.conv3d(F.pad(x, (0, 1, 0, 1)), kernel, self.conv.bias, stride=(1, 2, 2))
 

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -383,7 +382,8 @@ class LPIPS(nn.Module):
             x, y = stage(x), stage(y)
             weight = self.get_parameter(f"lin{i}.model.1.weight")
             difference = (_unit(x) - _unit(y)).square()
-            terms.append(F.conv2d(difference, weight.to(difference)).mean((2, 3), keepdim=True))
+            seen = (difference * weight).sum(1, keepdim=True)  # a 1 x 1 convolution to one channel
+            terms.append(seen.mean((2, 3), keepdim=True))
         return torch.stack(terms).sum(0)
 
 

@@ -20,6 +20,12 @@ def _small(version, channels):
     return fill(network, [(name, 0.2) for name in ("lastconv", "conv1.2.", "conv2.2.")]).eval()
 
 
+@pytest.fixture
+def seeded():
+    """The same random numbers in every run."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def network():
     """A small network with head and carried features and a timestep; it has no ensemble."""

@@ -20,6 +20,8 @@ from support import IMAGE, SCALAR, golden, manifest
 from torch.autograd import gradcheck
 from torch.testing import assert_close
 
+pytestmark = pytest.mark.usefixtures("seeded")
+
 IMAGE_LOSSES = {"ternary": Ternary, "sobel": SOBEL, "laploss": LapLoss}
 PURE = {"ternary": ternary, "sobel": sobel, "laploss": lap_loss}
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
