@@ -1,1 +1,74 @@
 """RIFE in plain PyTorch: networks, timeline, engine, video files. Knows nothing of node graphs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .checkpoints import CheckpointError, detect_spec, list_weights, load_rife, save_rife
+from .discriminators import Discriminator, Discriminator3D, Discriminator3DWithfirstframe
+from .engine import interpolate, stream
+from .ifnet import RIFE, IFBlock, IFNet, IFNet_m, build_network
+from .losses import EPE, SOBEL, LapLoss, MeanShift, Ternary
+from .model import Model
+from .perceptual import LPIPS, VGGPerceptualLoss
+from .precision import default_device, resolve_precision, set_precision
+from .refine import Contextnet, Conv2, Unet, conv, deconv
+from .specs import SPECS, NetworkSpec, get_spec
+from .timeline import Timeline, as_fraction
+from .video_loss import VideoAutoencoderLoss
+from .warp import warp
+
+if TYPE_CHECKING:
+    from .video import VideoReader, VideoWriter
+
+__all__ = [
+    "EPE",
+    "LPIPS",
+    "RIFE",
+    "SOBEL",
+    "SPECS",
+    "CheckpointError",
+    "Contextnet",
+    "Conv2",
+    "Discriminator",
+    "Discriminator3D",
+    "Discriminator3DWithfirstframe",
+    "IFBlock",
+    "IFNet",
+    "IFNet_m",
+    "LapLoss",
+    "MeanShift",
+    "Model",
+    "NetworkSpec",
+    "Ternary",
+    "Timeline",
+    "Unet",
+    "VGGPerceptualLoss",
+    "VideoAutoencoderLoss",
+    "VideoReader",
+    "VideoWriter",
+    "as_fraction",
+    "build_network",
+    "conv",
+    "deconv",
+    "default_device",
+    "detect_spec",
+    "get_spec",
+    "interpolate",
+    "list_weights",
+    "load_rife",
+    "resolve_precision",
+    "save_rife",
+    "set_precision",
+    "stream",
+    "warp",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Video files on demand: training on a bare machine needs no PyAV."""
+    if name in ("VideoReader", "VideoWriter"):
+        from . import video
+
+        return getattr(video, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -103,3 +103,20 @@ for module in pkgutil.walk_packages(core.__path__, core.__name__ + "."):
     importlib.import_module(module.name)
 """
     subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
+
+
+def test_everything_exported_is_there():
+    import rife_video.rife_core as core
+
+    for name in core.__all__:
+        assert getattr(core, name).__doc__ or name == "SPECS"
+
+
+def test_training_needs_no_video_library(tmp_path):
+    """Machines with an accelerator often have PyTorch and little else."""
+    script = """
+import sys
+for name in ("av", "kornia", "tqdm"): sys.modules[name] = None
+import rife_video.rife_core.training.trainer, rife_video.rife_core.training.synthetic
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
