@@ -61,8 +61,9 @@ def objective(
         "frame": lambda: _frame_loss(frame, batch.gt) + _frame_loss(teacher, batch.gt),
         "frames": lambda: _mean([_frame_loss(e.blend(), batch.gt) for e in made[:-1]]),
         "census": lambda: ternary(frame, batch.gt).mean(),
-        "distill": lambda: torch.as_tensor(0.0 if distance is None else distance),
     }
+    if distance is not None:
+        parts["distill"] = lambda: torch.as_tensor(distance)
     flow, occluded = batch.flow, batch.occluded
     if flow is not None and occluded is not None:
         parts |= {

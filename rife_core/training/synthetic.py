@@ -312,7 +312,7 @@ class _Scene:
             seen = warp(shares, flow).gather(1, visible)
             inside = (ends.abs() <= (self.size - 1) / 2).all(1, keepdim=True)
             flows.append(flow)
-            hidden.append(1 - seen * inside)
+            hidden.append((1 - seen * inside).clamp(0, 1))
         return torch.cat(flows, 1), torch.cat(hidden, 1)
 
     def _matrix(self, amount: Tensor) -> Tensor:

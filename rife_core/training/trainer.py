@@ -13,7 +13,9 @@ import ctypes
 import io
 import math
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -106,7 +108,8 @@ class Trainer:
         end = config.total_steps if until is None else min(until, config.total_steps)
         began = saved = time.monotonic()
         log = _Means()
-        while self.step < end and time.monotonic() - began < seconds:
+        stopped = _stop_on_signal()
+        while self.step < end and time.monotonic() - began < seconds and not stopped:
             stage, inside = config.place(self.step)
             if stage != self.stage:
                 self._enter(stage, self.network)
@@ -139,7 +142,7 @@ class Trainer:
                 self._preview(batch)
         self._share_gradients()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
-        figures = {**log.take(), "norm": float(norm), "lr": rate}
+        figures = {**self._shared(log), "norm": float(norm), "lr": rate}
         if not math.isfinite(figures["norm"]):
             self._skip()
             return {"lr": rate}
@@ -235,6 +238,16 @@ class Trainer:
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
+    def _shared(self, log: _Means) -> dict[str, float]:
+        """The mean figures of all processes."""
+        if self.world == 1:
+            return log.take()
+        each = [(log.sums.get(name, 0.0), float(log.counts.get(name, 0))) for name in LOGGED]
+        table = torch.tensor(each, device=self.device)
+        dist.all_reduce(table)
+        rows = zip(LOGGED, table.tolist(), strict=True)
+        return {name: total / count for name, (total, count) in rows if count}
+
     def _skip(self) -> None:
         self.skipped += 1
         if self.skipped > MAX_SKIPPED:
@@ -314,6 +327,9 @@ class _Means:
     """Means of named figures, and of the seconds between the calls."""
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
         self.sums: dict[str, float] = {}
         self.counts: dict[str, int] = {}
         self.began = time.monotonic()
@@ -328,7 +344,7 @@ class _Means:
     def take(self) -> dict[str, float]:
         means = {name: value / self.counts[name] for name, value in self.sums.items()}
         means["seconds"] = (time.monotonic() - self.began) / max(self.calls, 1)
-        self.__init__()
+        self.clear()
         return means
 
 
@@ -389,6 +405,14 @@ def clips_of(
     sizes = {stage.scenes.size for stage in config.stages if stage.real}
     folders = [folder / name for name in config.clips]
     return {size: ClipTriplets(folders, size, config.seed, device) for size in sizes}
+
+
+def _stop_on_signal() -> list[int]:
+    """A list that is no longer empty once the process was asked to end."""
+    asked: list[int] = []
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    return asked
 
 
 def _cut_log(path: Path, step: int) -> None:
