@@ -44,10 +44,12 @@ def _files(suffixes: tuple[str, ...]) -> list[str]:
 
 def _input_file(name: str, suffixes: tuple[str, ...]) -> Path:
     """The file that a graph names: in the input folder, or "NAME [output]" in the output folder."""
-    bare, _, place = name.removesuffix("]").rpartition(" [")
-    folder = {"input": input_folder, "output": output_folder}.get(place if bare else "input")
-    path = inside(folder(), bare or name) if folder and name else None
-    if path is None or not path.is_file():
+    folder, bare = input_folder(), name
+    if match := re.fullmatch(r"(.+) \[(input|output)\]", name):
+        bare = match[1]
+        folder = folder if match[2] == "input" else output_folder()
+    path = inside(folder, bare)
+    if not path.is_file():
         there = ", ".join(_files(suffixes)) or "nothing of that kind"
         raise ValueError(
             f"There is no file {name!r} in the input folder {input_folder()}. Found: {there}."

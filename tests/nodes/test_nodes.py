@@ -80,7 +80,6 @@ def test_the_library_starts_without_the_nodes():
     script = (
         "import sys, rife_video.rife_core.timeline\n"
         "assert not [m for m in sys.modules if m.startswith('rife_video.nodes')]\n"
-        "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=PACK / "tests")
 

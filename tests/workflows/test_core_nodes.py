@@ -47,6 +47,18 @@ def test_a_file_gives_frames_sound_and_rate(folders, clip_file):
     assert fps == 12.0
 
 
+@pytest.mark.parametrize(
+    "name", ["a.mp4", "sub/b.mp4", "take [1].mp4", "take [2]", "a.mp4 [input]"]
+)
+def test_files_of_the_input_folder_are_read(folders, name):
+    path = folders.input / name.removesuffix(" [input]")
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    assert NODE_CLASS_MAPPINGS["LoadVideo"].VALIDATE_INPUTS(name) is True
+    (video,) = call("LoadVideo", file=name)
+    assert video.frames == path
+
+
 @pytest.mark.parametrize("name", ["../a.mp4", "/etc/passwd", "gone.mp4", "", "a.mp4 [temp]", "sub"])
 def test_only_files_of_the_input_folder_are_read(folders, name):
     (folders.input.parent / "a.mp4").touch()
