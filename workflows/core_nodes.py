@@ -52,7 +52,8 @@ def _input_file(name: str, suffixes: tuple[str, ...]) -> Path:
     if not path.is_file():
         there = ", ".join(_files(suffixes)) or "nothing of that kind"
         raise ValueError(
-            f"There is no file {name!r} in the input folder {input_folder()}. Found: {there}."
+            f"There is no file {name!r} in the input folder {input_folder().absolute()}. "
+            f"Found: {there}."
         )
     return path
 

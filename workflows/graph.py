@@ -10,6 +10,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -208,8 +209,9 @@ def _unknown_nodes(graph: Graph, classes: NodeClasses) -> Iterator[Problem]:
         if class_type is None:
             yield Problem(node_id, "?", "", "the node has no class_type.")
         elif class_type not in classes:
-            known = ", ".join(sorted(classes))
-            yield Problem(node_id, class_type, "", f"no such node here. Known: {known}.")
+            near = get_close_matches(class_type, classes, 1)
+            hint = f" Is {near[0]} meant?" if near else ""
+            yield Problem(node_id, class_type, "", f"there is no such node here.{hint}")
 
 
 def _needed_wires(graph: Graph, classes: NodeClasses) -> dict[str, list[str]]:

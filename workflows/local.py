@@ -78,8 +78,11 @@ def run_workflow(
         for assignment in settings:
             set_input(graph, KNOWN_NODES, assignment)
         if found := problems(graph, KNOWN_NODES):
-            lines = "".join(f"\n- {problem}" for problem in found)
-            raise WorkflowError(f"The workflow cannot run; {len(found)} to put right:{lines}")
+            lines = [f"- {problem}" for problem in found]
+            if any(problem.class_type not in KNOWN_NODES for problem in found):
+                lines.append(f"Nodes that run without a server: {', '.join(KNOWN_NODES)}.")
+            first = f"The workflow cannot run; {len(found)} to put right:"
+            raise WorkflowError("\n".join([first, *lines]))
         return _run(graph, folders, say)
 
 

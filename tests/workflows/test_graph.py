@@ -104,9 +104,9 @@ def test_all_problems_are_told_at_once():
 
 def test_unknown_nodes():
     broken = graph()
-    broken["picture"]["class_type"] = "Sculpture"
+    broken["picture"]["class_type"] = "Pictures"
     broken["lost"] = {"inputs": {}}
-    assert "Checked, Mix, Number, Picture, Show" in found(broken)["picture", ""]
+    assert "Is Picture meant?" in found(broken)["picture", ""]
     assert "class_type" in found(broken)["lost", ""]
 
 

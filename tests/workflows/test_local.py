@@ -91,6 +91,14 @@ def test_every_problem_is_listed_before_anything_runs(folders, graph):
     assert not folders.output.exists()
 
 
+def test_unknown_nodes_are_told_with_those_that_are_known(folders, graph):
+    graph["4"]["class_type"] = "Sculpture"
+    with pytest.raises(WorkflowError) as error:
+        run_workflow(graph, folders=folders)
+    assert "node 4 (Sculpture): there is no such node" in str(error.value)
+    assert "without a server: LoadVideo" in str(error.value)
+
+
 def test_a_failing_node_is_named(folders, graph):
     (folders.input / "clip.mp4").write_bytes(b"no video")
     with pytest.raises(WorkflowError, match=r"Node 2 \(GetVideoComponents\) failed: .*clip\.mp4"):
