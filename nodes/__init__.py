@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from .adapt_rife import AdaptRIFE
 from .interpolate_frames import InterpolateFrames
 from .load_rife import LoadRIFE
 
 NODE_CLASS_MAPPINGS = {
     "LoadRIFE": LoadRIFE,
     "InterpolateFrames": InterpolateFrames,
+    "AdaptRIFE": AdaptRIFE,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
