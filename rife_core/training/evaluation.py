@@ -25,7 +25,7 @@ from ..ifnet import RIFE
 from ..metrics import psnr, ssim
 from ..warp import warp
 from .clips import clip_frames
-from .pictures import bars_svg
+from .charts import bars_svg
 
 Method = Callable[[Sequence[Tensor]], list[Tensor]]
 """Takes the kept frames (1 3 H W each), gives one made frame for each pair of neighbours."""

@@ -31,7 +31,7 @@ from ..ifnet import RIFE
 from .config import Stage, TrainConfig
 from .growth import build_fresh, build_tied, transplant
 from .objective import objective
-from .pictures import Curve, curve_svg, preview_png
+from .charts import Curve, curve_svg, preview_png
 from .synthetic import SceneBatch, SceneGenerator
 
 if TYPE_CHECKING:
