@@ -24,8 +24,8 @@ from torch import Tensor
 from ..ifnet import RIFE
 from ..metrics import psnr, ssim
 from ..warp import warp
-from .clips import clip_frames
 from .charts import bars_svg
+from .clips import clip_frames
 
 Method = Callable[[Sequence[Tensor]], list[Tensor]]
 """Takes the kept frames (1 3 H W each), gives one made frame for each pair of neighbours."""

@@ -28,10 +28,10 @@ import torch.distributed as dist
 
 from ..checkpoints import save_rife
 from ..ifnet import RIFE
+from .charts import Curve, curve_svg, preview_png
 from .config import Stage, TrainConfig
 from .growth import build_fresh, build_tied, transplant
 from .objective import objective
-from .charts import Curve, curve_svg, preview_png
 from .synthetic import SceneBatch, SceneGenerator
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 import torch
-from rife_video.rife_core.training.clips import ClipTriplets, clip_frames, is_triplet_cut
 from rife_video.rife_core.training.charts import png
+from rife_video.rife_core.training.clips import ClipTriplets, clip_frames, is_triplet_cut
 from rife_video.rife_core.video import VideoWriter
 from support import moving_square
 
