@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ..rife_core.engine import interpolate
+from ..rife_core.engine import auto_batch_size, estimate_memory, interpolate
 from ..rife_core.ifnet import USER_SCALES
 from ..rife_core.timeline import ENDS, End, Timeline
-from .host import RIFEModel, progress
+from .host import RIFEModel, compute_device, progress
 
 _ENDS: dict[str, End] = {end.replace("_", " "): end for end in ENDS}
 
@@ -145,7 +145,8 @@ class InterpolateFrames:
         else:
             timeline = Timeline.multiply(multiplier, _ENDS[end])
         height, width = frames.shape[1:3]
-        network = model.ready()
+        batch_size = batch_size or auto_batch_size(compute_device(), height, width)
+        network = model.ready(estimate_memory(model.network, height, width, batch_size))
         new = sum(step.timestep != 0 for step in timeline.steps(len(frames)))
         started = time.perf_counter()
         with progress("Interpolate Frames") as report:

@@ -32,6 +32,11 @@ Whatever it raises stops the work between two batches.
 CHANNELS = 3
 T = TypeVar("T")
 
+_PLANES = 49
+_PLANES_OF_HEAD = 8
+_PLANES_OF_CARRIED = 3
+_PLANES_OF_REFINEMENT = 75
+
 _BATCH_PIXELS = 2**21
 _MAX_BATCH = 8
 
@@ -122,7 +127,9 @@ def stream(
     if first is None:
         return
     _check_frame(first)
-    maker = _Maker(network, scale, ensemble, batch_size or auto_batch_size(network, first))
+    device = next(network.parameters()).device
+    batch_size = batch_size or auto_batch_size(device, *first.shape[:2])
+    maker = _Maker(network, scale, ensemble, batch_size)
     made = 0
     if progress:
         progress(made, total)
@@ -156,13 +163,32 @@ def stream(
         yield left.frame
 
 
-def auto_batch_size(network: RIFE, frame: Tensor) -> int:
+def auto_batch_size(device: torch.device, height: int, width: int) -> int:
     """How many frames to make at once: 1 on a CPU, more on an accelerator if frames are small."""
-    device = next(network.parameters()).device
     if device.type == "cpu":
         return 1
-    pixels = frame.shape[0] * frame.shape[1]
-    return max(1, min(_MAX_BATCH, _BATCH_PIXELS // pixels))
+    return max(1, min(_MAX_BATCH, _BATCH_PIXELS // (height * width)))
+
+
+def estimate_memory(network: RIFE, height: int, width: int, batch_size: int = 1) -> int:
+    """Bytes that making `batch_size` frames takes on the network's device, besides its weights.
+
+    The number of full-resolution planes that live at once was counted on every row
+    of the table (`tests/benchmarks/planes.py`) and is a sum over its parts; twice
+    that leaves room for what convolutions work in.
+
+    Example:
+        >>> from .ifnet import build_network
+        >>> estimate_memory(build_network("4.6"), 480, 720) >> 20
+        132
+    """
+    spec = network.spec
+    planes = _PLANES + _PLANES_OF_CARRIED * spec.carried
+    planes += _PLANES_OF_HEAD * (spec.head.planes if spec.head else 0)
+    planes += _PLANES_OF_REFINEMENT if spec.refine else 0
+    multiple = spec.align
+    pixels = (height + -height % multiple) * (width + -width % multiple)
+    return 2 * 4 * planes * pixels * batch_size
 
 
 class _Source:
