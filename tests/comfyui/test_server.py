@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 import torch
+from rife_video.nodes import NODE_CLASS_MAPPINGS
 from rife_video.rife_core.checkpoints import BUNDLED
 from rife_video.rife_core.video import VideoReader
 from rife_video.workflows.graph import problems
@@ -20,7 +21,7 @@ def output_files(server, history):
     ]
 
 
-@pytest.mark.parametrize("node", ["LoadRIFE", "InterpolateFrames"])
+@pytest.mark.parametrize("node", NODE_CLASS_MAPPINGS)
 def test_node_is_described(server, node):
     status, answer = server.request(f"/object_info/{node}")
     assert status == 200
