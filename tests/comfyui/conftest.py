@@ -19,10 +19,19 @@ START_SECONDS = 120
 RUN_SECONDS = 300
 
 
+HOW = (
+    "set COMFYUI_PATH to a checkout of ComfyUI and COMFYUI_PYTHON to a Python that has its "
+    "requirements"
+)
+CHECKOUT, PYTHON = (os.environ.get(name) for name in ("COMFYUI_PATH", "COMFYUI_PYTHON"))
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.comfyui)
+            if not (CHECKOUT and PYTHON):
+                item.add_marker(pytest.mark.skip(reason=HOW))
 
 
 class Server:
@@ -79,12 +88,6 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory, clip_file, network):
-    checkout, python = (os.environ.get(name) for name in ("COMFYUI_PATH", "COMFYUI_PYTHON"))
-    if not checkout or not python:
-        pytest.skip(
-            "set COMFYUI_PATH to a checkout of ComfyUI and COMFYUI_PYTHON to the Python that has "
-            "its requirements"
-        )
     base = tmp_path_factory.mktemp("comfyui")
     for folder in ("custom_nodes", "input", "models/rife"):
         (base / folder).mkdir(parents=True)
@@ -94,11 +97,11 @@ def server(tmp_path_factory, clip_file, network):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [python, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port)]
+    command = [PYTHON, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port)]
     with (base / "server.log").open("w") as log:
         process = subprocess.Popen(
             [*command, "--base-directory", str(base)],
-            cwd=checkout,
+            cwd=CHECKOUT,
             stdout=log,
             stderr=log,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
