@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..video import VideoReader, encode_png
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("picture", type=Path, help="the PNG to write")
     parser.add_argument("--start", type=int, default=0, help="first source frame (default: 0)")
     parser.add_argument("--frames", type=int, default=4, help="source frames shown (default: 4)")
+    parser.add_argument("--width", type=int, default=320, help="of each frame (default: 320)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
             f"{args.result.name} has {len(after)}; at least 2 and 3 are needed."
         )
     args.picture.parent.mkdir(parents=True, exist_ok=True)
-    args.picture.write_bytes(encode_png(strip(before, after[1::2])))
+    picture = strip(*([_shrunk(f, args.width) for f in row] for row in (before, after[1::2])))
+    args.picture.write_bytes(encode_png(picture))
     print(f"{args.picture}: above {len(before)} source frames, below those between.")  # noqa: T201
     return 0
 
@@ -57,3 +60,10 @@ def strip(before: list[Tensor], between: list[Tensor]) -> Tensor:
             left = _GAP + indent + column * (width + _GAP)
             picture[top : top + height, left : left + width] = frame
     return picture
+
+
+def _shrunk(frame: Tensor, width: int) -> Tensor:
+    height = round(frame.shape[0] * width / frame.shape[1])
+    planes = frame.permute(2, 0, 1)[None]
+    planes = F.interpolate(planes, (height, width), mode="bilinear", antialias=True)
+    return planes[0].permute(1, 2, 0)
