@@ -72,9 +72,9 @@ def run_workflow(
         OSError: the workflow file cannot be read.
     """
     graph = check_form(workflow) if isinstance(workflow, dict) else read(workflow)
-    graph = {i: {**node, "inputs": dict(node.get("inputs", {}))} for i, node in graph.items()}
     folders = folders or Folders()
     with use_folders(folders), torch.inference_mode():
+        graph = {node_id: _declared(node) for node_id, node in graph.items()}
         for assignment in settings:
             set_input(graph, KNOWN_NODES, assignment)
         if found := problems(graph, KNOWN_NODES):
@@ -84,6 +84,15 @@ def run_workflow(
             first = f"The workflow cannot run; {len(found)} to put right:"
             raise WorkflowError("\n".join([first, *lines]))
         return _run(graph, folders, say)
+
+
+def _declared(node: dict[str, Any]) -> dict[str, Any]:
+    """A copy of the node without inputs that its class does not have, such as a page's preview."""
+    inputs = dict(node.get("inputs", {}))
+    if node_class := KNOWN_NODES.get(node.get("class_type", "")):
+        known = inputs_of(node_class)
+        inputs = {name: value for name, value in inputs.items() if name in known}
+    return {**node, "inputs": inputs}
 
 
 def _run(graph: Graph, folders: Folders, say: Callable[[str], None]) -> Result:
@@ -124,11 +133,11 @@ def _call(node_id: str, graph: Graph, values: dict[str, Any]) -> Any:
     """Runs one node on the values of its links and its own inputs."""
     node = graph[node_id]
     node_class: Any = KNOWN_NODES[node["class_type"]]
+    declared = inputs_of(node_class)
     linked = {name: values[source][slot] for name, source, slot in links(node)}
     arguments = {
-        name: linked[name] if name in linked else converted(node["inputs"][name], declared)
-        for name, declared in inputs_of(node_class).items()
-        if name in node["inputs"]
+        name: linked[name] if name in linked else converted(value, declared[name])
+        for name, value in node["inputs"].items()
     }
     return getattr(node_class(), node_class.FUNCTION)(**arguments)
 

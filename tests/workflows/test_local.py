@@ -64,6 +64,12 @@ def test_the_given_graph_stays_as_it_was(folders, graph):
     assert json.dumps(graph) == before
 
 
+def test_inputs_that_only_a_page_knows_are_left_out(folders, graph):
+    graph["1"]["inputs"]["video-preview"] = ""
+    graph["4"]["inputs"]["added later"] = ["nobody", 0]
+    assert run_workflow(graph, folders=folders).files
+
+
 def test_source_frames_reach_the_next_node_unchanged(folders, graph):
     graph["pick"] = {
         "class_type": "ImageFromBatch",
