@@ -89,7 +89,7 @@ def test_counters_go_on_after_the_highest(folders):
     }
 
 
-@pytest.mark.parametrize("prefix", ["../clip", "/tmp/clip", "a/../../clip"])
+@pytest.mark.parametrize("prefix", ["../clip", "/elsewhere/clip", "a/../../clip"])
 def test_nothing_is_written_outside_the_output_folder(folders, prefix):
     (video,) = call("CreateVideo", images=moving_square(2), fps=8.0)
     with pytest.raises(ValueError, match="leads out"):
