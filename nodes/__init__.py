@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from .adapt_rife import AdaptRIFE
+from .estimate_flow import EstimateFlow
+from .flow_loss import ComputeFlowLoss
 from .interpolate_frames import InterpolateFrames
 from .load_rife import LoadRIFE
+from .video_ae_loss import VideoAELoss
 
 NODE_CLASS_MAPPINGS = {
     "LoadRIFE": LoadRIFE,
     "InterpolateFrames": InterpolateFrames,
     "AdaptRIFE": AdaptRIFE,
+    "EstimateFlow": EstimateFlow,
+    "ComputeFlowLoss": ComputeFlowLoss,
+    "VideoAELoss": VideoAELoss,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {

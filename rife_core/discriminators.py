@@ -389,6 +389,11 @@ class _Pyramid(nn.Module):
         """The lengths of time that a sample must have: none for frames, None for any."""
         return (self.frame_num,)
 
+    @property
+    def window(self) -> int:
+        """How many frames to show it at a time; 0 where it judges single frames."""
+        return self.frame_num
+
     def _check(self, x: Tensor) -> None:
         wanted = (self.channels, *self._frames(), *self.image_size)
         fits = x.ndim == 1 + len(wanted) and all(
@@ -524,6 +529,11 @@ class Discriminator3DWithfirstframe(_Pyramid):
 
     def _frames(self) -> tuple[int | None, ...]:
         return (None,)
+
+    @property
+    def window(self) -> int:
+        """How many frames to show it at a time: the first one and `frame_num` others."""
+        return 1 + self.frame_num
 
 
 def _halvings(height: int, width: int) -> int:

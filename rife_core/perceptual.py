@@ -21,13 +21,12 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .image_checks import check_pair
+from .tensor_files import read_tensors
 from .warp import at_least_float32
 
 Weights = str | os.PathLike[str] | Mapping[str, Tensor] | None
@@ -110,11 +109,11 @@ def read_weights(
                 f"There is no file {str(path)!r} with the {what} weights. The file's usual name "
                 f"is {filename}."
             )
-        return _read_file(what, path)
+        return read_tensors(what, path)
     places = list(dict.fromkeys(Path(folder) for folder in folders))
     for place in places:
         if (place / filename).is_file():
-            return _read_file(what, place / filename)
+            return read_tensors(what, place / filename)
     raise MissingWeightsError(
         f"The {what} weights are not on this machine: no file {filename} in "
         f"{' or '.join(str(place) for place in places)}. Put it there "
@@ -125,24 +124,6 @@ def read_weights(
 def hub_folder() -> Path:
     """Where torch.hub keeps the files that it fetched."""
     return Path(torch.hub.get_dir()) / "checkpoints"
-
-
-def _read_file(what: str, path: Path) -> Mapping[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content: object = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch and safetensors raise a dozen kinds for a damaged file
-        raise ValueError(
-            f"{path} could not be read as {what} weights: it is damaged, or holds other things "
-            "than tensors. Fetch it again."
-        ) from error
-    if not isinstance(content, Mapping):
-        raise ValueError(
-            f"{path} holds a {type(content).__name__}, but {what} weights are a dictionary of "
-            "named tensors."
-        )
-    return cast(Mapping[str, Tensor], content)
 
 
 def _fill(what: str, module: nn.Module, state: Mapping[str, Tensor], prefix: str = "") -> None:

@@ -140,10 +140,11 @@ class VideoAutoencoderLoss(nn.Module):
         quantizer_aux_loss_weight: of `aux_losses`.
         vgg_weights: file of VGG-16 weights, or the tensors; None, "DEFAULT" and
             torchvision's weight names mean the usual places, see `LPIPS`.
-        discr_kwargs: arguments of `Discriminator`, which then judges single frames.
+        discr_kwargs: arguments of `Discriminator`, which then judges single frames; or one
+            that is built already.
         discr_3d_kwargs: arguments of `Discriminator3D`, or {"target": name, "params":
             arguments}, which then judges clips. Only the last part of the name counts:
-            Discriminator3D or Discriminator3DWithfirstframe.
+            Discriminator3D or Discriminator3DWithfirstframe. Or one that is built already.
         adaptive: scale the adversarial term so that it pulls as hard as the perceptual
             one; needs `last_layer`, and is 1 without it. False only logs the weight: the
             sum that CogVideo released.
@@ -179,8 +180,8 @@ class VideoAutoencoderLoss(nn.Module):
         grad_penalty_loss_weight: float = 0,
         quantizer_aux_loss_weight: float = 0,
         vgg_weights: object = None,
-        discr_kwargs: Mapping[str, Any] | None = None,
-        discr_3d_kwargs: Mapping[str, Any] | None = None,
+        discr_kwargs: Mapping[str, Any] | nn.Module | None = None,
+        discr_3d_kwargs: Mapping[str, Any] | nn.Module | None = None,
         *,
         adaptive: bool = True,
         lpips_weights: Weights = None,
@@ -380,11 +381,14 @@ def _vgg_choice(vgg_weights: object) -> Weights:
 
 
 def _build(
-    config: Mapping[str, Any] | None, known: Sequence[type[nn.Module]], name: str
+    config: Mapping[str, Any] | nn.Module | None, known: Sequence[type[nn.Module]], name: str
 ) -> nn.Module | None:
     """The discriminator that `config` describes. What it names is looked up, never imported."""
-    if config is None:
-        return None
+    if config is None or isinstance(config, tuple(known)):
+        return config
+    if isinstance(config, nn.Module):
+        names = " or ".join(kind.__name__ for kind in known)
+        raise ValueError(f"{name} is a {type(config).__name__}; it takes a {names}.")
     kind, arguments = known[0], config
     if "target" in config:
         kinds = {kind.__name__: kind for kind in known}

@@ -1,0 +1,310 @@
+"""The ComputeFlowLoss node: made frames, or flow, against the truth -> numbers and pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..rife_core.engine import interpolate
+from ..rife_core.losses import LapLoss, VGGPerceptualLoss, epe, sobel, ternary
+from ..rife_core.metrics import psnr, ssim
+from ..rife_core.perceptual import LPIPS
+from ..rife_core.pictures import heat_picture, plot
+from ..rife_core.timeline import Timeline
+from .host import RIFEModel, compute_device, model_folders, progress
+
+Judge = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One way to compare two frames.
+
+    Attributes:
+        build: makes the function that compares two frames B 3 H W in [0, 1].
+        meaning: what it tells.
+        chosen: whether it is computed unless asked otherwise.
+        better: which direction is better.
+    """
+
+    build: Callable[[], Judge]
+    meaning: str
+    chosen: bool = True
+    better: str = "lower"
+
+
+def _vgg() -> Judge:
+    return VGGPerceptualLoss(folders=model_folders()).to(compute_device())
+
+
+def _lpips() -> Judge:
+    network = LPIPS(folders=model_folders()).to(compute_device())
+
+    def judge(a: Tensor, b: Tensor) -> Tensor:
+        return network(2 * a - 1, 2 * b - 1)
+
+    return judge
+
+
+_MEASURES = {
+    "laplacian": Measure(lambda: LapLoss().to(compute_device()), "detail at five sizes"),
+    "census": Measure(lambda: ternary, "structure, whatever the brightness"),
+    "edges": Measure(lambda: sobel, "edges"),
+    "vgg": Measure(_vgg, "what VGG-19 sees; needs its weights", chosen=False),
+    "lpips": Measure(_lpips, "what people see, learned; needs weights", chosen=False),
+    "psnr": Measure(lambda: psnr, "pixel by pixel, in decibels", better="higher"),
+    "ssim": Measure(lambda: ssim, "local structure, at most 1", better="higher"),
+}
+_FLOW_ERROR = "flow_error"
+
+
+def _edges(a: Tensor, b: Tensor) -> Tensor:
+    return sobel(a, b).unflatten(0, (-1, 3)).mean(1)
+
+
+_MAPS: dict[str, Judge] = {
+    "absolute difference": lambda a, b: (a - b).abs().mean(1, keepdim=True),
+    "census": ternary,
+    "edges": _edges,
+}
+
+
+class ComputeFlowLoss:
+    """Judges made frames, or estimated flow."""
+
+    DISPLAY_NAME = "Compute Flow Loss"
+    CATEGORY = "RIFE Video"
+    DESCRIPTION = (
+        "Tells how well frames were interpolated. Give a prediction and its target; or a model and "
+        "a real clip as the target, of which every second frame is left out, made again and "
+        "compared; or predicted and true flow. Numbers, a report for each frame, a heat map of "
+        "the errors and a plot over time."
+    )
+    SEARCH_ALIASES = ("loss", "metric", "psnr", "ssim", "lpips", "compare frames", "quality", "epe")
+
+    RETURN_TYPES = (*("FLOAT",) * (len(_MEASURES) + 1), "STRING", "IMAGE", "IMAGE")
+    RETURN_NAMES = (*_MEASURES, _FLOW_ERROR, "report", "heat_map", "plot")
+    OUTPUT_TOOLTIPS = (
+        *(
+            f"Mean over the frames; {measure.better} is better. Compares {measure.meaning}. "
+            "Not a number where it was not asked for."
+            for measure in _MEASURES.values()
+        ),
+        "Mean distance in pixels of predicted from true flow; lower is better. Not a number "
+        "without flow.",
+        "All numbers as JSON: means, and each frame's own.",
+        "Where the errors are, a picture for each frame: black is right, white is worst.",
+        "Each number over time, one panel each.",
+    )
+    FUNCTION = "compute"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+        choices = {
+            name: (
+                "BOOLEAN",
+                {
+                    "default": measure.chosen,
+                    "tooltip": f"Compare {measure.meaning}. {measure.better.capitalize()} "
+                    "is better.",
+                },
+            )
+            for name, measure in _MEASURES.items()
+        }
+        return {
+            "required": {},
+            "optional": {
+                "prediction": ("IMAGE", {"tooltip": "Made frames. Not with a model."}),
+                "target": (
+                    "IMAGE",
+                    {"tooltip": "What they should be; with a model, a real clip of 3 frames up."},
+                ),
+                "model": (
+                    "RIFE_MODEL",
+                    {"tooltip": "Makes every second frame of the target from its neighbours."},
+                ),
+                "predicted_flow": ("RIFE_FLOW", {"tooltip": "Flow to judge, from Estimate Flow."}),
+                "true_flow": ("RIFE_FLOW", {"tooltip": "What it should be."}),
+                **choices,
+                "heat_map_of": (
+                    list(_MAPS),
+                    {
+                        "default": next(iter(_MAPS)),
+                        "tooltip": "What the heat map shows of frames. Of flow it shows the "
+                        "distance in pixels.",
+                    },
+                ),
+                "white_at": (
+                    "FLOAT",
+                    {
+                        "default": 0.0,
+                        "min": 0.0,
+                        "max": 10000.0,
+                        "step": 0.01,
+                        "tooltip": "The error that gets the lightest colour. 0 takes the largest; "
+                        "set it to compare heat maps.",
+                    },
+                ),
+            },
+        }
+
+    def compute(
+        self,
+        prediction: Tensor | None = None,
+        target: Tensor | None = None,
+        model: RIFEModel | None = None,
+        predicted_flow: Tensor | None = None,
+        true_flow: Tensor | None = None,
+        heat_map_of: str = next(iter(_MAPS)),
+        white_at: float = 0.0,
+        **chosen: bool,
+    ) -> tuple[Any, ...]:
+        """See DESCRIPTION."""
+        _check_wires(prediction, target, model, predicted_flow, true_flow)
+        curves: dict[str, list[float]] = {}
+        rows: dict[str, list[dict[str, float]]] = {}
+        heat = torch.zeros(0)
+        if predicted_flow is not None and true_flow is not None:
+            heat = _flow_errors(predicted_flow, true_flow)
+            curves[_FLOW_ERROR] = heat.mean((1, 2, 3)).tolist()
+            rows["pairs"] = [{"pair": i, _FLOW_ERROR: e} for i, e in enumerate(curves[_FLOW_ERROR])]
+        if target is not None:
+            numbers = list(range(len(target)))
+            if model is not None:
+                prediction, target, numbers = _remade(model, target)
+            assert prediction is not None
+            names = [name for name, m in _MEASURES.items() if chosen.get(name, m.chosen)]
+            measured, heat = _compare(prediction, target, names, _MAPS[heat_map_of])
+            curves |= measured
+            rows["frames"] = [
+                {"frame": number} | {name: measured[name][i] for name in names}
+                for i, number in enumerate(numbers)
+            ]
+        means = {name: math.fsum(values) / len(values) for name, values in curves.items()}
+        better = {name: m.better for name, m in _MEASURES.items()} | {_FLOW_ERROR: "lower"}
+        report = {"mean": means, "better": {name: better[name] for name in means}} | rows
+        return (
+            *(means.get(name, math.nan) for name in (*_MEASURES, _FLOW_ERROR)),
+            to_json(report),
+            heat_picture(heat, white_at or None),
+            plot(curves),
+        )
+
+
+def to_json(value: Any) -> str:
+    """JSON of numbers, texts, lists and dictionaries; inf and nan, which JSON lacks, as texts."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [plain(item) for item in value]
+        if isinstance(value, float):
+            return float(f"{value:.6g}") if math.isfinite(value) else str(value)
+        return value
+
+    return json.dumps(plain(value), indent=1)
+
+
+def check_frames(name: str, frames: Tensor) -> None:
+    """Raises ValueError unless `frames` is a clip B H W 3 with something in it, all finite."""
+    if frames.ndim != 4 or frames.shape[-1] != 3 or not frames.numel():
+        raise ValueError(
+            f"{name} has shape {tuple(frames.shape)}; expected frames of 3 channels "
+            "(frames, height, width, 3), at least one."
+        )
+    broken = [i for i, frame in enumerate(frames) if not frame.isfinite().all()]
+    if broken:
+        raise ValueError(
+            f"Frame {broken[0]} of {name} holds values that are no numbers (NaN or infinite). "
+            "Look at the node that made it."
+        )
+
+
+def check_same_clip(**clips: Tensor) -> None:
+    """Raises ValueError unless both clips are frames of one shape."""
+    for name, frames in clips.items():
+        check_frames(name, frames)
+    (first, a), (second, b) = clips.items()
+    if a.shape != b.shape:
+        raise ValueError(
+            f"{first} has shape {tuple(a.shape)}, {second} {tuple(b.shape)} (frames, height, "
+            "width, channels); they must be the same. Cut or resize one of them."
+        )
+
+
+def _check_wires(
+    prediction: Tensor | None,
+    target: Tensor | None,
+    model: RIFEModel | None,
+    predicted_flow: Tensor | None,
+    true_flow: Tensor | None,
+) -> None:
+    made = prediction is not None or model is not None
+    flows = predicted_flow is not None, true_flow is not None
+    if prediction is not None and model is not None:
+        raise ValueError("Give a prediction or a model that makes one, not both.")
+    if made != (target is not None) or flows[0] != flows[1] or not (made or any(flows)):
+        raise ValueError(
+            "There is nothing to compare. Wire prediction and target, or model and target, or "
+            "predicted_flow and true_flow."
+        )
+
+
+def _remade(model: RIFEModel, clip: Tensor) -> tuple[Tensor, Tensor, list[int]]:
+    """Every second frame, made from its neighbours; the real one; its number."""
+    check_frames("target", clip)
+    if len(clip) < 3:
+        raise ValueError(
+            f"target has {len(clip)} frames; to leave one out and make it again, 3 are needed."
+        )
+    with progress("Make frames again") as report:
+        made = interpolate(model.ready(), clip[::2], Timeline.multiply(2), progress=report)[1::2]
+    numbers = list(range(1, 2 * len(made), 2))
+    return made, clip[numbers], numbers
+
+
+def _compare(
+    prediction: Tensor, target: Tensor, names: list[str], mapped: Judge
+) -> tuple[dict[str, list[float]], Tensor]:
+    """Each measure of each frame, and the errors of each pixel: B 1 H W."""
+    check_same_clip(prediction=prediction, target=target)
+    if not names:
+        raise ValueError("No measure is chosen; switch at least one on.")
+    judges = {name: _MEASURES[name].build() for name in names}
+    measured: dict[str, list[float]] = {name: [] for name in names}
+    maps: list[Tensor] = []
+    device = compute_device()
+    with progress("Compute Flow Loss") as report:
+        for i, both in enumerate(zip(prediction, target, strict=True), 1):
+            a, b = (frame.to(device).float().permute(2, 0, 1)[None] for frame in both)
+            for name, judge in judges.items():
+                measured[name].append(judge(a, b).mean().item())
+            maps.append(mapped(a, b).cpu())
+            report(i, len(prediction))
+    return measured, torch.cat(maps)
+
+
+def _flow_errors(predicted: Tensor, true: Tensor) -> Tensor:
+    """Distance of each flow vector from the true one, both sides averaged: B 1 H W."""
+    for name, flow in (("predicted_flow", predicted), ("true_flow", true)):
+        if flow.ndim != 4 or flow.shape[1] not in (2, 4) or not flow.numel():
+            raise ValueError(
+                f"{name} has shape {tuple(flow.shape)}; expected (pairs, 4, height, width), or 2 "
+                "for one side."
+            )
+    if predicted.shape != true.shape:
+        raise ValueError(
+            f"predicted_flow has shape {tuple(predicted.shape)}, true_flow {tuple(true.shape)}; "
+            "they must be the same."
+        )
+    sides = predicted.shape[1] // 2
+    p, t = (flow.unflatten(1, (sides, 2)).flatten(0, 1) for flow in (predicted, true))
+    errors = epe(p, t, torch.ones_like(p[:, :1]))
+    return errors.unflatten(0, (-1, sides)).mean(1)
