@@ -152,14 +152,14 @@ def stream(
         _check_frame(frame, first)
         right = _Source(frame)
         pair = _Pair(left, right)
-        for timestep in timeline.within(last - 1):
+        for timestep in (place - last + 1 for place in timeline.within(last - 1, last)):
             waiting.append(_Task(pair, timestep) if timestep else left.frame)
         tasks = sum(isinstance(item, _Task) for item in waiting)
         if tasks == 0 or tasks >= maker.batch_size:
             yield from finished()
         left = right
     yield from finished()
-    for _ in range(timeline.tail(last) if last else 1):
+    for _ in timeline.tail(last, last + 1) if last else (0,):
         yield left.frame
 
 

@@ -1,35 +1,50 @@
 """Which output frame comes from where: pairs and timesteps in exact fractions, no tensors.
 
-A timeline maps output frame k to a position on the source clip, counted in
-source frames: position 3 is source frame 3 itself, position 3 1/4 lies a quarter
-of the way from frame 3 to frame 4. The engine only ever asks what falls between
-two neighbouring frames (`within`) and what is left at the end (`tail`), so a
-clip need not be known to its end.
+A timeline says at which places of the source clip an output frame is wanted.
+Places are counted in source frames: place 3 is source frame 3 itself, place 3 1/4
+lies a quarter of the way from frame 3 to frame 4. (Clips of uneven frame times
+are counted in seconds instead; the rules are the same.) All that is asked of a
+timeline is which places fall into a stretch of the clip, so a clip need not be
+known to its end. Cuts and repeated frames change what is shown at a place, never
+the places: see `scenes`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 from typing import Literal, NamedTuple, get_args
 
-End = Literal["last_frame", "keep_duration"]
+End = Literal["last_frame", "keep_duration", "loop"]
 ENDS: tuple[End, ...] = get_args(End)
+
+MAX_MULTIPLIER = 1024
 
 _NTSC = 1001
 _NTSC_TOLERANCE = Fraction(1, 5000)  # takes 23.98 for 24000/1001, and leaves 7.99 alone
+_SCHEDULE_ENTRY = re.compile(r"(?:(\d+)(?:-(\d+))?:|rest[ :=]*)(\d+)")
 
 
 class Step(NamedTuple):
     """One output frame: `timestep` of the way from source frame `pair` to the next one.
 
-    Timestep 0 is the source frame itself.
+    Timestep 0 is the source frame itself. After the last frame comes the first one
+    in a loop, and nothing otherwise.
     """
 
     pair: int
     timestep: Fraction
+
+
+class Stretch(NamedTuple):
+    """Pairs `first` to `last` (both counted in, from 0) get `multiplier` frames each."""
+
+    first: int
+    last: int
+    multiplier: int
 
 
 def as_fraction(fps: Fraction | float | str) -> Fraction:
@@ -59,37 +74,96 @@ def as_fraction(fps: Fraction | float | str) -> Fraction:
     return exact.limit_denominator(1000)
 
 
+def parse_schedule(text: str) -> tuple[tuple[Stretch, ...], int | None]:
+    """Reads a schedule such as "1-10:4, 11:1, rest 2".
+
+    Pairs are counted from 1: pair 1 lies between the first two source frames. A
+    multiplier of 1 leaves a pair without made frames. Where entries overlap, the
+    first one counts.
+
+    Returns:
+        The stretches, and the multiplier of the rest if the text gives one.
+
+    Raises:
+        ValueError: an entry cannot be read; the message shows it.
+
+    Example:
+        >>> parse_schedule("1-10:4, 11:1, rest 2")
+        ((Stretch(first=0, last=9, multiplier=4), Stretch(first=10, last=10, multiplier=1)), 2)
+    """
+    stretches: list[Stretch] = []
+    rest: int | None = None
+    for entry in filter(None, map(str.strip, re.split(r"[,;\n]", text))):
+        match = _SCHEDULE_ENTRY.fullmatch(entry)
+        if match is None:
+            raise ValueError(
+                f"The schedule entry {entry!r} cannot be read. Write pairs and multipliers such "
+                "as '1-10:4' or '11:1', and 'rest 2', with commas between."
+            )
+        first, last, multiplier = match.groups()
+        _check_multiplier(int(multiplier))
+        if first is None:
+            rest = int(multiplier)
+            continue
+        stretch = Stretch(int(first) - 1, int(last or first) - 1, int(multiplier))
+        if not 0 <= stretch.first <= stretch.last:
+            raise ValueError(
+                f"The schedule entry {entry!r} names no pair: pairs are counted from 1, and a "
+                "range goes from the lower to the higher."
+            )
+        stretches.append(stretch)
+    return tuple(stretches), rest
+
+
 @dataclass(frozen=True)
 class Timeline:
-    """Output frames at even distances along the source clip.
+    """The places of the output frames.
 
     Attributes:
         step: source frames from one output frame to the next; 1/2 doubles the rate.
         end: "last_frame" stops at the last source frame: N frames become
             (N - 1) / step + 1. "keep_duration" goes on for as long as the last
             frame is shown and repeats it: N frames become N / step, and sound
-            stays in step to the end.
+            stays in step to the end. "loop" fills that time with the way back to
+            the first frame, which is not repeated.
+        schedule: stretches of pairs with a multiplier of their own.
     """
 
     step: Fraction
     end: End = "last_frame"
+    schedule: tuple[Stretch, ...] = ()
 
     def __post_init__(self) -> None:
         if self.step <= 0:
             raise ValueError(f"step is {self.step}; it must be above 0.")
         if self.end not in ENDS:
             raise ValueError(f"end is {self.end!r}; it must be one of {', '.join(ENDS)}.")
+        if self.schedule and self.step.numerator != 1:
+            raise ValueError(
+                "A schedule of multipliers and a target frame rate exclude each other; "
+                "give one of them."
+            )
 
     @classmethod
-    def multiply(cls, multiplier: int, end: End = "last_frame") -> Timeline:
-        """`multiplier` output frames for each source frame.
+    def multiply(cls, multiplier: int, end: End = "last_frame", schedule: str = "") -> Timeline:
+        """`multiplier` output frames for each source frame, or as `schedule` says.
+
+        Args:
+            multiplier: for all pairs that the schedule leaves out.
+            end: see the class.
+            schedule: see `parse_schedule`; its "rest" goes before `multiplier`.
 
         Raises:
-            ValueError: the multiplier is not a whole number of at least 1.
+            ValueError: a multiplier is not a whole number from 1 to 1024, or the
+                schedule cannot be read.
+
+        Example:
+            >>> Timeline.multiply(2, schedule="1:4").output_count(3)
+            7
         """
-        if multiplier != int(multiplier) or multiplier < 1:
-            raise ValueError(f"multiplier is {multiplier}; it must be a whole number from 1 up.")
-        return cls(Fraction(1, int(multiplier)), end)
+        stretches, rest = parse_schedule(schedule)
+        _check_multiplier(multiplier)
+        return cls(Fraction(1, int(rest or multiplier)), end, stretches)
 
     @classmethod
     def retime(
@@ -107,7 +181,10 @@ class Timeline:
         return cls(as_fraction(source_fps) / as_fraction(target_fps), end)
 
     def output_fps(self, source_fps: Fraction | float | str) -> Fraction:
-        """The frame rate at which the output runs as fast as the source did."""
+        """The frame rate at which the output runs as fast as the source did.
+
+        With a schedule: as fast where the schedule says nothing.
+        """
         return as_fraction(source_fps) / self.step
 
     def output_count(self, count: int) -> int:
@@ -119,21 +196,28 @@ class Timeline:
             >>> Timeline.multiply(2, "keep_duration").output_count(49)
             98
         """
-        if count < 2:
-            return count
+        if self.schedule or count < 2:
+            return sum(1 for _ in self.steps(count))
         if self.end == "last_frame":
             return (count - 1) // self.step + 1
         return ceil(count / self.step)
 
-    def within(self, pair: int) -> list[Fraction]:
-        """Timesteps in [0, 1) of the output frames from source frame `pair` to before the next."""
-        return [position - pair for position in self._positions(pair, pair + 1)]
+    def within(self, start: Fraction | int, stop: Fraction | int) -> list[Fraction]:
+        """The places in [start, stop), in order.
 
-    def tail(self, last: int) -> int:
-        """How often source frame `last` is shown where it is the last one."""
-        if self.end == "keep_duration":
-            return len(self._positions(last, last + 1))
-        return 1 if Fraction(last) % self.step == 0 else 0
+        Example:
+            >>> [str(place) for place in Timeline.retime(3, 4).within(1, 3)]
+            ['3/2', '9/4']
+        """
+        if not self.schedule:
+            first, end = ceil(start / self.step), ceil(stop / self.step)
+            return [index * self.step for index in range(first, end)]
+        return [
+            place
+            for pair in range(floor(start), ceil(stop))
+            for index in range(self._multiplier(pair))
+            if start <= (place := pair + Fraction(index, self._multiplier(pair))) < stop
+        ]
 
     def steps(self, count: int) -> Iterator[Step]:
         """Every output frame of a clip of `count` source frames, in order.
@@ -146,12 +230,26 @@ class Timeline:
             yield Step(0, Fraction(0))
         if count < 2:
             return
-        for pair in range(count - 1):
-            for timestep in self.within(pair):
-                yield Step(pair, timestep)
-        for _ in range(self.tail(count - 1)):
-            yield Step(count - 1, Fraction(0))
+        last = count - 1
+        for place in self.within(0, last):
+            yield Step(floor(place), place - floor(place))
+        for place in self.tail(last, last + 1):
+            yield Step(last, place - last if self.end == "loop" else Fraction(0))
 
-    def _positions(self, start: int, stop: int) -> list[Fraction]:
-        first, end = ceil(start / self.step), ceil(stop / self.step)
-        return [index * self.step for index in range(first, end)]
+    def tail(self, last: Fraction | int, stop: Fraction | int) -> list[Fraction]:
+        """The places from the last source frame on, which is shown from `last` to `stop`."""
+        places = self.within(last, stop)
+        return places if self.end != "last_frame" else [place for place in places if place == last]
+
+    def _multiplier(self, pair: int) -> int:
+        for stretch in self.schedule:
+            if stretch.first <= pair <= stretch.last:
+                return stretch.multiplier
+        return self.step.denominator
+
+
+def _check_multiplier(multiplier: float) -> None:
+    if multiplier != int(multiplier) or not 1 <= multiplier <= MAX_MULTIPLIER:
+        raise ValueError(
+            f"multiplier is {multiplier}; it must be a whole number from 1 to {MAX_MULTIPLIER}."
+        )

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import time
 from fractions import Fraction
 from pathlib import Path
 
 from tqdm import tqdm
 
 from ..checkpoints import DEFAULT, find_weights, load_rife
-from ..engine import stream
+from ..files import interpolate_file
 from ..ifnet import USER_SCALES
 from ..precision import PRECISIONS, default_device, resolve_precision, set_precision
 from ..timeline import ENDS, Timeline
-from ..video import DEFAULT_CRF, VideoReader, VideoWriter
+from ..video import DEFAULT_CRF, VideoReader
 from .models import add_models_folder
 
 
@@ -71,44 +70,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Reads, interpolates and writes, a few frames at a time."""
-    source = VideoReader(args.input)
-    if args.output.exists() and args.output.samefile(args.input):
-        raise ValueError("Input and output are the same file; give the output another name.")
+    reader = VideoReader(args.input)
     timeline = (
-        Timeline.retime(source.fps, args.fps, args.end)
+        Timeline.retime(reader.fps, args.fps, args.end)
         if args.fps
         else Timeline.multiply(args.multiplier, args.end)
     )
-    fps = timeline.output_fps(source.fps)
     network = load_rife(find_weights(args.model, args.models))
     set_precision(network, resolve_precision(args.precision, args.device))
     network.to(args.device)
-    started = time.perf_counter()
-    expected = timeline.output_count(source.frame_count) if source.frame_count else None
-    made = 0
+    with tqdm(unit="frame", desc=args.input.name) as bar:
 
-    def count(done: int, total: int | None) -> None:
-        nonlocal made
-        made = done
+        def progress(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
 
-    frames = stream(
-        network,
-        source,
-        timeline,
-        scale=args.scale,
-        ensemble=args.ensemble,
-        batch_size=args.batch_size,
-        progress=count,
-    )
-    writer = VideoWriter(args.output, fps, audio=source, color=source.color, crf=args.crf)
-    with writer, tqdm(total=expected, unit="frame", desc=args.input.name) as bar:
-        for frame in frames:
-            writer.write(frame)
-            bar.update()
-    seconds = time.perf_counter() - started
+        report = interpolate_file(
+            network,
+            reader,
+            args.output,
+            timeline,
+            scale=args.scale,
+            ensemble=args.ensemble,
+            batch_size=args.batch_size,
+            crf=args.crf,
+            progress=progress,
+        )
     print(  # noqa: T201
-        f"{args.output}: {writer.count} frames at {_rate(fps)} fps "
-        f"({made} made, {writer.count - made} copied) in {seconds:.1f} s."
+        f"{args.output}: {report.frames} frames at {_rate(report.fps)} fps ({report.made} made, "
+        f"{report.frames - report.made} copied) in {report.seconds:.1f} s."
     )
     return 0
 

@@ -50,7 +50,7 @@ def test_models(capsys, tmp_path, weights):
         (["interpolate", "{clip}", "{out}", "--model", "nothing"], "no weights 'nothing'"),
         (["interpolate", "missing.mp4", "{out}", "--model", "{model}"], "no file 'missing.mp4'"),
         (["interpolate", "{clip}", "{out}.avi", "--model", "{model}"], "must end in .mp4"),
-        (["interpolate", "{clip}", "{clip}", "--model", "{model}"], "same file"),
+        (["interpolate", "{clip}", "{clip}", "--model", "{model}"], "are one file"),
         (["interpolate", "{clip}", "{out}", "--model", "{model}", "-m", "0"], "multiplier is 0"),
         (["interpolate", "{clip}", "{out}", "--model", "{model}", "--fps", "x"], "'x'; it must be"),
     ],

@@ -40,13 +40,13 @@ def test_properties(source, target, count, end):
     assert all(0 <= step.timestep < 1 for step in steps)
     if count > 1:
         assert positions[0] == 0
-        assert positions[-1] <= count - 1
+        assert positions[-1] < count if end == "loop" else positions[-1] <= count - 1
         duration = len(steps) / target
-        if end == "keep_duration":
-            assert 0 <= duration - count / source < 1 / target
-        else:
+        if end == "last_frame":
             assert 0 <= (count - 1) / source - (len(steps) - 1) / target < 1 / target
-    moving = [p for p in positions if p < count - 1]
+        else:
+            assert 0 <= duration - count / source < 1 / target
+    moving = [p for p in positions if p < count - 1 or end == "loop"]
     assert moving == [k * timeline.step for k in range(len(moving))]
 
 
@@ -58,6 +58,45 @@ def test_a_multiplier_keeps_every_source_frame(multiplier, count):
         assert sources == set(range(count))
         if end == "last_frame":
             assert steps[-1] == (count - 1, 0)
+
+
+schedules = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 4), st.integers(1, 6)), max_size=3)
+
+
+@given(schedules, st.integers(1, 4), st.integers(2, 14), st.sampled_from(ENDS))
+def test_schedules(entries, rest, count, end):
+    text = ", ".join([f"{a}-{a + more}:{m}" for a, more, m in entries] + [f"rest {rest}"])
+    timeline = Timeline.multiply(7, end, text)
+
+    def multiplier(pair):
+        chosen = (m for a, more, m in entries if a <= pair + 1 <= a + more)
+        return next(chosen, rest)
+
+    steps = list(timeline.steps(count))
+    assert len(steps) == timeline.output_count(count)
+    for pair in range(count - 1):
+        m = multiplier(pair)
+        assert [s.timestep for s in steps if s.pair == pair] == [Fraction(k, m) for k in range(m)]
+    last = [s for s in steps if s.pair == count - 1]
+    m = multiplier(count - 1)
+    assert len(last) == (1 if end == "last_frame" else m)
+    assert [s.timestep * m for s in last] == (list(range(m)) if end == "loop" else [0] * len(last))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1-10", "'1-10' cannot be read"),
+        ("5:2, fast", "'fast' cannot be read"),
+        ("0:2", "names no pair"),
+        ("4-2:2", "names no pair"),
+        ("1:0", "multiplier is 0"),
+        ("rest 5000", "multiplier is 5000"),
+    ],
+)
+def test_schedules_that_cannot_be_read(text, message):
+    with pytest.raises(ValueError, match=message):
+        Timeline.multiply(2, schedule=text)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +131,14 @@ def test_impossible_frame_rates(fps):
     [
         (lambda: Timeline.multiply(0), "multiplier is 0"),
         (lambda: Timeline.multiply(1.5), "multiplier is 1.5"),
-        (lambda: Timeline.multiply(2, "never"), "last_frame, keep_duration"),
+        (lambda: Timeline.multiply(2, "never"), "last_frame, keep_duration, loop"),
         (lambda: Timeline(Fraction(0)), "step is 0"),
+        (
+            lambda: Timeline(
+                Fraction(2, 5), schedule=Timeline.multiply(2, schedule="1:2").schedule
+            ),
+            "exclude each other",
+        ),
     ],
 )
 def test_impossible_timelines(make, message):
