@@ -29,6 +29,36 @@ PUBLISHED = {
         ("target_fps", "end", "scale", "ensemble", "batch_size"),
         (("frames", "IMAGE"), ("fps", "FLOAT"), ("frame_count", "INT"), ("report", "STRING")),
     ),
+    "EstimateFlow": (
+        ("model", "frames"),
+        ("timestep", "scale", "show", "full_colour_at"),
+        (("flow", "RIFE_FLOW"), ("picture", "IMAGE"), ("report", "STRING")),
+    ),
+    "ComputeFlowLoss": (
+        (),
+        (
+            *("prediction", "target", "model", "predicted_flow", "true_flow"),
+            *("laplacian", "census", "edges", "vgg", "lpips", "psnr", "ssim"),
+            *("heat_map_of", "white_at"),
+        ),
+        (
+            *(
+                (n, "FLOAT")
+                for n in ("laplacian", "census", "edges", "vgg", "lpips", "psnr", "ssim")
+            ),
+            *(("flow_error", "FLOAT"), ("report", "STRING")),
+            *(("heat_map", "IMAGE"), ("plot", "IMAGE")),
+        ),
+    ),
+    "VideoAELoss": (
+        ("original", "reconstruction"),
+        (
+            *("perceptual_weight", "adversarial_loss_weight", "grad_penalty_loss_weight"),
+            *("quantizer_aux_loss_weight", "aux_loss", "discriminator", "global_step"),
+            *("disc_start", "window", "seed", "white_at"),
+        ),
+        (("total", "FLOAT"), ("report", "STRING"), ("error_map", "IMAGE")),
+    ),
 }
 
 

@@ -22,6 +22,10 @@ FOREIGN_OUTPUTS = {
     "CogVideoTextEncode": ("CONDITIONING", "CLIP"),
     "CogVideoSampler": ("LATENT",),
     "CogVideoDecode": ("IMAGE",),
+    "ImageScale": ("IMAGE",),
+    "VAELoader": ("VAE",),
+    "VAEEncode": ("LATENT",),
+    "VAEDecode": ("IMAGE",),
 }
 
 # Widgets that the page shows beside a node's inputs, after the widget named.

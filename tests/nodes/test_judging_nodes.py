@@ -1,0 +1,381 @@
+"""ComputeFlowLoss, EstimateFlow and VideoAELoss: the numbers, the wires, the errors."""
+
+import json
+import math
+import re
+
+import pytest
+import torch
+from rife_video.nodes import NODE_CLASS_MAPPINGS
+from rife_video.nodes.host import Folders, RIFEModel, use_folders
+from rife_video.nodes.video_ae_loss import _windows
+from rife_video.rife_core.discriminators import (
+    Discriminator,
+    Discriminator3D,
+    Discriminator3DWithfirstframe,
+)
+from rife_video.rife_core.engine import interpolate
+from rife_video.rife_core.flow import estimate_flow
+from rife_video.rife_core.losses import EPE, SOBEL, LapLoss, Ternary
+from rife_video.rife_core.metrics import psnr, ssim
+from rife_video.rife_core.perceptual import (
+    LPIPS,
+    LPIPS_FILE,
+    VGG_FILES,
+    MissingWeightsError,
+    VGGPerceptualLoss,
+    vgg_features,
+)
+from rife_video.rife_core.timeline import Timeline
+from safetensors.torch import save_file
+from support import moving_square
+from torch.testing import assert_close
+
+SMALL = {"dim": 2, "image_size": 16, "max_dim": 8}
+
+
+def call(node_id, **inputs):
+    """A node's outputs by name, run as ComfyUI runs it."""
+    node = NODE_CLASS_MAPPINGS[node_id]
+    with torch.inference_mode():
+        outputs = getattr(node(), node.FUNCTION)(**inputs)
+    return dict(zip(node.RETURN_NAMES, outputs, strict=True))
+
+
+@pytest.fixture
+def model(network):
+    return RIFEModel(network, "small", "fp32")
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """An empty folder of models, and nothing in torch.hub's."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    folder = tmp_path / "models"
+    folder.mkdir()
+    with use_folders(Folders(models=(folder,))):
+        yield folder
+
+
+@pytest.fixture
+def perceptual_files(models):
+    torch.manual_seed(0)
+    for depth, name in VGG_FILES.items():
+        torch.save(vgg_features(depth).state_dict(), models / name)
+    widths = enumerate((64, 128, 256, 512, 512))
+    linear = {f"lin{i}.model.1.weight": torch.rand(1, c, 1, 1) for i, c in widths}
+    torch.save(linear, models / LPIPS_FILE)
+    return models
+
+
+def pair(frames=3, height=40, width=48):
+    generator = torch.Generator().manual_seed(0)
+    target = torch.rand(frames, height, width, 3, generator=generator)
+    noise = torch.rand(frames, height, width, 3, generator=generator)
+    return (target + 0.1 * (noise - 0.5)).clamp(0, 1), target
+
+
+# --- Compute Flow Loss
+
+
+def test_numbers_are_those_of_the_library():
+    prediction, target = pair()
+    out = call("ComputeFlowLoss", prediction=prediction, target=target)
+    a, b = (x.permute(0, 3, 1, 2) for x in (prediction, target))
+    expected = {
+        "laplacian": LapLoss()(a, b),
+        "census": Ternary()(a, b).mean(),
+        "edges": SOBEL()(a, b).mean(),
+        "psnr": psnr(a, b).mean(),
+        "ssim": ssim(a, b).mean(),
+    }
+    for name, value in expected.items():
+        assert out[name] == pytest.approx(value.item(), rel=1e-4), name
+    assert all(math.isnan(out[name]) for name in ("vgg", "lpips", "flow_error"))
+    report = json.loads(out["report"])
+    assert set(report["mean"]) == set(report["better"]) == set(expected)
+    assert report["better"]["psnr"] == "higher"
+    assert [row["frame"] for row in report["frames"]] == [0, 1, 2]
+    assert report["frames"][1]["psnr"] == pytest.approx(psnr(a, b)[1].item(), rel=1e-4)
+    assert out["heat_map"].shape == (3, 40, 48, 3)
+    assert out["plot"].shape == (1, 5 * 110, 640, 3)
+
+
+def test_perceptual_numbers(perceptual_files):
+    prediction, target = pair()
+    chosen = {"vgg": True, "lpips": True} | dict.fromkeys(
+        ("laplacian", "census", "edges", "psnr", "ssim"), False
+    )
+    out = call("ComputeFlowLoss", prediction=prediction, target=target, **chosen)
+    a, b = (x.permute(0, 3, 1, 2) for x in (prediction, target))
+    vgg, lpips = VGGPerceptualLoss(folders=[perceptual_files]), LPIPS(folders=[perceptual_files])
+    assert out["vgg"] == pytest.approx(vgg(a, b).item(), rel=1e-3)
+    assert out["lpips"] == pytest.approx(lpips(2 * a - 1, 2 * b - 1).mean().item(), rel=1e-3)
+    assert list(json.loads(out["report"])["mean"]) == ["vgg", "lpips"]
+
+
+def test_perceptual_numbers_without_weights(models):
+    prediction, target = pair()
+    with pytest.raises(MissingWeightsError, match=re.escape(str(models))):
+        call("ComputeFlowLoss", prediction=prediction, target=target, lpips=True)
+
+
+@pytest.mark.parametrize(("frames", "left_out"), [(3, [1]), (4, [1]), (7, [1, 3, 5])])
+def test_a_model_makes_every_second_frame_again(model, frames, left_out):
+    clip = moving_square(frames, 40, 52)
+    out = call("ComputeFlowLoss", target=clip, model=model)
+    made = interpolate(model.network, clip[::2], Timeline.multiply(2))[1::2]
+    again = call("ComputeFlowLoss", prediction=made, target=clip[left_out])
+    assert out["psnr"] == again["psnr"]
+    assert torch.equal(out["heat_map"], again["heat_map"])
+    assert [row["frame"] for row in json.loads(out["report"])["frames"]] == left_out
+
+
+def test_equal_frames_are_infinitely_good():
+    _, target = pair()
+    out = call("ComputeFlowLoss", prediction=target, target=target)
+    assert out["psnr"] == math.inf
+    assert json.loads(out["report"])["mean"]["psnr"] == "inf"
+    assert out["laplacian"] == out["census"] == out["edges"] == 0
+    assert out["heat_map"].max() == 0
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_flow_against_flow(channels):
+    generator = torch.Generator().manual_seed(0)
+    predicted, true = 5 * torch.rand(2, 3, channels, 8, 10, generator=generator)
+    out = call("ComputeFlowLoss", predicted_flow=predicted, true_flow=true)
+    ones = torch.ones(3, 1, 8, 10)
+    halves = zip(predicted.split(2, 1), true.split(2, 1), strict=True)
+    errors = torch.stack([EPE()(p, t, ones) for p, t in halves]).mean(0)
+    assert out["flow_error"] == pytest.approx(errors.mean().item())
+    rows = json.loads(out["report"])["pairs"]
+    assert [row["pair"] for row in rows] == [0, 1, 2]
+    assert rows[2]["flow_error"] == pytest.approx(errors[2].mean().item(), rel=1e-4)
+    assert out["heat_map"].shape == (3, 8, 10, 3)
+    assert math.isnan(out["psnr"])
+
+
+def test_frames_and_flow_at_once():
+    prediction, target = pair()
+    flow = torch.rand(2, 4, 40, 48)
+    out = call(
+        "ComputeFlowLoss", prediction=prediction, target=target, predicted_flow=flow, true_flow=flow
+    )
+    assert set(json.loads(out["report"])) == {"mean", "better", "pairs", "frames"}
+    assert out["flow_error"] == pytest.approx(0.001)
+    assert out["heat_map"].shape[0] == 3
+
+
+@pytest.mark.parametrize("kind", ["absolute difference", "census", "edges"])
+def test_heat_maps_show_where_the_error_is(kind):
+    target = torch.full((1, 40, 40, 3), 0.5)
+    prediction = target.clone()
+    prediction[0, 20, 30] = 1.0
+    out = call("ComputeFlowLoss", prediction=prediction, target=target, heat_map_of=kind)
+    hot = out["heat_map"][0].sum(-1)
+    rows, columns = (hot > 0).nonzero(as_tuple=True)
+    assert 16 <= rows.min() <= rows.max() <= 24
+    assert 26 <= columns.min() <= columns.max() <= 34
+    dimmed = call(
+        "ComputeFlowLoss", prediction=prediction, target=target, heat_map_of=kind, white_at=100.0
+    )
+    assert dimmed["heat_map"].sum() < out["heat_map"].sum()
+
+
+A, B = pair()
+WITH_NAN = B.clone()
+WITH_NAN[1, 2, 3, 0] = math.nan
+FLOW = torch.zeros(2, 4, 8, 8)
+REFUSED = {
+    "nothing": ({}, "nothing to compare"),
+    "no target": ({"prediction": A}, "nothing to compare"),
+    "target alone": ({"target": B}, "nothing to compare"),
+    "one flow": ({"true_flow": FLOW}, "nothing to compare"),
+    "other size": ({"prediction": A, "target": B[:, 1:]}, "(3, 40, 48, 3), target (3, 39, 48, 3)"),
+    "other length": ({"prediction": A, "target": B[:2]}, "(3, 40, 48, 3), target (2, 40, 48, 3)"),
+    "alpha": ({"prediction": A[..., :1], "target": B}, "(3, 40, 48, 1); expected frames of 3"),
+    "empty": ({"prediction": A[:0], "target": B[:0]}, "at least one"),
+    "nan": ({"prediction": A, "target": WITH_NAN}, "Frame 1 of target holds values that are no"),
+    "one pixel": ({"prediction": A[:, :1, :1], "target": B[:, :1, :1]}, "Use larger images"),
+    "flow size": ({"predicted_flow": FLOW, "true_flow": FLOW[..., 1:]}, "they must be the same"),
+    "flow shape": ({"predicted_flow": FLOW[:, :3], "true_flow": FLOW[:, :3]}, "expected (pairs, 4"),
+    "no measure": (
+        {"prediction": A, "target": B}
+        | dict.fromkeys(("laplacian", "census", "edges", "psnr", "ssim"), False),
+        "No measure is chosen",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_by_compute_flow_loss(case):
+    inputs, message = REFUSED[case]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        call("ComputeFlowLoss", **inputs)
+
+
+def test_refused_with_a_model(model):
+    with pytest.raises(ValueError, match="not both"):
+        call("ComputeFlowLoss", prediction=A, target=B, model=model)
+    with pytest.raises(ValueError, match="has 2 frames; to leave one out"):
+        call("ComputeFlowLoss", target=B[:2], model=model)
+
+
+# --- Estimate Flow
+
+
+def test_estimated_flow_can_be_judged(model):
+    clip = moving_square(3)
+    out = call("EstimateFlow", model=model, frames=clip)
+    assert_close(out["flow"], estimate_flow(model.network, clip))
+    assert out["picture"].shape == (2, 36, 52, 3)
+    assert out["report"].startswith("2 pairs at timestep 0.5.")
+    judged = call("ComputeFlowLoss", predicted_flow=out["flow"], true_flow=out["flow"])
+    assert judged["flow_error"] == pytest.approx(0.001)
+
+
+def test_the_picture_shows_what_is_asked_for(model):
+    clip = moving_square(2)
+    there = call("EstimateFlow", model=model, frames=clip)
+    back = call("EstimateFlow", model=model, frames=clip, show="to the previous frame")
+    pale = call("EstimateFlow", model=model, frames=clip, full_colour_at=1000.0)
+    assert torch.equal(there["flow"], back["flow"])
+    assert not torch.equal(there["picture"], back["picture"])
+    assert pale["picture"].mean() > there["picture"].mean()
+
+
+def test_one_frame_has_no_flow(model):
+    with pytest.raises(ValueError, match="at least two frames"):
+        call("EstimateFlow", model=model, frames=moving_square(1))
+
+
+# --- Video AE Loss
+
+
+def clips(frames=5, size=16):
+    return pair(frames, size, size)
+
+
+def test_without_more_it_is_the_squared_error():
+    made, real = clips()
+    out = call("VideoAELoss", original=real, reconstruction=made)
+    assert out["total"] == pytest.approx(4 * (made - real).square().mean().item(), rel=1e-4)
+    assert out["error_map"].shape == (5, 16, 16, 3)
+    report = json.loads(out["report"])
+    assert report["windows"][0]["last_frame"] == 4
+    assert report["mean"]["gen_loss"] == 0
+    assert call("VideoAELoss", original=real, reconstruction=real)["total"] == 0
+
+
+def test_weighted_terms_add_up(perceptual_files):
+    made, real = clips()
+    weights = {"perceptual_weight": 0.5, "quantizer_aux_loss_weight": 2.0, "aux_loss": 0.25}
+    out = call("VideoAELoss", original=real, reconstruction=made, **weights)
+    terms = json.loads(out["report"])["mean"]
+    expected = terms["recon_loss"] + 0.5 * terms["perceptual_loss"] + 2 * 0.25
+    assert terms["perceptual_loss"] > 0
+    assert out["total"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_seed_chooses_the_frames(perceptual_files):
+    made, real = clips(16)
+    before = torch.get_rng_state()
+
+    def seen(seed):
+        out = call(
+            "VideoAELoss", original=real, reconstruction=made, perceptual_weight=1.0, seed=seed
+        )
+        return out["total"]
+
+    assert seen(0) == seen(0)
+    assert len({seen(seed) for seed in range(6)}) > 1
+    assert torch.equal(torch.get_rng_state(), before)  # nobody else's numbers change
+
+
+JUDGES = {
+    "2d": (Discriminator(**SMALL), 16),
+    "3d": (Discriminator3D(**SMALL, frame_num=4), 4),
+    "first frame": (Discriminator3DWithfirstframe(**SMALL, frame_num=4), 5),
+}
+
+
+@pytest.mark.parametrize("kind", JUDGES)
+def test_a_discriminator_judges_in_windows(models, kind):
+    judge, length = JUDGES[kind]
+    save_file(judge.state_dict(), models / "judge.safetensors")
+    made, real = clips(11)
+    out = call(
+        "VideoAELoss",
+        original=real,
+        reconstruction=made,
+        discriminator="judge.safetensors",
+        adversarial_loss_weight=0.5,
+        grad_penalty_loss_weight=1.0,
+    )
+    report = json.loads(out["report"])
+    spans = [(w["first_frame"], w["last_frame"] + 1) for w in report["windows"]]
+    assert spans == _windows(11, length)
+    terms = report["mean"]
+    assert out["total"] == pytest.approx(terms["recon_loss"] + 0.5 * terms["gen_loss"], rel=1e-3)
+    assert terms["grad_penalty_loss"] > 0
+    if kind == "3d":
+        first = 2 * made[:4].permute(3, 0, 1, 2)[None] - 1
+        assert report["windows"][0]["gen_loss"] == pytest.approx(-judge(first).item(), rel=1e-3)
+
+
+def test_before_disc_start_the_verdict_does_not_count(models):
+    save_file(JUDGES["3d"][0].state_dict(), models / "judge.safetensors")
+    made, real = clips(4)
+    inputs = {
+        "original": real,
+        "reconstruction": made,
+        "discriminator": "judge.safetensors",
+        "adversarial_loss_weight": 1.0,
+        "disc_start": 10,
+    }
+    before = json.loads(call("VideoAELoss", **inputs, global_step=9)["report"])["mean"]
+    after = json.loads(call("VideoAELoss", **inputs, global_step=10)["report"])["mean"]
+    assert before["gen_loss"] == 0 != after["gen_loss"]
+
+
+def test_windows_cover_every_frame():
+    for count in range(1, 30):
+        for length in range(1, 12):
+            spans = _windows(count, length)
+            assert {i for span in spans for i in range(*span)} == set(range(count))
+            assert {end - first for first, end in spans} == {min(length, count)}
+
+
+def test_what_video_ae_loss_refuses(models):
+    made, real = clips(4)
+    with pytest.raises(ValueError, match=r"\(4, 16, 16, 3\), reconstruction \(3, 16, 16, 3\)"):
+        call("VideoAELoss", original=real, reconstruction=made[:3])
+    with pytest.raises(ValueError, match=r"\(4, 16, 16, 3\), reconstruction \(4, 8, 16, 3\)"):
+        call("VideoAELoss", original=real, reconstruction=made[:, :8])
+    with pytest.raises(ValueError, match="Frame 0 of reconstruction"):
+        call("VideoAELoss", original=real, reconstruction=made / 0)
+    with pytest.raises(ValueError, match="there is no discriminator"):
+        call("VideoAELoss", original=real, reconstruction=made, adversarial_loss_weight=1.0)
+    with pytest.raises(ValueError, match=r"no weights file '\.\./judge\.pth'"):
+        call("VideoAELoss", original=real, reconstruction=made, discriminator="../judge.pth")
+    with pytest.raises(MissingWeightsError):
+        call("VideoAELoss", original=real, reconstruction=made, perceptual_weight=1.0)
+    save_file(JUDGES["3d"][0].state_dict(), models / "judge.safetensors")
+    with pytest.raises(ValueError, match=r"expected \(B, 3, 4, 16, 16\)"):
+        call(
+            "VideoAELoss",
+            original=real[:2],
+            reconstruction=made[:2],
+            discriminator="judge.safetensors",
+        )
+
+
+def test_discriminators_are_checked_before_the_run(models):
+    node = NODE_CLASS_MAPPINGS["VideoAELoss"]
+    save_file(JUDGES["3d"][0].state_dict(), models / "judge.safetensors")
+    names, _ = node.INPUT_TYPES()["optional"]["discriminator"]
+    assert {"none", "judge.safetensors"} <= set(names)
+    assert node.VALIDATE_INPUTS() is node.VALIDATE_INPUTS("none") is True
+    assert node.VALIDATE_INPUTS("judge.safetensors") is True
+    assert "'gone.pth'" in node.VALIDATE_INPUTS("gone.pth")
