@@ -36,7 +36,7 @@ from .image_checks import full_precision
 from .warp import at_least_float32
 
 CHUNK = 4096
-"""How many pixels' features are in memory at once."""
+"""How many pixels' features are in memory at once, all samples together."""
 
 _LEAK = 0.1
 _HALF_POWER = 2**-0.5  # keeps the variance of a sum of two
@@ -104,7 +104,7 @@ def taylor_attention(q: Tensor, k: Tensor, v: Tensor, chunk: int = CHUNK) -> Ten
         >>> torch.allclose(taylor_attention(q, k, v, chunk=16), naive, atol=1e-5)
         True
     """
-    dtype = v.dtype
+    dtype, chunk = v.dtype, max(1, chunk // len(v))
     with full_precision(v.device):
         q, k, v = at_least_float32(q), at_least_float32(k), at_least_float32(v)
         v = F.pad(v, (0, 1), value=1.0)  # the last column sums up the weights

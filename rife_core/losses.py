@@ -11,6 +11,9 @@ Interpolation", ECCV 2022.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -113,9 +116,11 @@ def ternary(img0: Tensor, img1: Tensor) -> Tensor:
     """
     check_pair("Ternary", img0, img1, channels=3, shortest=2 * _BORDER + 1)
     with full_precision(img0.device):
-        t1 = _census(_gray(at_least_float32(img0)))
-        t2 = _census(_gray(at_least_float32(img1)))
-        return _hamming(t1, t2) * _valid_mask(t1, _BORDER)
+        both = (_census(_gray(at_least_float32(img))) for img in (img0, img1))
+        # One neighbour at a time: its planes stay in the processor's cache.
+        distances = (_soft_distance(t1, t2) for t1, t2 in zip(*both, strict=True))
+        mean = cast(Tensor, sum(distances)) / PATCH**2
+        return mean * _valid_mask(mean, _BORDER)
 
 
 def _gray(rgb: Tensor) -> Tensor:
@@ -123,16 +128,19 @@ def _gray(rgb: Tensor) -> Tensor:
     return (rgb * weights).sum(1, keepdim=True)
 
 
-def _census(img: Tensor) -> Tensor:
-    batch, _, height, width = img.shape
-    patches = F.unfold(img, PATCH, padding=PATCH // 2).reshape(batch, PATCH**2, height, width)
-    difference = patches - img
-    return difference / (_CENSUS_SOFTNESS + difference.square()).sqrt()
+def _census(img: Tensor) -> Iterator[Tensor]:
+    """How each pixel's neighbours compare with it, one neighbour after the other."""
+    height, width = img.shape[-2:]
+    padded = F.pad(img, [PATCH // 2] * 4)
+    for dy in range(PATCH):
+        for dx in range(PATCH):
+            difference = padded[..., dy : dy + height, dx : dx + width] - img
+            yield difference * (_CENSUS_SOFTNESS + difference.square()).rsqrt()
 
 
-def _hamming(t1: Tensor, t2: Tensor) -> Tensor:
+def _soft_distance(t1: Tensor, t2: Tensor) -> Tensor:
     distance = (t1 - t2).square()
-    return (distance / (_HAMMING_SOFTNESS + distance)).mean(1, keepdim=True)
+    return distance / (_HAMMING_SOFTNESS + distance)
 
 
 def _valid_mask(t: Tensor, padding: int) -> Tensor:
@@ -147,7 +155,7 @@ class Ternary(nn.Module):
     def transform(self, img: Tensor) -> Tensor:
         """Soft census transform of a grey image: B 1 H W -> B 49 H W, in (-1, 1)."""
         check_images("Ternary.transform", img, channels=1)
-        return _census(img)
+        return torch.cat(list(_census(img)), 1)
 
     def rgb2gray(self, rgb: Tensor) -> Tensor:
         """Brightness: B 3 H W -> B 1 H W."""
@@ -157,7 +165,7 @@ class Ternary(nn.Module):
     def hamming(self, t1: Tensor, t2: Tensor) -> Tensor:
         """Soft Hamming distance of two transforms: twice B N H W -> B 1 H W, in [0, 1)."""
         check_pair("Ternary.hamming", t1, t2)
-        return _hamming(t1, t2)
+        return _soft_distance(t1, t2).mean(1, keepdim=True)
 
     def valid_mask(self, t: Tensor, padding: int) -> Tensor:
         """0 on the outermost `padding` pixels, 1 inside: B C H W -> B 1 H W."""

@@ -154,6 +154,10 @@ class VideoAutoencoderLoss(nn.Module):
     With both discriminators their losses add up. In evaluation mode the adversarial
     term is left out, as in the released code.
 
+    The autoencoder's turn trains no weight of this module. So in distributed training wrap
+    it in DistributedDataParallel and call the wrapper for the discriminators' turn, its
+    `.module` for the autoencoder's.
+
     Shape:
         inputs, reconstructions: B C T H W, in [-1, 1]
 
