@@ -119,7 +119,8 @@ def endpoint_error(flow: Tensor, truth: Tensor) -> Tensor:
         >>> endpoint_error(flow, flow + torch.tensor([3.0, 4, 0, 0]).reshape(4, 1, 1)).item()
         2.5
     """
-    return (flow - truth).unflatten(1, (2, 2)).norm(dim=2).mean()
+    # Much faster on a CPU than a vector norm over a strided axis.
+    return (flow - truth).unflatten(1, (2, 2)).square().sum(2).sqrt().mean()
 
 
 def mask_loss(mask: Tensor, occluded: Tensor) -> Tensor:
