@@ -115,6 +115,13 @@ class VideoAELoss:
             return str(error)
         return True
 
+    @classmethod
+    def IS_CHANGED(cls, discriminator: str | None = None, **_: Any) -> str:  # noqa: D102, N802
+        if discriminator in (None, _NONE):
+            return ""
+        path = model_path(discriminator)
+        return f"{path}:{path.stat().st_mtime_ns}"
+
     def judge(
         self,
         original: Tensor,

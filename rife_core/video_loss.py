@@ -244,7 +244,7 @@ class VideoAutoencoderLoss(nn.Module):
             reconstructions: what the autoencoder made of it, of the same shape.
             optimizer_idx: 0 for the autoencoder's turn, 1 for the discriminators'.
             global_step: the training step.
-            aux_losses: the quantizer's losses, a scalar.
+            aux_losses: the quantizer's losses; of several the mean.
             last_layer: weight of the decoder's last layer, for the adaptive weight.
             split: what the names in the log begin with.
 
@@ -295,7 +295,7 @@ class VideoAutoencoderLoss(nn.Module):
             weight = torch.ones_like(self.zero)
             if perceptual_loss.requires_grad and last_layer is not None:
                 weight = adaptive_weight(perceptual_loss, gen_loss, last_layer)
-        aux = self.zero if aux_losses is None else aux_losses
+        aux = self.zero if aux_losses is None else aux_losses.mean()
         total = (
             recon_loss
             + self.perceptual_weight * perceptual_loss

@@ -379,3 +379,7 @@ def test_discriminators_are_checked_before_the_run(models):
     assert node.VALIDATE_INPUTS() is node.VALIDATE_INPUTS("none") is True
     assert node.VALIDATE_INPUTS("judge.safetensors") is True
     assert "'gone.pth'" in node.VALIDATE_INPUTS("gone.pth")
+    before = node.IS_CHANGED("judge.safetensors", seed=0)
+    assert node.IS_CHANGED() == node.IS_CHANGED("none", original=None) != before
+    save_file(JUDGES["2d"][0].state_dict(), models / "judge.safetensors")
+    assert node.IS_CHANGED("judge.safetensors", seed=0) != before
