@@ -2,25 +2,31 @@
 
 Source frames are copied through bit for bit; only made frames pass the network.
 A clip in memory (`interpolate`) and a file of any length (`stream`) take the
-same road: an iterator of frames of which the engine holds two at a time.
+same road: an iterator of frames of which the engine holds two or three at a time.
 
-Frames are H W C outside; B C H W inside, converted once on the way in and once
-on the way out.
+What is wanted where is the timeline's business, what may be interpolated with what
+that of `scenes`, frames of all kinds that of `formats`, and the way down when
+memory runs out that of `memory`. Here they meet.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import chain, islice
-from typing import TypeVar
+from itertools import count as count_from
+from itertools import islice
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
+from .formats import Planes, check_frame, from_planes, to_planes
 from .ifnet import RIFE, Frame, nearest_halving
+from .memory import OUT_OF_MEMORY, Plan, estimate_memory, first_plan, tiles
 from .padding import crop
+from .scenes import SceneReport, SceneRules, Span, spans
 from .timeline import Timeline
 
 Progress = Callable[[int, int | None], None]
@@ -29,16 +35,37 @@ Progress = Callable[[int, int | None], None]
 Whatever it raises stops the work between two batches.
 """
 
-CHANNELS = 3
 T = TypeVar("T")
 
-_PLANES = 49
-_PLANES_OF_HEAD = 8
-_PLANES_OF_CARRIED = 3
-_PLANES_OF_REFINEMENT = 75
+_NO_RULES = SceneRules()
+_INFINITY = float("inf")
 
-_BATCH_PIXELS = 2**21
-_MAX_BATCH = 8
+
+@dataclass
+class Report:
+    """What became of a clip. Frames and pairs are counted from 1.
+
+    Attributes:
+        frames_in, frames_out, made: how many frames came, went and were made.
+        pairs: for each stretch between source frames, how many frames came out of it.
+        scenes: cuts and repeated frames that were found.
+        plans: how frames were made: the first plan, then each one that memory forced.
+        memory: bytes that the first plan was estimated to take besides the weights.
+        beyond_range: source frames with values beyond [0, 1]; networks see them clamped.
+        not_finite: source frames with values that are no numbers; networks see 0.
+        redone: frames that were made again in float32, because they were not finite.
+    """
+
+    frames_in: int = 0
+    frames_out: int = 0
+    made: int = 0
+    pairs: list[int] = field(default_factory=list[int])
+    scenes: SceneReport = field(default_factory=SceneReport)
+    plans: list[str] = field(default_factory=list[str])
+    memory: int = 0
+    beyond_range: list[int] = field(default_factory=list[int])
+    not_finite: list[int] = field(default_factory=list[int])
+    redone: int = 0
 
 
 def interpolate(
@@ -49,23 +76,38 @@ def interpolate(
     scale: float = 1.0,
     ensemble: bool = False,
     batch_size: int = 0,
+    max_memory: int = 0,
+    scenes: SceneRules = _NO_RULES,
+    keep: Tensor | None = None,
+    disagreement: Tensor | None = None,
     progress: Progress | None = None,
+    report: Report | None = None,
 ) -> Tensor:
     """Makes the frames that `timeline` asks for between those of a clip.
 
-    The network runs on the device of its weights; the clip stays where it is.
+    The network runs on the device of its weights; the clip stays where it is. Where
+    memory runs out, it goes on with fewer frames at once, then in tiles, then on the
+    CPU, and makes nothing twice.
 
     Args:
         network: any row, in evaluation mode.
-        frames: B H W 3 in [0, 1], any H and W. A single frame is returned as it is.
+        frames: B H W C with 1, 3 or 4 channels, floating point in [0, 1] or uint8,
+            any H and W. A single frame is returned as it is.
         timeline: which frames to make.
         scale: see `RIFE.inference`.
         ensemble: see `RIFE.inference`.
         batch_size: how many frames are made at once; 0 chooses by device and size.
+        max_memory: bytes that making frames may take on the device; 0 sets no limit.
+        scenes: what to do at cuts and with repeated frames.
+        keep: H W in [0, 1]; where it is 1, made frames show the nearer source frame
+            (captions, displays).
+        disagreement: B' H W, filled with how far the two warped sides of each made
+            frame are apart, in [0, 1]; 0 for source frames.
         progress: see `Progress`.
+        report: filled while the work goes on.
 
     Returns:
-        B' H W 3, of the type and on the device of `frames`; source frames in it are
+        B' H W C, of the type and on the device of `frames`; source frames in it are
         bit-identical.
 
     Raises:
@@ -78,24 +120,28 @@ def interpolate(
         torch.Size([5, 16, 16, 3])
     """
     if frames.ndim != 4:
-        raise ValueError(f"frames must be B H W 3, but are {tuple(frames.shape)}.")
+        raise ValueError(f"frames must be B H W C, but are {tuple(frames.shape)}.")
     if not len(frames):
         raise ValueError("There are no frames to interpolate: the clip is empty.")
-    _check_frame(frames[0])
+    check_frame(frames[0])
     output = frames.new_empty((timeline.output_count(len(frames)), *frames.shape[1:]))
-    total = sum(step.timestep != 0 for step in timeline.steps(len(frames)))
-    results = stream(
+    if disagreement is not None:
+        disagreement.zero_()
+    results = _stream(
         network,
         frames,
         timeline,
-        scale=scale,
-        ensemble=ensemble,
-        batch_size=batch_size,
-        progress=progress,
-        total=total,
+        _Settings(scale, ensemble, batch_size, max_memory, scenes, keep),
+        None,
+        progress,
+        sum(step.timestep != 0 for step in timeline.steps(len(frames))),
+        report or Report(),
+        disagreement is not None,
     )
-    for slot, frame in zip(output, results, strict=True):
-        slot.copy_(frame)
+    for index, item in enumerate(results):
+        output[index].copy_(item.result)
+        if disagreement is not None and isinstance(item, _Task):
+            disagreement[index].copy_(item.disagreement)
     return output
 
 
@@ -107,103 +153,164 @@ def stream(
     scale: float = 1.0,
     ensemble: bool = False,
     batch_size: int = 0,
+    max_memory: int = 0,
+    scenes: SceneRules = _NO_RULES,
+    keep: Tensor | None = None,
+    places: Iterable[Fraction] | None = None,
     progress: Progress | None = None,
     total: int | None = None,
+    report: Report | None = None,
 ) -> Iterator[Tensor]:
     """`interpolate` for clips that do not fit in memory: yields each output frame in order.
 
     Args:
-        frames: H W 3 each, all of one size; read one at a time.
+        frames: H W C each, all of one size and type; read one at a time.
+        places: where each frame stands on the timeline's axis, ascending; by default
+            its index. Seconds, for clips of uneven frame times.
         total: how many frames will be made, if known; handed on to `progress`.
 
     Yields:
-        H W 3. Source frames are the very tensors that came in.
+        H W C. Source frames are the very tensors that came in.
     """
-    network.check_ensemble(ensemble)
-    if batch_size < 0:
-        raise ValueError(f"batch_size is {batch_size}; it must be 0 (automatic) or more.")
-    source = iter(frames)
-    first = next(source, None)
-    if first is None:
-        return
-    _check_frame(first)
-    device = next(network.parameters()).device
-    batch_size = batch_size or auto_batch_size(device, *first.shape[:2])
-    maker = _Maker(network, scale, ensemble, batch_size)
-    made = 0
-    if progress:
-        progress(made, total)
-    waiting: list[Tensor | _Task] = []
+    settings = _Settings(scale, ensemble, batch_size, max_memory, scenes, keep)
+    items = _stream(
+        network, frames, timeline, settings, places, progress, total, report or Report(), False
+    )
+    for item in items:
+        yield item.result
 
-    def finished() -> Iterator[Tensor]:
-        nonlocal made
+
+@dataclass(frozen=True)
+class _Settings:
+    scale: float
+    ensemble: bool
+    batch_size: int
+    max_memory: int
+    scenes: SceneRules
+    keep: Tensor | None
+
+
+def _stream(
+    network: RIFE,
+    frames: Iterable[Tensor],
+    timeline: Timeline,
+    settings: _Settings,
+    places: Iterable[Fraction] | None,
+    progress: Progress | None,
+    total: int | None,
+    report: Report,
+    wants_disagreement: bool,
+) -> Iterator[_Shown | _Task]:
+    """Every output frame in order, as the item that shows it."""
+    network.check_ensemble(settings.ensemble)
+    if settings.batch_size < 0:
+        raise ValueError(f"batch_size is {settings.batch_size}; it must be 0 (automatic) or more.")
+    source = _sources(frames, places, report)
+    opening = next(source, None)
+    if opening is None:
+        return
+    first = opening[1]
+    maker = _Maker(network, settings, first.frame, report, wants_disagreement)
+    if progress:
+        progress(0, total)
+    waiting: list[_Shown | _Task] = []
+
+    def finished() -> Iterator[_Shown | _Task]:
         tasks = [item for item in waiting if isinstance(item, _Task)]
-        for batch in _batches(tasks, maker.batch_size):
+        while tasks:
+            batch = tasks[: maker.plan.batch_size]
             maker.run(batch)
-            made += len(batch)
+            del tasks[: len(batch)]
+            report.made += len(batch)
             if progress:
-                progress(made, total)
-        for item in waiting:
-            yield item.result if isinstance(item, _Task) else item
+                progress(report.made, total)
+        report.frames_out += len(waiting)
+        yield from waiting
         waiting.clear()
 
-    left, last = _Source(first), 0
-    for last, frame in enumerate(source, 1):
-        _check_frame(frame, first)
-        right = _Source(frame)
-        pair = _Pair(left, right)
-        for timestep in (place - last + 1 for place in timeline.within(last - 1, last)):
-            waiting.append(_Task(pair, timestep) if timestep else left.frame)
+    def show(span: Span) -> None:
+        pair = _Pair(cast(_Source, span.left), cast(_Source, span.right))
+        wanted = timeline.within(span.start, span.stop)
+        report.pairs.append(len(wanted))
+        for place in wanted:
+            timestep = (place - span.start) / (span.stop - span.start)
+            waiting.append(_item(pair, timestep, span.is_cut, settings.scenes))
+
+    def chained() -> Iterator[tuple[Fraction, _Source]]:
+        yield opening
+        yield from source
+
+    last, last_place, gap = first, opening[0], Fraction(1)
+    for span in spans(chained(), settings.scenes, report.scenes):
+        show(span)
+        last, last_place = cast(_Source, span.right), span.stop
+        gap = span.stop - span.start
         tasks = sum(isinstance(item, _Task) for item in waiting)
-        if tasks == 0 or tasks >= maker.batch_size:
+        if tasks == 0 or tasks >= maker.plan.batch_size:
             yield from finished()
-        left = right
+    if report.frames_in == 1:
+        waiting.append(_Shown(last.frame))
+    elif timeline.end == "loop":
+        show(Span(last, first, last_place, last_place + gap, False))
+    else:
+        places_left = timeline.tail(last_place, last_place + gap)
+        waiting += [_Shown(last.frame) for _ in places_left]
     yield from finished()
-    for _ in timeline.tail(last, last + 1) if last else (0,):
-        yield left.frame
-
-
-def auto_batch_size(device: torch.device, height: int, width: int) -> int:
-    """How many frames to make at once: 1 on a CPU, more on an accelerator if frames are small."""
-    if device.type == "cpu":
-        return 1
-    return max(1, min(_MAX_BATCH, _BATCH_PIXELS // (height * width)))
-
-
-def estimate_memory(network: RIFE, height: int, width: int, batch_size: int = 1) -> int:
-    """Bytes that making `batch_size` frames takes on the network's device, besides its weights.
-
-    The number of full-resolution planes that live at once was counted on every row
-    of the table (`tests/benchmarks/planes.py`) and is a sum over its parts; twice
-    that leaves room for what convolutions work in.
-
-    Example:
-        >>> from .ifnet import build_network
-        >>> estimate_memory(build_network("4.6"), 480, 720) >> 20
-        132
-    """
-    spec = network.spec
-    planes = _PLANES + _PLANES_OF_CARRIED * spec.carried
-    planes += _PLANES_OF_HEAD * (spec.head.planes if spec.head else 0)
-    planes += _PLANES_OF_REFINEMENT if spec.refine else 0
-    multiple = spec.align
-    pixels = (height + -height % multiple) * (width + -width % multiple)
-    return 2 * 4 * planes * pixels * batch_size
 
 
 class _Source:
-    """A source frame; prepared for the network when first needed, then kept for both pairs."""
+    """A source frame; made ready for the network when first needed, then kept for both pairs."""
 
-    def __init__(self, frame: Tensor) -> None:
+    def __init__(self, frame: Tensor, number: int, report: Report) -> None:
         self.frame = frame
-        self._prepared: Frame | None = None
+        self._number, self._report = number, report
+        self._picture: _Picture | None = None
 
-    def prepared(self, network: RIFE, scale: float) -> Frame:
-        if self._prepared is None:
-            device = next(network.parameters()).device
-            image = self.frame.to(device, non_blocking=True).permute(2, 0, 1)[None]
-            self._prepared = network.prepare(image, scale)
-        return self._prepared
+    def picture(self, device: torch.device) -> _Picture:
+        if self._picture is None or self._picture.planes.image.device != device:
+            if self._picture is None:
+                self._check_values()
+            self._picture = _Picture(to_planes(self.frame, device))
+        return self._picture
+
+    def _check_values(self) -> None:
+        if not self.frame.is_floating_point():
+            return
+        low, high = (float(value) for value in self.frame.aminmax())
+        if not (low > -_INFINITY and high < _INFINITY):  # also where they are no numbers
+            self._report.not_finite.append(self._number)
+        elif low < 0 or high > 1:
+            self._report.beyond_range.append(self._number)
+
+
+def _sources(
+    frames: Iterable[Tensor], places: Iterable[Fraction] | None, report: Report
+) -> Iterator[tuple[Fraction, _Source]]:
+    first: Tensor | None = None
+    for place, frame in zip(places or map(Fraction, count_from()), frames, strict=False):
+        check_frame(frame, first)
+        first = frame if first is None else first
+        report.frames_in += 1
+        yield place, _Source(frame, report.frames_in, report)
+
+
+class _Picture:
+    """Planes of a frame, and what a network knows of them, computed when first asked for."""
+
+    def __init__(self, planes: Planes) -> None:
+        self.planes = planes
+        self._frame: Frame | None = None
+
+    def frame(self, network: RIFE, scale: float) -> Frame:
+        if self._frame is None:
+            self._frame = network.prepare(self.planes.image, scale)
+        return self._frame
+
+    def tile(self, rows: slice, columns: slice, device: torch.device) -> _Picture:
+        image, alpha = (
+            None if plane is None else plane[..., rows, columns].to(device) for plane in self.planes
+        )
+        return _Picture(Planes(cast(Tensor, image), alpha))
 
 
 @dataclass
@@ -212,12 +319,19 @@ class _Pair:
 
     left: _Source
     right: _Source
-    between: dict[Fraction, Frame] = field(default_factory=dict[Fraction, Frame])
+    between: dict[Fraction, _Picture] = field(default_factory=dict[Fraction, "_Picture"])
 
-    def at(self, timestep: Fraction, network: RIFE, scale: float) -> Frame:
+    def at(self, timestep: Fraction, device: torch.device) -> _Picture:
         if timestep in (0, 1):
-            return (self.right if timestep else self.left).prepared(network, scale)
+            return (self.right if timestep else self.left).picture(device)
         return self.between[timestep]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """An output frame that needs no network."""
+
+    result: Tensor
 
 
 class _Task:
@@ -226,6 +340,7 @@ class _Task:
     def __init__(self, pair: _Pair, timestep: Fraction) -> None:
         self.pair = pair
         self.timestep = timestep
+        self.disagreement: Tensor = torch.empty(0)
         self._result: Tensor | None = None
 
     @property
@@ -233,79 +348,215 @@ class _Task:
         assert self._result is not None, "the task was not run"
         return self._result
 
-    def finish(self, image: Tensor) -> None:
-        """Takes 3 H W of the padded size; keeps H W 3 as the source frame has it."""
+    def finish(self, made: _Made, keep: Tensor | None) -> None:
+        """Takes the planes; keeps a frame of the kind of its source."""
         like = self.pair.left.frame
-        self._result = crop(image, *like.shape[:2]).permute(1, 2, 0).to(like)
+        result = from_planes(made.image, made.alpha, like)
+        if keep is not None:
+            near = (self.pair.left if self.timestep < Fraction(1, 2) else self.pair.right).frame
+            mixed = torch.lerp(result.float(), near.float(), keep.to(result.device)[..., None])
+            result = (mixed if like.is_floating_point() else mixed.round()).to(like)
+        self._result = result
+        self.disagreement = made.disagreement
 
 
-@dataclass
+def _item(pair: _Pair, timestep: Fraction, is_cut: bool, rules: SceneRules) -> _Shown | _Task:
+    """What is shown at `timestep` of a pair."""
+    left, right = pair.left.frame, pair.right.frame
+    if timestep == 0 or (is_cut and rules.at_cut == "hold"):
+        return _Shown(left)
+    if not is_cut:
+        return _Task(pair, timestep)
+    if rules.at_cut == "nearest":
+        return _Shown(left if timestep < Fraction(1, 2) else right)
+    mixed = torch.lerp(left.float(), right.float(), float(timestep))
+    return _Shown((mixed if left.is_floating_point() else mixed.round()).to(left))
+
+
+@dataclass(frozen=True)
+class _Made:
+    """One made picture, cropped: image 3 H W, alpha 1 H W or None, disagreement H W."""
+
+    image: Tensor
+    alpha: Tensor | None
+    disagreement: Tensor
+
+
+Wanted = tuple[_Pair, Fraction, Fraction, Fraction]
+"""Make the middle of (pair, low, middle, high)."""
+
+
 class _Maker:
-    """Runs tasks through the network, in batches that fit the memory."""
+    """Runs tasks through the network, on the rung of the ladder that memory allows."""
 
-    network: RIFE
-    scale: float
-    ensemble: bool
-    batch_size: int
+    def __init__(
+        self,
+        network: RIFE,
+        settings: _Settings,
+        first: Tensor,
+        report: Report,
+        wants_disagreement: bool,
+    ) -> None:
+        self.network = network
+        self.settings = settings
+        self.report = report
+        self.wants_disagreement = wants_disagreement
+        self.height, self.width = first.shape[:2]
+        self.plan = first_plan(
+            network, self.height, self.width, settings.batch_size, settings.max_memory
+        )
+        side = self.plan.tile or max(self.height, self.width)
+        report.memory = estimate_memory(
+            network, min(self.height, side), min(self.width, side), self.plan.batch_size
+        )
+        report.plans.append(str(self.plan))
+        self._in_float32: RIFE | None = None
 
     @torch.no_grad()
     def run(self, tasks: list[_Task]) -> None:
         if self.network.spec.arbitrary_timestep:
             ends = [(task.pair, Fraction(0), task.timestep, Fraction(1)) for task in tasks]
-            for task, image in zip(tasks, self._make(ends), strict=True):
-                task.finish(image)
+            for task, made in zip(tasks, self._make(ends), strict=True):
+                task.finish(made, self.settings.keep)
         else:
             self._run_by_halving(tasks)
 
     def _run_by_halving(self, tasks: list[_Task]) -> None:
         """For networks that know the midpoint only: midpoints of midpoints, each made once."""
         roads = [nearest_halving(task.timestep) for task in tasks]
+        results: dict[tuple[int, Fraction], _Made] = {}
         for level in range(max(len(halvings) for _, halvings in roads)):
-            missing = {
+            missing: dict[tuple[int, Fraction], Wanted] = {
                 (id(task.pair), halvings[level][1]): (task.pair, *halvings[level])
                 for task, (_, halvings) in zip(tasks, roads, strict=True)
                 if level < len(halvings) and halvings[level][1] not in task.pair.between
             }
-            for batch in _batches(list(missing.values()), self.batch_size):
-                for (pair, _, middle, _), image in zip(batch, self._make(batch), strict=True):
-                    pair.between[middle] = self.network.prepare(image[None], self.scale)
+            for batch in _batches(list(missing.items()), self.plan.batch_size):
+                made = self._make([wanted for _, wanted in batch])
+                for (key, (pair, _, middle, _)), one in zip(batch, made, strict=True):
+                    alpha = None if one.alpha is None else one.alpha[None]
+                    pair.between[middle] = _Picture(Planes(one.image[None], alpha))
+                    results[key] = one
         for task, (target, _) in zip(tasks, roads, strict=True):
-            task.finish(task.pair.at(target, self.network, self.scale).image[0])
+            made = results.get((id(task.pair), target))
+            task.finish(made or self._known(task.pair, target), self.settings.keep)
 
-    def _make(self, wanted: list[tuple[_Pair, Fraction, Fraction, Fraction]]) -> list[Tensor]:
-        """Makes the middle frame of each (pair, low, middle, high), 3 H W."""
-        try:
-            return list(self._make_at_once(wanted))
-        except torch.OutOfMemoryError:
-            if len(wanted) == 1:
-                raise
-        self.batch_size = max(1, len(wanted) // 2)
-        batches = _batches(wanted, self.batch_size)
-        return list(chain.from_iterable(self._make(batch) for batch in batches))
+    def _known(self, pair: _Pair, timestep: Fraction) -> _Made:
+        """What an earlier batch made, or a source frame that is nearest."""
+        planes = pair.at(timestep, self.plan.device).planes
+        still = planes.image.new_zeros(planes.image.shape[-2:])
+        return _Made(
+            planes.image[0].clamp(0, 1), None if planes.alpha is None else planes.alpha[0], still
+        )
 
-    def _make_at_once(self, wanted: list[tuple[_Pair, Fraction, Fraction, Fraction]]) -> Tensor:
-        network, scale = self.network, self.scale
-        lows = [pair.at(low, network, scale) for pair, low, _, _ in wanted]
-        highs = [pair.at(high, network, scale) for pair, _, _, high in wanted]
-        times = [float((middle - low) / (high - low)) for _, low, middle, high in wanted]
-        frame0, frame1 = Frame.join(lows), Frame.join(highs)
-        return network.synthesize(frame0, frame1, torch.tensor(times), scale, self.ensemble)
+    def _make(self, wanted: list[Wanted]) -> list[_Made]:
+        """Makes what is wanted; goes down the ladder where memory runs out."""
+        made: list[_Made] = []
+        while len(made) < len(wanted):
+            batch = wanted[len(made) : len(made) + self.plan.batch_size]
+            try:
+                made += self._finite(batch)
+            except OUT_OF_MEMORY:
+                lower = self.plan.smaller(self.height, self.width)
+                if lower is None:
+                    raise
+                self._descend(lower)
+        return made
+
+    def _descend(self, plan: Plan) -> None:
+        if plan.device != self.plan.device:
+            self.network = copy.deepcopy(self.network).to(plan.device).float()
+        self.plan = plan
+        self.report.plans.append(str(plan))
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _finite(self, wanted: list[Wanted]) -> list[_Made]:
+        """Made frames; those in which half precision overflowed are made again in float32."""
+        made = self._at_once(self.network, wanted)
+        for index, one in enumerate(made):
+            if not bool(torch.isfinite(one.image).all()):
+                self._in_float32 = self._in_float32 or copy.deepcopy(self.network).float()
+                made[index] = self._at_once(self._in_float32, wanted[index : index + 1])[0]
+                self.report.redone += 1
+        return made
+
+    def _at_once(self, network: RIFE, wanted: list[Wanted]) -> list[_Made]:
+        device, side = self.plan.device, self.plan.tile
+        if side is None:
+            lows = [pair.at(low, device) for pair, low, _, _ in wanted]
+            highs = [pair.at(high, device) for pair, _, _, high in wanted]
+            times = [_share(*each) for each in wanted]
+            return self._whole(network, lows, highs, times)
+        here = torch.device("cpu")  # whole frames stay off a device that they do not fit on
+        return [
+            self._tiled(network, pair.at(low, here), pair.at(high, here), side, _share(*each))
+            for each in wanted
+            for pair, low, _, high in (each,)
+        ]
+
+    def _tiled(self, network: RIFE, low: _Picture, high: _Picture, side: int, time: float) -> _Made:
+        total: Tensor | None = None
+        for tile in tiles(network, self.height, self.width, side, self.settings.scale):
+            parts = [p.tile(tile.rows, tile.columns, self.plan.device) for p in (low, high)]
+            made = self._whole(network, parts[:1], parts[1:], [time])[0]
+            alpha = made.image[:0] if made.alpha is None else made.alpha
+            planes = torch.cat((made.image, made.disagreement[None], alpha)).cpu()
+            if total is None:
+                total = planes.new_zeros(len(planes), self.height, self.width)
+            total[:, tile.rows, tile.columns] += planes * tile.weight
+        assert total is not None
+        return _Made(total[:3], total[4:] if len(total) > 4 else None, total[3])
+
+    def _whole(
+        self, network: RIFE, lows: list[_Picture], highs: list[_Picture], times: list[float]
+    ) -> list[_Made]:
+        scale = self.settings.scale
+        frame0, frame1 = (
+            Frame.join([picture.frame(network, scale) for picture in side])
+            for side in (lows, highs)
+        )
+        made = network.synthesize(
+            frame0, frame1, torch.tensor(times), scale, self.settings.ensemble
+        )
+        height, width = lows[0].planes.image.shape[-2:]
+        images = crop(made.image, height, width)
+        alphas = self._alphas(made.estimate.carry, lows, highs, made.image.shape[-2:])
+        apart = (
+            made.estimate.disagreement()[:, 0]
+            if self.wants_disagreement
+            else made.image.new_zeros(1, 1, 1).expand(len(times), *made.image.shape[-2:])
+        )
+        apart = crop(apart, height, width)
+        return [
+            _Made(image, None if alphas is None else crop(alphas[i], height, width), apart[i])
+            for i, image in enumerate(images)
+        ]
+
+    @staticmethod
+    def _alphas(
+        carry: Callable[[Tensor, Tensor], Tensor],
+        lows: list[_Picture],
+        highs: list[_Picture],
+        padded: torch.Size,
+    ) -> Tensor | None:
+        sides = [[picture.planes.alpha for picture in side] for side in (lows, highs)]
+        if any(alpha is None for side in sides for alpha in side):
+            return None
+        alpha0, alpha1 = (torch.cat(cast(list[Tensor], side)) for side in sides)
+        return carry(_grown(alpha0, padded), _grown(alpha1, padded)).clamp(0, 1)
+
+
+def _grown(plane: Tensor, size: torch.Size) -> Tensor:
+    bottom, right = size[0] - plane.shape[2], size[1] - plane.shape[3]
+    return torch.nn.functional.pad(plane, (0, right, 0, bottom), mode="replicate")
+
+
+def _share(pair: _Pair, low: Fraction, middle: Fraction, high: Fraction) -> float:
+    return float((middle - low) / (high - low))
 
 
 def _batches(items: list[T], size: int) -> Iterator[list[T]]:
     source = iter(items)
     while batch := list(islice(source, size)):
         yield batch
-
-
-def _check_frame(frame: Tensor, first: Tensor | None = None) -> None:
-    if frame.ndim != 3 or frame.shape[2] != CHANNELS or not frame.is_floating_point():
-        raise ValueError(
-            f"A frame must be H W {CHANNELS} of a floating type in [0, 1], but is "
-            f"{tuple(frame.shape)} {frame.dtype}."
-        )
-    if first is not None and frame.shape != first.shape:
-        raise ValueError(
-            f"All frames must have one size: the first is {tuple(first.shape)}, "
-            f"but another is {tuple(frame.shape)}."
-        )

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -275,6 +275,34 @@ class Estimate:
         """The two warped sides mixed by the mask: B 3 H W."""
         return torch.lerp(self.warped_img1, self.warped_img0, torch.sigmoid(self.mask))
 
+    def carry(self, plane0: Tensor, plane1: Tensor) -> Tensor:
+        """Warps and mixes other planes of the two frames as their images were: B C H W."""
+        warped0, warped1 = warp(plane0, self.flow[:, :2]), warp(plane1, self.flow[:, 2:])
+        return torch.lerp(warped1, warped0, torch.sigmoid(self.mask))
+
+    def disagreement(self) -> Tensor:
+        """How far the two warped sides are apart, mean over colours: B 1 H W in [0, 1]."""
+        return (self.warped_img0 - self.warped_img1).abs().mean(1, True)
+
+
+class Made(NamedTuple):
+    """A made frame, and the estimate that it was painted by.
+
+    Attributes:
+        image: B 3 H W of the padded size, in [0, 1], float32.
+        estimate: its last flow, mask and warped sides.
+    """
+
+    image: Tensor
+    estimate: Estimate
+
+    @staticmethod
+    def join(parts: Sequence[Made]) -> Made:
+        """Several made frames as one batch."""
+        estimates = [vars(part.estimate) for part in parts]
+        joined = {name: torch.cat([each[name] for each in estimates]) for name in estimates[0]}
+        return Made(torch.cat([part.image for part in parts]), Estimate(**joined))
+
 
 _MIRROR = str.maketrans("01", "10")
 
@@ -372,13 +400,12 @@ class RIFE(nn.Module):
                 "img0 and img1 must both be B 3 H W, but are "
                 f"{tuple(img0.shape)} and {tuple(img1.shape)}."
             )
+        if not self.spec.arbitrary_timestep:
+            times = _timesteps(timestep, img0).flatten().tolist()
+            samples = zip(img0.split(1), img1.split(1), times, strict=True)
+            return torch.cat([self._halve(*sample, scale, ensemble) for sample in samples])
         frame0, frame1 = self.prepare(img0, scale), self.prepare(img1, scale)
-        if self.spec.arbitrary_timestep:
-            made = self.synthesize(frame0, frame1, timestep, scale, ensemble)
-        else:
-            times = _timesteps(timestep, frame0.image).flatten().tolist()
-            samples = zip(frame0.split(), frame1.split(), times, strict=True)
-            made = torch.cat([self._halve(*sample, scale, ensemble) for sample in samples])
+        made = self.synthesize(frame0, frame1, timestep, scale, ensemble).image
         return crop(made, *img0.shape[-2:])
 
     def prepare(self, img: Tensor, scale: float = 1.0) -> Frame:
@@ -401,14 +428,11 @@ class RIFE(nn.Module):
         timestep: float | Fraction | Tensor = 0.5,
         scale: float = 1.0,
         ensemble: bool = False,
-    ) -> Tensor:
+    ) -> Made:
         """Makes the frame between two prepared ones, in one run of the network.
 
         Arguments are those of `inference`, but a network that knows the midpoint
         only takes no other timestep than 0.5 here.
-
-        Returns:
-            B 3 H W of the padded size, in [0, 1], float32.
         """
         self.check_ensemble(ensemble)
         times = _timesteps(timestep, frame0.image)
@@ -419,11 +443,12 @@ class RIFE(nn.Module):
             )
         if self.spec.rerun_above and len(times) > 1:  # a sample must not rerun its neighbours
             samples = zip(frame0.split(), frame1.split(), times, strict=True)
-            return torch.cat([self.synthesize(*one, scale, ensemble) for one in samples])
+            return Made.join([self.synthesize(*one, scale, ensemble) for one in samples])
         made = self._made(frame0, frame1, times, scale, ensemble)
         if ensemble and self.spec.ensemble == "flip":
             turned0, turned1 = (self._frame(f.image.flip(2, 3)) for f in (frame0, frame1))
-            made = (made + self._made(turned0, turned1, times, scale, ensemble).flip(2, 3)) / 2
+            turned = self._made(turned0, turned1, times, scale, ensemble)
+            made = Made((made.image + turned.image.flip(2, 3)) / 2, made.estimate)
         return made
 
     def check_ensemble(self, ensemble: bool) -> None:
@@ -543,7 +568,7 @@ class RIFE(nn.Module):
 
     def _made(
         self, frame0: Frame, frame1: Frame, times: Tensor, scale: float, ensemble: bool
-    ) -> Tensor:
+    ) -> Made:
         mode = self.spec.ensemble
         swap = mode == "always" or (ensemble and mode == "swap")
         named = self._named_inputs(frame0, frame1, times)
@@ -551,7 +576,7 @@ class RIFE(nn.Module):
         for last in self._estimates(named, [s / scale for s in self.spec.scales], swap):
             pass  # only the last one counts; none before it is kept
         assert last is not None
-        return self._refined(frame0, frame1, last, last.blend())
+        return Made(self._refined(frame0, frame1, last, last.blend()), last)
 
     def _refined(self, frame0: Frame, frame1: Frame, last: Estimate, merged: Tensor) -> Tensor:
         if not self.spec.refine:
@@ -608,14 +633,16 @@ class RIFE(nn.Module):
             yield after
 
     def _halve(
-        self, frame0: Frame, frame1: Frame, timestep: float, scale: float, ensemble: bool
+        self, img0: Tensor, img1: Tensor, timestep: float, scale: float, ensemble: bool
     ) -> Tensor:
-        known = {Fraction(0): frame0, Fraction(1): frame1}
+        known = {Fraction(0): self.prepare(img0, scale), Fraction(1): self.prepare(img1, scale)}
         target, halvings = nearest_halving(timestep)
+        images = {Fraction(0): img0.float().clamp(0, 1), Fraction(1): img1.float().clamp(0, 1)}
         for low, middle, high in halvings:
             made = self.synthesize(known[low], known[high], 0.5, scale, ensemble)
-            known[middle] = self._frame(made)
-        return known[target].image
+            images[middle] = crop(made.image, *img0.shape[-2:])
+            known[middle] = self.prepare(images[middle], scale)
+        return images[target]
 
 
 class IFNet(RIFE):

@@ -2,14 +2,14 @@
 
     python tests/benchmarks/planes.py
 
-`engine.estimate_memory` is a sum fitted to this table; the last column is what it says.
+`memory.estimate_memory` is a sum fitted to this table; the last column is what it says.
 """
 
 import weakref
 
 import torch
-from rife_video.rife_core.engine import estimate_memory
 from rife_video.rife_core.ifnet import RIFE
+from rife_video.rife_core.memory import estimate_memory
 from rife_video.rife_core.specs import distinct_specs
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter

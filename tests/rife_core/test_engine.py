@@ -211,9 +211,9 @@ def test_precision_names():
     ("frames", "options", "message"),
     [
         (torch.rand(0, 8, 8, 3), {}, "the clip is empty"),
-        (torch.rand(8, 8, 3), {}, r"must be B H W 3, but are \(8, 8, 3\)"),
-        (torch.rand(2, 8, 8, 4), {}, r"H W 3.*is \(8, 8, 4\)"),
-        (torch.zeros(2, 8, 8, 3, dtype=torch.uint8), {}, "floating type.*uint8"),
+        (torch.rand(8, 8, 3), {}, r"must be B H W C, but are \(8, 8, 3\)"),
+        (torch.rand(2, 8, 8, 2), {}, r"1, 3, 4 channels.*is \(8, 8, 2\)"),
+        (torch.zeros(2, 8, 8, 3, dtype=torch.int32), {}, "or uint8, but is.*int32"),
         (torch.rand(2, 8, 8, 3), {"batch_size": -1}, "batch_size is -1"),
         (torch.rand(2, 8, 8, 3), {"scale": 0.3}, "scale is 0.3"),
         (torch.rand(2, 8, 8, 3), {"ensemble": True}, "without an ensemble mode"),
@@ -226,5 +226,7 @@ def test_bad_input(network, frames, options, message):
 
 def test_frames_of_two_sizes(network):
     frames = [torch.rand(8, 8, 3), torch.rand(8, 9, 3)]
-    with pytest.raises(ValueError, match=r"one size: the first is \(8, 8, 3\).*\(8, 9, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"one size and type: the first is \(8, 8, 3\).*\(8, 9, 3\)"
+    ):
         list(stream(network, frames, Timeline.multiply(2)))

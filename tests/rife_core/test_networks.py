@@ -200,8 +200,9 @@ def test_early_releases_double_their_scales_for_large_motion():
     assert not torch.allclose(rerun, network.inference(img0, img1), atol=1e-3)
 
 
-def test_midpoint_networks_halve(midpoint_network):
-    img0, img1 = torch.rand(2, 1, 3, 32, 32)
+@pytest.mark.parametrize("size", [(32, 32), (21, 45)])
+def test_midpoint_networks_halve(midpoint_network, size):
+    img0, img1 = torch.rand(2, 1, 3, *size)
     half = midpoint_network.inference(img0, img1)
     assert_close(
         midpoint_network.inference(img0, img1, 0.25), midpoint_network.inference(img0, half)

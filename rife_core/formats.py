@@ -1,0 +1,75 @@
+"""The engine's two end functions: a frame of any kind to what networks read, and back.
+
+Frames come as H W C with 1 (lightness), 3 (colour) or 4 (colour and alpha)
+channels, in floating point from 0 to 1 or in 8 bit. Networks see three colours
+in float32. Alpha is warped and mixed as the picture is, which is premultiplied by
+it on the way in, so that the colour of a transparent pixel never bleeds into its
+neighbours, and divided by it on the way out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+CHANNELS = (1, 3, 4)
+_LEAST_ALPHA = 1 / 512  # below half a step of 8 bit there is no colour to recover
+_LARGEST = 255
+
+
+class Planes(NamedTuple):
+    """A frame as networks read it.
+
+    Attributes:
+        image: 1 3 H W, float32; premultiplied where there is alpha.
+        alpha: 1 1 H W in [0, 1], or None.
+    """
+
+    image: Tensor
+    alpha: Tensor | None
+
+
+def check_frame(frame: Tensor, first: Tensor | None = None) -> None:
+    """Raises ValueError unless `frame` is H W C of a known kind, and like the `first` one."""
+    known = frame.is_floating_point() or frame.dtype == torch.uint8
+    if frame.ndim != 3 or frame.shape[2] not in CHANNELS or not known:
+        raise ValueError(
+            f"A frame must be H W C with {', '.join(map(str, CHANNELS))} channels, floating point "
+            f"in [0, 1] or uint8, but is {tuple(frame.shape)} {frame.dtype}."
+        )
+    if first is not None and (frame.shape != first.shape or frame.dtype != first.dtype):
+        raise ValueError(
+            f"All frames must be of one size and type: the first is {tuple(first.shape)} "
+            f"{first.dtype}, but another is {tuple(frame.shape)} {frame.dtype}."
+        )
+
+
+def to_planes(frame: Tensor, device: torch.device) -> Planes:
+    """H W C to planes on `device`. Values beyond [0, 1] stay; what is no number becomes 0."""
+    planes = frame.to(device, non_blocking=True).permute(2, 0, 1)[None].float()
+    if frame.dtype == torch.uint8:
+        planes = planes / _LARGEST
+    planes = planes.nan_to_num(0, 0, 0)
+    if frame.shape[2] == 1:
+        return Planes(planes.expand(-1, 3, -1, -1), None)
+    if frame.shape[2] == 3:
+        return Planes(planes, None)
+    alpha = planes[:, 3:].clamp(0, 1)
+    return Planes(planes[:, :3] * alpha, alpha)
+
+
+def from_planes(image: Tensor, alpha: Tensor | None, like: Tensor) -> Tensor:
+    """A made picture as a frame of the kind of `like`.
+
+    Shape:
+        image: 3 H W in [0, 1]; alpha: 1 H W or None; returns: H W C
+    """
+    if like.shape[2] == 1:
+        image = image.mean(0, keepdim=True)
+    if alpha is not None:
+        image = torch.cat(((image / alpha.clamp(min=_LEAST_ALPHA)).clamp(0, 1), alpha))
+    if like.dtype == torch.uint8:
+        image = (image * _LARGEST).round()
+    return image.permute(1, 2, 0).to(like)
