@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..rife_core.flow import estimate_flow
 from ..rife_core.ifnet import USER_SCALES
+from ..rife_core.memory import estimate_memory
 from ..rife_core.pictures import flow_picture
 from .host import RIFEModel, progress
 
@@ -91,8 +92,10 @@ class EstimateFlow:
         full_colour_at: float = 0.0,
     ) -> tuple[Tensor, Tensor, str]:
         """See DESCRIPTION."""
+        height, width = frames.shape[1:3]
+        network = model.ready(estimate_memory(model.network, height, width))
         with progress("Estimate Flow") as report:
-            flow = estimate_flow(model.ready(), frames, timestep, scale, report)
+            flow = estimate_flow(network, frames, timestep, scale, report)
         shown = flow[:, _SHOWN[show]]
         speed = shown.norm(dim=1)
         text = (

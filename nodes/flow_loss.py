@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..rife_core.engine import interpolate
 from ..rife_core.losses import LapLoss, VGGPerceptualLoss, epe, sobel, ternary
+from ..rife_core.memory import auto_batch_size, estimate_memory
 from ..rife_core.metrics import psnr, ssim
 from ..rife_core.perceptual import LPIPS
 from ..rife_core.pictures import heat_picture, plot
@@ -264,8 +265,14 @@ def _remade(model: RIFEModel, clip: Tensor) -> tuple[Tensor, Tensor, list[int]]:
         raise ValueError(
             f"target has {len(clip)} frames; to leave one out and make it again, 3 are needed."
         )
+    height, width = clip.shape[1:3]
+    batch = auto_batch_size(compute_device(), height, width)
+    network = model.ready(estimate_memory(model.network, height, width, batch))
     with progress("Make frames again") as report:
-        made = interpolate(model.ready(), clip[::2], Timeline.multiply(2), progress=report)[1::2]
+        every = interpolate(
+            network, clip[::2], Timeline.multiply(2), batch_size=batch, progress=report
+        )
+    made = every[1::2]
     numbers = list(range(1, 2 * len(made), 2))
     return made, clip[numbers], numbers
 
