@@ -6,12 +6,14 @@ from .adapt_rife import AdaptRIFE
 from .estimate_flow import EstimateFlow
 from .flow_loss import ComputeFlowLoss
 from .interpolate_frames import InterpolateFrames
+from .interpolate_video import InterpolateVideo
 from .load_rife import LoadRIFE
 from .video_ae_loss import VideoAELoss
 
 NODE_CLASS_MAPPINGS = {
     "LoadRIFE": LoadRIFE,
     "InterpolateFrames": InterpolateFrames,
+    "InterpolateVideo": InterpolateVideo,
     "AdaptRIFE": AdaptRIFE,
     "EstimateFlow": EstimateFlow,
     "ComputeFlowLoss": ComputeFlowLoss,

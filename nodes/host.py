@@ -11,23 +11,35 @@ import copy
 import importlib
 import os
 import sys
+import tempfile
+import time
+import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from ..rife_core.checkpoints import SUFFIXES, list_weights, load_rife
 from ..rife_core.ifnet import RIFE
 from ..rife_core.precision import default_device, resolve_precision, set_precision
+from ..rife_core.timeline import as_fraction
+from ..rife_core.video import Audio
 
 MODEL_FOLDERS = ("rife", "frame_interpolation")
 """ComfyUI's model folders in which weights are looked for, the first one first."""
+
+_PREVIEW_SECONDS = 0.5
+_PREVIEW_SIDE = 512
+_SAME_DURATION = 1e-3  # seconds; ComfyUI tells durations in microseconds
 
 
 @dataclass(frozen=True)
@@ -38,11 +50,13 @@ class Folders:
         input: clips and images that a graph may read.
         output: where a graph may write.
         models: folders of weights files.
+        temp: for files that only the graph itself needs.
     """
 
     input: Path = Path("input")
     output: Path = Path("output")
     models: tuple[Path, ...] = tuple(Path("models", name) for name in MODEL_FOLDERS)
+    temp: Path = Path(tempfile.gettempdir())
 
 
 _used_folders: ContextVar[Folders | None] = ContextVar("folders", default=None)
@@ -83,6 +97,14 @@ def output_folder() -> Path:
     if paths := _comfyui("folder_paths"):
         return Path(paths.get_output_directory())
     return _folders().output
+
+
+def temporary_path(suffix: str) -> Path:
+    """A path for a new file that the rest of the graph may read; ComfyUI empties the folder."""
+    paths = _comfyui("folder_paths")
+    folder = Path(paths.get_temp_directory()) if paths else _folders().temp
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"rife_{uuid.uuid4().hex}{suffix}"
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -209,11 +231,110 @@ class RIFEModel:
         )
 
 
-@contextmanager
-def progress(title: str) -> Generator[Callable[[int, int | None], None]]:
-    """A function `report(done, total)` that moves the progress bar; total is None where unknown.
+@dataclass(frozen=True)
+class Video:
+    """A VIDEO: frames in memory, or a file that is read when needed.
 
-    In ComfyUI a report raises once the user cancelled; let that exception pass.
+    Attributes:
+        frames: B H W C in [0, 1], or the path of a video file.
+        fps: frame rate of frames in memory; a file knows its own.
+        audio: sound of frames in memory, likewise.
+    """
+
+    frames: Tensor | Path
+    fps: Fraction | None = None
+    audio: Audio | None = None
+
+    @property
+    def sound(self) -> Audio | None:
+        """The sound of frames in memory, no longer than they last, as ComfyUI saves it."""
+        if self.audio is None or isinstance(self.frames, Path):
+            return None
+        count = ceil(len(self.frames) / (self.fps or 1) * self.audio["sample_rate"])
+        return {**self.audio, "waveform": self.audio["waveform"][..., :count]}
+
+
+@contextmanager
+def opened(video: Any) -> Generator[Video]:
+    """What came along a VIDEO wire, as a `Video` that can be read while the block runs.
+
+    ComfyUI's own videos are taken as a file where they are one, so that they need not
+    be decoded into memory: not where a part was cut out of the file, nor where frames
+    would first have to be encoded.
+    """
+    api = None if isinstance(video, Video) else _comfyui("comfy_api.latest")
+    if api is None:
+        yield video
+    elif not isinstance(video, api.InputImpl.VideoFromFile) or _is_part(video):
+        parts = video.get_components()
+        yield Video(parts.images, as_fraction(float(parts.frame_rate)), parts.audio)
+    elif isinstance(source := video.get_stream_source(), str | os.PathLike):
+        yield Video(Path(source))
+    else:
+        path = temporary_path("")
+        try:
+            path.write_bytes(source.read())
+            yield Video(path)
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _is_part(video: Any) -> bool:
+    """Whether only some of the file is meant, as later releases of ComfyUI can cut it."""
+    whole = type(video)(video.get_stream_source())
+    return abs(video.get_duration() - whole.get_duration()) > _SAME_DURATION
+
+
+def video_of_file(path: Path) -> Any:
+    """What to send along a VIDEO wire for a file; savers copy it as it is."""
+    if api := _comfyui("comfy_api.latest"):
+        return api.InputImpl.VideoFromFile(str(path))
+    return Video(path)
+
+
+def show_text(text: str) -> None:
+    """Shows a line on the node that runs, on the page; nothing without ComfyUI."""
+    if server := _comfyui("server"):
+        context = _comfyui("comfy_execution.utils").get_executing_context()
+        if context and server.PromptServer.instance:
+            server.PromptServer.instance.send_progress_text(text, context.node_id)
+
+
+class Progress:
+    """Moves the progress bar: call it with what is done and the total (None: not known).
+
+    In ComfyUI a call raises once the user cancelled; let that exception pass.
+    """
+
+    def __init__(self, report: Callable[[int, int | None, Tensor | None], None]) -> None:
+        self._report = report
+        self._picture: Tensor | None = None
+        self._shown = 0.0
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Reports; a picture goes along where one is due."""
+        due = time.monotonic() - self._shown >= _PREVIEW_SECONDS
+        picture = self._picture if due else None
+        if picture is not None:
+            self._shown = time.monotonic()
+        self._report(done, total, picture)
+
+    def show(self, frame: Tensor) -> None:
+        """Takes H W 3 in [0, 1] to be shown with the next report, unless one was just shown."""
+        self._picture = frame
+
+
+def _preview(frame: Tensor) -> Any:
+    """A picture as ComfyUI's progress bar takes it."""
+    image = importlib.import_module("PIL.Image")  # ComfyUI brings it along; nobody else needs it
+    step = max(1, max(frame.shape[:2]) // _PREVIEW_SIDE)
+    array = frame[::step, ::step, :3].float().clamp(0, 1).mul(255).byte().cpu().numpy()
+    return "JPEG", image.fromarray(array), _PREVIEW_SIDE
+
+
+@contextmanager
+def progress(title: str) -> Generator[Progress]:
+    """A progress bar while the block runs.
 
     Example:
         with progress("InterpolateFrames") as report:
@@ -222,16 +343,17 @@ def progress(title: str) -> Generator[Callable[[int, int | None], None]]:
     if management := _comfyui("comfy.model_management"):
         bar = _comfyui("comfy.utils").ProgressBar(1)
 
-        def report(done: int, total: int | None) -> None:
+        def report(done: int, total: int | None, picture: Tensor | None) -> None:
             management.throw_exception_if_processing_interrupted()
-            bar.update_absolute(done, total or done + 1)
+            preview = None if picture is None else _preview(picture)
+            bar.update_absolute(done, total or done + 1, preview)
 
-        yield report
+        yield Progress(report)
         return
     with tqdm(desc=title, unit="frame", leave=False) as line:
 
-        def report(done: int, total: int | None) -> None:
+        def count(done: int, total: int | None, _: Any) -> None:
             line.total = total
             line.update(done - line.n)
 
-        yield report
+        yield Progress(count)

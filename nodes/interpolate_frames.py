@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from fractions import Fraction
 from typing import Any
 
 from torch import Tensor
 
-from ..rife_core.engine import auto_batch_size, estimate_memory, interpolate
+from ..rife_core.engine import interpolate
 from ..rife_core.ifnet import USER_SCALES
+from ..rife_core.memory import auto_batch_size, estimate_memory
 from ..rife_core.timeline import ENDS, End, Timeline
-from .host import RIFEModel, compute_device, progress
+from .host import RIFEModel, compute_device, progress, show_text
 
-_ENDS: dict[str, End] = {end.replace("_", " "): end for end in ENDS}
+ENDS_SHOWN: dict[str, End] = {end.replace("_", " "): end for end in ENDS}
 
 
 class InterpolateFrames:
@@ -91,9 +93,9 @@ class InterpolateFrames:
                     },
                 ),
                 "end": (
-                    list(_ENDS),
+                    list(ENDS_SHOWN),
                     {
-                        "default": next(iter(_ENDS)),
+                        "default": next(iter(ENDS_SHOWN)),
                         "tooltip": "Where to stop. last frame: at the last source frame, N frames "
                         "become (N - 1) x multiplier + 1. keep duration: N x multiplier frames, "
                         "the last one repeated, so that sound stays in step to the end.",
@@ -134,22 +136,19 @@ class InterpolateFrames:
         multiplier: int,
         source_fps: float,
         target_fps: float = 0.0,
-        end: str = next(iter(_ENDS)),
+        end: str = next(iter(ENDS_SHOWN)),
         scale: float = 1.0,
         ensemble: bool = False,
         batch_size: int = 0,
-    ) -> tuple[Tensor, float, int, str]:
+    ) -> dict[str, Any]:
         """See DESCRIPTION."""
-        if target_fps:
-            timeline = Timeline.retime(source_fps, target_fps, _ENDS[end])
-        else:
-            timeline = Timeline.multiply(multiplier, _ENDS[end])
+        timeline = timeline_of(source_fps, multiplier, target_fps, end)
         height, width = frames.shape[1:3]
         batch_size = batch_size or auto_batch_size(compute_device(), height, width)
         network = model.ready(estimate_memory(model.network, height, width, batch_size))
         new = sum(step.timestep != 0 for step in timeline.steps(len(frames)))
         started = time.perf_counter()
-        with progress("Interpolate Frames") as report:
+        with progress(self.DISPLAY_NAME) as report:
             output = interpolate(
                 network,
                 frames,
@@ -167,4 +166,14 @@ class InterpolateFrames:
         )
         if len(frames) == 1:
             text += " Nothing lies between one frame and itself: it was returned unchanged."
-        return output, fps, len(output), text
+        show_text(text)
+        return {"ui": {"text": (text,)}, "result": (output, fps, len(output), text)}
+
+
+def timeline_of(
+    source_fps: Fraction | float, multiplier: int, target_fps: float, end: str
+) -> Timeline:
+    """The timeline that the inputs of the interpolating nodes mean."""
+    if target_fps:
+        return Timeline.retime(source_fps, target_fps, ENDS_SHOWN[end])
+    return Timeline.multiply(multiplier, ENDS_SHOWN[end])

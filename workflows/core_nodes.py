@@ -9,7 +9,6 @@ import re
 import shutil
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,21 +17,12 @@ import av
 import torch
 from torch import Tensor
 
-from ..nodes.host import input_folder, inside, output_folder
+from ..nodes.host import Video, input_folder, inside, output_folder
 from ..rife_core.timeline import as_fraction
 from ..rife_core.video import Audio, VideoReader, VideoWriter
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-
-
-@dataclass(frozen=True)
-class Video:
-    """What travels along a VIDEO wire: frames in memory, or a file that is read when needed."""
-
-    frames: Tensor | Path
-    fps: Fraction | None = None
-    audio: Audio | None = None
 
 
 def _files(suffixes: tuple[str, ...]) -> list[str]:
@@ -185,8 +175,7 @@ class SaveVideo:
         else:
             height, width = video.frames.shape[1:3]
             path = _next_path(filename_prefix, ".mp4", width, height)
-            fps = video.fps or Fraction(1)
-            _write(path, video.frames, fps, _trimmed(video.audio, len(video.frames) / fps))
+            _write(path, video.frames, video.fps or Fraction(1), video.sound)
         return {"ui": {**_saved([path]), "animated": (True,)}}
 
 
@@ -196,14 +185,6 @@ def _write(
     with VideoWriter(path, fps, audio=audio) as writer:
         for frame in frames:
             writer.write(frame[..., :3])
-
-
-def _trimmed(audio: Audio | None, seconds: Fraction) -> Audio | None:
-    """Sound no longer than the picture, as ComfyUI saves it."""
-    if audio is None:
-        return None
-    count = -int(-seconds * audio["sample_rate"] // 1)
-    return {**audio, "waveform": audio["waveform"][..., :count]}
 
 
 class LoadImage:

@@ -177,6 +177,22 @@ def problems(graph: Graph, classes: NodeClasses) -> list[Problem]:
     return found
 
 
+def check(graph: Graph, classes: NodeClasses, there_are: str) -> None:
+    """Raises a WorkflowError that lists everything wrong with `graph`, if anything is.
+
+    Args:
+        graph: what to look at.
+        classes: the nodes there are.
+        there_are: how to introduce their names, if one is missing among them.
+    """
+    if found := problems(graph, classes):
+        lines = [f"The workflow cannot run; {len(found)} to put right:"]
+        lines += [f"- {problem}" for problem in found]
+        if any(problem.class_type not in classes for problem in found) and len(classes) < 50:
+            lines.append(f"{there_are}: {', '.join(classes)}.")
+        raise WorkflowError("\n".join(lines))
+
+
 def order(graph: Graph, classes: NodeClasses) -> list[str]:
     """The nodes that the outputs need, each after those it reads from; needs a sound graph."""
     return list(TopologicalSorter(_needed_wires(graph, classes)).static_order())

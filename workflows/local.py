@@ -11,8 +11,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -24,12 +25,12 @@ from . import core_nodes
 from .graph import (
     Graph,
     WorkflowError,
+    check,
     check_form,
     converted,
     inputs_of,
     links,
     order,
-    problems,
     read,
     set_input,
 )
@@ -73,17 +74,14 @@ def run_workflow(
     """
     graph = check_form(workflow) if isinstance(workflow, dict) else read(workflow)
     folders = folders or Folders()
-    with use_folders(folders), torch.inference_mode():
-        graph = {node_id: _declared(node) for node_id, node in graph.items()}
-        for assignment in settings:
-            set_input(graph, KNOWN_NODES, assignment)
-        if found := problems(graph, KNOWN_NODES):
-            lines = [f"- {problem}" for problem in found]
-            if any(problem.class_type not in KNOWN_NODES for problem in found):
-                lines.append(f"Nodes that run without a server: {', '.join(KNOWN_NODES)}.")
-            first = f"The workflow cannot run; {len(found)} to put right:"
-            raise WorkflowError("\n".join([first, *lines]))
-        return _run(graph, folders, say)
+    with TemporaryDirectory(dir=folders.temp) as temp, torch.inference_mode():
+        folders = replace(folders, temp=Path(temp))
+        with use_folders(folders):
+            graph = {node_id: _declared(node) for node_id, node in graph.items()}
+            for assignment in settings:
+                set_input(graph, KNOWN_NODES, assignment)
+            check(graph, KNOWN_NODES, "Nodes that run without a server")
+            return _run(graph, folders, say)
 
 
 def _declared(node: dict[str, Any]) -> dict[str, Any]:
@@ -118,10 +116,10 @@ def _run(graph: Graph, folders: Folders, say: Callable[[str], None]) -> Result:
             folders.output / saved["subfolder"] / saved["filename"]
             for saved in ui.get("images", ())
         ]
-        result.texts += [str(text) for text in ui.get("text", ())]
         names: tuple[str, ...] = getattr(KNOWN_NODES[class_type], "RETURN_NAMES", ())
         named = dict(zip(names, values[node_id], strict=False))
-        result.texts += [named["report"]] if "report" in named else []
+        reports = [named["report"]] if "report" in named else []
+        result.texts += dict.fromkeys([*map(str, ui.get("text", ())), *reports])
         for _, source, _ in links(node):  # frames that nobody will read again are let go
             readers[source] -= 1
             if not readers[source]:

@@ -29,6 +29,11 @@ PUBLISHED = {
         ("target_fps", "end", "scale", "ensemble", "batch_size"),
         (("frames", "IMAGE"), ("fps", "FLOAT"), ("frame_count", "INT"), ("report", "STRING")),
     ),
+    "InterpolateVideo": (
+        ("model", "video", "multiplier"),
+        ("target_fps", "end", "scale", "ensemble", "batch_size", "crf"),
+        (("video", "VIDEO"), ("fps", "FLOAT"), ("frame_count", "INT"), ("report", "STRING")),
+    ),
     "EstimateFlow": (
         ("model", "frames"),
         ("timestep", "scale", "show", "full_colour_at"),
@@ -153,13 +158,15 @@ class TestInterpolateFrames:
         return RIFEModel(network, "small", "fp32")
 
     def run(self, model, frames, multiplier=2, source_fps=8.0, **options):
-        return getattr(self.node(), self.node.FUNCTION)(
+        answer = getattr(self.node(), self.node.FUNCTION)(
             model=model,
             frames=frames,
             multiplier=multiplier,
             source_fps=source_fps,
             **options,
         )
+        assert answer["ui"]["text"] == (answer["result"][3],)
+        return answer["result"]
 
     @pytest.mark.parametrize(
         ("options", "timeline", "fps"),

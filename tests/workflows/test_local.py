@@ -52,6 +52,18 @@ def test_interpolate_clip(folders, graph, clip_file):
     assert run_workflow(graph, folders=folders).files[0].name == "interpolated_00002_.mp4"
 
 
+def test_interpolate_video(folders, clip_file):
+    graph = CLIP_GRAPH.with_name("interpolate_video.api.json")
+    settings = ["Load RIFE.model_name=small.safetensors", "Interpolate Video.target_fps=30"]
+    result = run_workflow(graph, folders=folders, settings=settings)
+    (path,) = result.files
+    video = VideoReader(path)
+    assert (video.fps, len(list(video))) == (30, 13)
+    assert video.audio_codecs == VideoReader(clip_file).audio_codecs
+    (report,) = result.texts
+    assert report.startswith("52x36 at 12 fps became 13 frames at 30 fps")
+
+
 def test_duration_kept(folders, graph):
     settings = ["InterpolateFrames.end=keep duration", "4.multiplier=3"]
     (path,) = run_workflow(graph, folders=folders, settings=settings).files
