@@ -1,7 +1,6 @@
 """A real ComfyUI server with this pack in it, for the tests in this folder."""
 
 import asyncio
-import copy
 import json
 import os
 import socket
@@ -32,6 +31,28 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.comfyui)
             if not (CHECKOUT and PYTHON):
                 item.add_marker(pytest.mark.skip(reason=HOW))
+
+
+# A node of the tests' own: a video that lies in memory as the bytes of a file.
+BYTES_NODE = """
+from io import BytesIO
+from comfy_api.latest import InputImpl
+
+class VideoInBytes:
+    RETURN_TYPES = ("VIDEO",)
+    FUNCTION = "load"
+    CATEGORY = "test"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"video": ("VIDEO",)}}
+
+    def load(self, video):
+        with open(video.get_stream_source(), "rb") as file:
+            return (InputImpl.VideoFromFile(BytesIO(file.read())),)
+
+NODE_CLASS_MAPPINGS = {"VideoInBytes": VideoInBytes}
+"""
 
 
 class Server:
@@ -92,6 +113,7 @@ def server(tmp_path_factory, clip_file, network):
     for folder in ("custom_nodes", "input", "models/rife"):
         (base / folder).mkdir(parents=True)
     (base / "custom_nodes/rife_video").symlink_to(ROOT)
+    (base / "custom_nodes/video_in_bytes.py").write_text(BYTES_NODE)
     (base / "input/clip.mp4").symlink_to(clip_file)
     save_rife(network, base / "models/rife/small.safetensors")
     with socket.socket() as probe:
@@ -124,9 +146,16 @@ def server(tmp_path_factory, clip_file, network):
         process.wait(30)
 
 
+def with_small_weights(name):
+    """A workflow of the repository with the small weights."""
+    content = json.loads((ROOT / f"workflows/{name}.api.json").read_text())
+    for node in content.values():
+        if node["class_type"] == "LoadRIFE":
+            node["inputs"]["model_name"] = "small.safetensors"
+    return content
+
+
 @pytest.fixture
 def graph():
     """interpolate_clip with the small weights."""
-    content = json.loads((ROOT / "workflows/interpolate_clip.api.json").read_text())
-    content["3"]["inputs"]["model_name"] = "small.safetensors"
-    return copy.deepcopy(content)
+    return with_small_weights("interpolate_clip")
