@@ -1,0 +1,21 @@
+"""Video files: frames out of them and into them, one at a time, all else carried along.
+
+Frames are H W 3, float32 in [0, 1], upright. Colours make the round trip through
+the matrix and range that the source file names, in its own number of bits, and the
+written file carries the same tags. Sound, subtitles, chapters and title go along.
+"""
+
+from .reader import Audio, Clock, ColorTags, VideoError, VideoReader
+from .writer import DEFAULT_CRF, ENCODERS, VideoWriter, encode_png
+
+__all__ = [
+    "DEFAULT_CRF",
+    "ENCODERS",
+    "Audio",
+    "Clock",
+    "ColorTags",
+    "VideoError",
+    "VideoReader",
+    "VideoWriter",
+    "encode_png",
+]
