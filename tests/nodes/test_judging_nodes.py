@@ -31,6 +31,8 @@ from safetensors.torch import save_file
 from support import moving_square
 from torch.testing import assert_close
 
+pytestmark = pytest.mark.usefixtures("seeded")
+
 SMALL = {"dim": 2, "image_size": 16, "max_dim": 8}
 
 

@@ -14,6 +14,8 @@ from safetensors.torch import save_file
 from support import manifest
 from torch.testing import assert_close
 
+pytestmark = pytest.mark.usefixtures("seeded")
+
 CASES = {
     "2d": (Discriminator, {}),
     "2d, blurred": (Discriminator, {"antialiased_downsample": True, "channels": 1}),

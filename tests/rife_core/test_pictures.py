@@ -7,6 +7,8 @@ import torch
 from rife_video.rife_core.pictures import flow_picture, heat_picture, plot
 from torch.testing import assert_close
 
+pytestmark = pytest.mark.usefixtures("seeded")
+
 
 def colour(dx, dy, largest=1.0):
     return flow_picture(torch.tensor([dx, dy]).reshape(1, 2, 1, 1), largest).flatten()

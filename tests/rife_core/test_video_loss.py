@@ -31,6 +31,8 @@ from torch.testing import assert_close
 sys.path.insert(0, str(Path(__file__).parent))
 from video_training import DISC_START, JUDGE, train
 
+pytestmark = pytest.mark.usefixtures("seeded")
+
 RATIO = {"rtol": 1e-4, "atol": 1e-6}
 AUX = torch.tensor(0.3)
 JUDGE_3D = JUDGE | {"frame_num": 2}
