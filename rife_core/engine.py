@@ -300,10 +300,11 @@ class _Picture:
     def __init__(self, planes: Planes) -> None:
         self.planes = planes
         self._frame: Frame | None = None
+        self._network: RIFE | None = None
 
     def frame(self, network: RIFE, scale: float) -> Frame:
-        if self._frame is None:
-            self._frame = network.prepare(self.planes.image, scale)
+        if self._frame is None or self._network is not network:
+            self._frame, self._network = network.prepare(self.planes.image, scale), network
         return self._frame
 
     def tile(self, rows: slice, columns: slice, device: torch.device) -> _Picture:
