@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -129,10 +130,10 @@ class _Shown(VideoReader):
         super().__init__(path)
         self._progress = progress
 
-    def __iter__(self) -> Iterator[Tensor]:
-        for frame in super().__iter__():
+    def timed(self, first: int = 0) -> Iterator[tuple[Fraction, Tensor]]:
+        for seconds, frame in super().timed(first):
             self._progress.show(frame)
-            yield frame
+            yield seconds, frame
 
 
 def _interpolate_frames(

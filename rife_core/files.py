@@ -1,17 +1,39 @@
-"""From one video file to another: decode, interpolate and encode, a few frames at a time."""
+"""From one video file to another: decode, interpolate and encode, a few frames at a time.
+
+Three threads work at once: one decodes, one runs the network, and the caller's own
+encodes. Between them wait a few frames, whatever the length of the clip.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import chain, islice, tee
+from math import ceil
 from pathlib import Path
 
-from .engine import Progress, stream
+import torch
+from torch import Tensor
+
+from .ahead import ahead
+from .engine import Progress, Report, stream
 from .ifnet import RIFE
+from .memory import auto_batch_size
+from .parts import Parts, parts_folder
+from .scenes import LONGEST_RUN, SceneRules
 from .timeline import Timeline
-from .video import DEFAULT_CRF, VideoError, VideoReader, VideoWriter
+from .video import DEFAULT_CRF, ENCODERS, VideoError, VideoReader, VideoWriter
+
+_NO_RULES = SceneRules()
+_LEAD_IN = LONGEST_RUN + 2
+"""Source frames that are looked at again before work goes on: cuts and runs of equal
+frames are told by what comes before them."""
 
 
 @dataclass(frozen=True)
@@ -20,15 +42,21 @@ class FileReport:
 
     Attributes:
         frames: how many frames were written.
-        made: how many of them were made.
+        made: how many frames this run made.
         fps: their rate.
         seconds: how long it took.
+        resumed: how many frames an earlier run had written.
+        notes: sentences on what a person should know.
+        engine: what the engine met in this run.
     """
 
     frames: int
     made: int
     fps: Fraction
     seconds: float
+    resumed: int = 0
+    notes: tuple[str, ...] = ()
+    engine: Report = field(default_factory=Report)
 
 
 def interpolate_file(
@@ -41,57 +69,219 @@ def interpolate_file(
     scale: float = 1.0,
     ensemble: bool = False,
     batch_size: int = 0,
+    max_memory: int = 0,
+    scenes: SceneRules = _NO_RULES,
+    keep: Tensor | None = None,
     crf: int = DEFAULT_CRF,
+    resume: bool = True,
     progress: Progress | None = None,
 ) -> FileReport:
     """Writes `destination`: the clip `source` with the frames that `timeline` asks for.
 
-    Memory does not grow with the length of the clip. Sound is copied, colours keep
-    their meaning. The destination appears under its name only when it is complete.
+    Memory does not grow with the length of the clip. Sound, subtitles, chapters and
+    title are copied, colours keep their meaning and their bits. Clips of uneven frame
+    times are retimed by these times. The destination appears under its name only when
+    it is complete.
 
     Args:
         network: any row, in evaluation mode, on the device to use.
         source: a video file.
         destination: ends in .mp4, .mov, .mkv or .webm; a file there is replaced.
-        timeline: which frames to make.
-        fps: frame rate of the result; as fast as the source by default.
+        timeline: which frames to make, counted in source frames.
+        fps: frame rate of the result; as fast as the source by default. At another
+            speed nothing but the picture goes along.
         scale: see `RIFE.inference`.
         ensemble: see `RIFE.inference`.
         batch_size: see `engine.interpolate`.
+        max_memory: see `engine.interpolate`.
+        scenes: see `engine.interpolate`.
+        keep: see `engine.interpolate`.
         crf: see `VideoWriter`.
+        resume: goes on where an earlier run with the same source and options stopped,
+            and keeps the finished parts of this one (see `parts`) if it is stopped.
+            Loops and damaged sources are always made in one go.
         progress: called with the frames written so far and in all (None: not known);
-            whatever it raises stops the work and leaves no file.
+            whatever it raises stops the work.
 
     Raises:
         FileNotFoundError: there is no source.
-        VideoError: the source cannot be read, or the destination not be written.
+        VideoError: the source cannot be read, is damaged, or the destination cannot be
+            written.
         ValueError: an option does not fit.
     """
+    started = time.perf_counter()
     reader = source if isinstance(source, VideoReader) else VideoReader(source)
     destination = Path(destination)
     if destination.exists() and destination.samefile(reader.path):
         raise VideoError("Source and destination are one file; give the destination another name.")
-    started = time.perf_counter()
-    total = timeline.output_count(reader.frame_count) if reader.frame_count else None
-    made = 0
-
-    def count(done: int, _: int | None) -> None:
-        nonlocal made
-        made = done
-
-    frames = stream(
-        network,
-        reader,
-        timeline,
-        scale=scale,
-        ensemble=ensemble,
-        batch_size=batch_size,
-        progress=count,
+    in_step = timeline.output_fps(reader.fps)
+    fps = fps or in_step
+    with_sound = fps == in_step and not timeline.schedule
+    whole = VideoWriter(
+        parts_folder(destination) / f"whole{destination.suffix}",
+        fps,
+        audio=reader if with_sound else None,
+        name=destination.name,
     )
-    fps = fps or timeline.output_fps(reader.fps)
-    with VideoWriter(destination, fps, audio=reader, color=reader.color, crf=crf) as writer:
-        for frame in frames:
-            if progress:
-                progress(writer.count, total)
-            writer.write(frame)
-    return FileReport(writer.count, made, fps, time.perf_counter() - started)
+    notes = [f"The source is damaged {damage}."] if (damage := reader.check()) else []
+    if reader.audio_codecs and not with_sound:
+        notes.append("The speed differs from the source's, so sound and subtitles are left out.")
+    clip = _Clip.of(reader, timeline)
+    options = {"scale": scale, "ensemble": ensemble, "crf": crf, "scenes": repr(scenes)}
+    job = {
+        **_fingerprint(reader.path),
+        **options,
+        "timeline": repr(clip.timeline),
+        "fps": str(fps),
+        "keep": None if keep is None else _digest([keep]),
+        "weights": _digest(network.state_dict().values()),
+        "network": repr(network.spec),
+    }
+    report = Report()
+    resume = resume and timeline.end != "loop" and not reader.allow_damaged
+    with Parts(destination, job, keep=resume) as parts, ExitStack() as threads:
+        resumed = parts.count
+        begin, skip = clip.entry(resumed)
+        device = next(network.parameters()).device
+        depth = 2 + (batch_size or auto_batch_size(device, reader.height, reader.width))
+        frames = threads.enter_context(closing(ahead(clip.frames(begin), depth)))
+        placed, pictures = tee(frames)
+        made = stream(
+            network,
+            (frame for _, frame in pictures),
+            clip.timeline,
+            scale=scale,
+            ensemble=ensemble,
+            batch_size=batch_size,
+            max_memory=max_memory,
+            scenes=_counted_from(begin, scenes),
+            keep=keep,
+            places=(place for place, _ in placed),
+            report=report,
+        )
+        results = threads.enter_context(closing(ahead(made, depth)))
+        for frame in islice(results, skip, None):
+            with VideoWriter(
+                parts.next,
+                fps,
+                encoders=ENCODERS[whole.suffix],
+                color=reader.color,
+                depth=reader.depth,
+                aspect=reader.aspect,
+                crf=crf,
+                name=destination.name,
+            ) as writer:
+                for one in chain([frame], islice(results, parts.length - 1)):
+                    if progress:
+                        progress(parts.count + writer.count, clip.total)
+                    writer.write(one)
+            parts.add(writer.count)
+        with whole:
+            for part in parts.finished:
+                whole.append(part)
+        whole.path.replace(destination)
+    _count_on(report, begin)
+    seconds = time.perf_counter() - started
+    return FileReport(whole.count, report.made, fps, seconds, resumed, tuple(notes), report)
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """A file's frames on the axis of a timeline: counted, or timed in seconds if uneven.
+
+    Attributes:
+        reader: the file.
+        timeline: which places of the axis are wanted.
+        even: whether frames are counted.
+    """
+
+    reader: VideoReader
+    timeline: Timeline
+    even: bool
+
+    @classmethod
+    def of(cls, reader: VideoReader, timeline: Timeline) -> _Clip:
+        even = reader.clock.constant
+        if not even and timeline.schedule:
+            raise ValueError(
+                f"{reader.path.name} has uneven frame times, for which a schedule of multipliers "
+                "is not defined. Give one multiplier or a frame rate."
+            )
+        if not even:
+            timeline = replace(timeline, step=1 / timeline.output_fps(reader.fps))
+        return cls(reader, timeline, even)
+
+    def frames(self, first: int) -> Iterator[tuple[Fraction, Tensor]]:
+        """Frames from number `first` on, each with its place."""
+        last = Fraction(-1)
+        for index, (seconds, frame) in enumerate(self.reader.timed(first), first):
+            place = seconds
+            if self.even:  # where frames are lost, those after them keep their times
+                lossy = self.reader.allow_damaged
+                place = Fraction(round(seconds * self.reader.fps) if lossy else index)
+            if place > last:
+                yield place, frame
+                last = place
+
+    @property
+    def total(self) -> int | None:
+        """How many frames it becomes; None if not known."""
+        count = self.reader.clock.count
+        if self.even or count < 2:
+            return self.timeline.output_count(count) if count else None
+        last, gap = self._place(count - 1), self._place(count - 1) - self._place(count - 2)
+        return self._before(count - 1) + len(self.timeline.tail(last, last + gap))
+
+    def entry(self, done: int) -> tuple[int, int]:
+        """Where to go on after `done` output frames.
+
+        Returns:
+            The source frame to begin with, and how many of the output frames that
+            follow are there already.
+        """
+        count = self.reader.clock.count
+        if not done or count < 2:
+            return 0, done
+        pair = bisect_right(range(count - 1), done, key=self._before) - 1
+        begin = max(0, pair - _LEAD_IN)
+        return begin, done - self._before(begin)
+
+    def _place(self, index: int) -> Fraction:
+        return Fraction(index) if self.even else self.reader.clock.time(index)
+
+    def _before(self, index: int) -> int:
+        """How many output frames come before source frame `index`."""
+        place = self._place(index)
+        if self.timeline.schedule:
+            return len(self.timeline.within(0, place))
+        return ceil(place / self.timeline.step)
+
+
+def _fingerprint(path: Path) -> dict[str, object]:
+    state = path.stat()
+    return {"source": str(path.resolve()), "size": state.st_size, "changed": state.st_mtime_ns}
+
+
+def _digest(tensors: Iterable[Tensor]) -> str:
+    """A hash of all values."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        values = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(values.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _counted_from(begin: int, scenes: SceneRules) -> SceneRules:
+    """The rules for a clip that lacks its first `begin` frames."""
+    if not scenes.cuts:
+        return scenes
+    return replace(scenes, cuts=frozenset(cut - begin for cut in scenes.cuts if cut - begin > 1))
+
+
+def _count_on(report: Report, begin: int) -> None:
+    """Counts the frames of a report from the beginning of the file."""
+    found = report.scenes
+    found.cuts[:] = [cut + begin for cut in found.cuts]
+    found.runs[:] = [(first + begin, last + begin) for first, last in found.runs]
+    for numbers in (report.beyond_range, report.not_finite):
+        numbers[:] = [number + begin for number in numbers]

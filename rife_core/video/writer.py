@@ -70,6 +70,8 @@ class VideoWriter:
         depth: bits of each colour value; above 8 it becomes 10.
         aspect: width of a pixel over its height.
         crf: quality, 0 (lossless, huge) to 51; 17 is hard to tell from the source.
+        encoders: those of the file type by default.
+        name: what messages call the file; its name by default.
 
     Raises:
         VideoError: no such file type, or it cannot be written.
@@ -88,18 +90,21 @@ class VideoWriter:
         depth: int = _BYTE,
         aspect: Fraction = Fraction(1),
         crf: int = DEFAULT_CRF,
+        encoders: Encoders | None = None,
+        name: str | None = None,
     ) -> None:
         self.path = Path(path)
+        self.name = name or self.path.name
         self.suffix = self.path.suffix.lower()
         if self.suffix not in ENCODERS:
             raise VideoError(
-                f"{self.path.name} cannot be written: the name must end in {', '.join(ENCODERS)}."
+                f"{self.name} cannot be written: the name must end in {', '.join(ENCODERS)}."
             )
         self.fps = as_fraction(fps)
         self.color = color or ColorTags()
         self.depth, self.aspect = depth, aspect
         self.count = 0
-        self._crf = crf
+        self._crf, self._encoders = crf, encoders or ENCODERS[self.suffix]
         self._audio_source = audio
         self._tracks: list[Track] = []
         self._part = self.path.with_name(f".{self.path.stem}.part{self.path.suffix}")
@@ -168,7 +173,7 @@ class VideoWriter:
 
     def _finish(self) -> None:
         if not self.count:
-            raise VideoError(f"{self.path.name} was not written: there were no frames.")
+            raise VideoError(f"{self.name} was not written: there were no frames.")
         with self._explained():
             if self._stream.codec_context.is_open:
                 self._container.mux(self._stream.encode(None))
@@ -203,12 +208,12 @@ class VideoWriter:
 
     def _choose(self, *, even: bool) -> tuple[Encoder, str]:
         """The encoder, and the layout of pixels for it."""
-        encoders, layout = ENCODERS[self.suffix], "yuv420p" if even else "yuv444p"
+        layout = "yuv420p" if even else "yuv444p"
         if self.depth > _BYTE:
-            for encoder in encoders.deep:
+            for encoder in self._encoders.deep:
                 if layout + _DEEP in _layouts(encoder.codec):
                     return encoder, layout + _DEEP
-        return encoders.plain, layout
+        return self._encoders.plain, layout
 
     def _carry_until(self, time: Fraction | None) -> None:
         """Writes sound and subtitles up to `time` in seconds, or all of them.
@@ -225,7 +230,7 @@ class VideoWriter:
         try:
             yield
         except (FFmpegError, OSError) as error:
-            raise VideoError(f"{self.path.name} cannot be written: {error.strerror}.") from error
+            raise VideoError(f"{self.name} cannot be written: {error.strerror}.") from error
 
 
 def encode_png(image: Tensor) -> bytes:
