@@ -26,7 +26,8 @@ from .formats import Planes, check_frame, from_planes, to_planes
 from .ifnet import RIFE, Frame, nearest_halving
 from .memory import OUT_OF_MEMORY, Plan, estimate_memory, first_plan, tiles
 from .padding import crop
-from .scenes import SceneReport, SceneRules, Span, spans
+from .report import Report
+from .scenes import SceneRules, Span, spans
 from .timeline import Timeline
 
 Progress = Callable[[int, int | None], None]
@@ -39,33 +40,6 @@ T = TypeVar("T")
 
 _NO_RULES = SceneRules()
 _INFINITY = float("inf")
-
-
-@dataclass
-class Report:
-    """What became of a clip. Frames and pairs are counted from 1.
-
-    Attributes:
-        frames_in, frames_out, made: how many frames came, went and were made.
-        pairs: for each stretch between source frames, how many frames came out of it.
-        scenes: cuts and repeated frames that were found.
-        plans: how frames were made: the first plan, then each one that memory forced.
-        memory: bytes that the first plan was estimated to take besides the weights.
-        beyond_range: source frames with values beyond [0, 1]; networks see them clamped.
-        not_finite: source frames with values that are no numbers; networks see 0.
-        redone: frames that were made again in float32, because they were not finite.
-    """
-
-    frames_in: int = 0
-    frames_out: int = 0
-    made: int = 0
-    pairs: list[int] = field(default_factory=list[int])
-    scenes: SceneReport = field(default_factory=SceneReport)
-    plans: list[str] = field(default_factory=list[str])
-    memory: int = 0
-    beyond_range: list[int] = field(default_factory=list[int])
-    not_finite: list[int] = field(default_factory=list[int])
-    redone: int = 0
 
 
 def interpolate(

@@ -31,12 +31,12 @@ SAME_MEAN, SAME_BLOCK = 1 / 255, 3 / 255
 
 _LONG_SIDE = 96
 _BLOCK = 16
-_STRIDE = 8
+_STRIDE = 16
 _REACH = 14  # pixels of the small picture: a seventh of the frame's width
 _DETAIL = 0.012  # deviation below which a block has nothing to be found by
 CUT_BELOW = 0.64
 _FADE = 0.15  # mean change from or to a picture without detail that is no cut
-_UNCHANGED = 0.03  # mean difference of small pictures that no cut leaves so small
+_UNCHANGED = 0.06  # mean difference of small pictures that no cut leaves so small
 
 
 class Source(Protocol):
@@ -135,7 +135,7 @@ def likeness(a: Tensor, b: Tensor) -> float:
     Blocks are searched for up to a seventh of the width away; brightness and
     contrast do not count. Where a picture has nothing to be found by (black, white,
     fog), its mean change decides. Measured on real clips: above 0.7 for frames half
-    a second apart, below 0.58 for different scenes.
+    a second apart, below 0.6 for different scenes.
 
     Shape:
         a, b: h w, of one size

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from rife_video.rife_core.engine import Report, interpolate
+from rife_video.rife_core.engine import interpolate
 from rife_video.rife_core.formats import from_planes, to_planes
+from rife_video.rife_core.report import Report
 from rife_video.rife_core.timeline import Timeline
 from support import moving_square
 

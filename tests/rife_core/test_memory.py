@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from rife_video.rife_core.engine import Report, interpolate
+from rife_video.rife_core.engine import interpolate
 from rife_video.rife_core.memory import (
     MIB,
     Plan,
@@ -12,6 +12,7 @@ from rife_video.rife_core.memory import (
     first_plan,
     tiles,
 )
+from rife_video.rife_core.report import Report
 from rife_video.rife_core.timeline import Timeline
 from support import moving_square
 from torch.testing import assert_close

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from rife_video.rife_core.engine import Report, interpolate
+from rife_video.rife_core.engine import interpolate
+from rife_video.rife_core.report import Report
 from rife_video.rife_core.scenes import (
     SceneReport,
     SceneRules,
