@@ -50,12 +50,13 @@ class Report:
             49 frames at 8 fps (6.125 s) became 97 at 16 fps (6.062 s); 48 were made.
             Frames per pair: 1-48: 2.
         """
-        before, after = self.frames_in / source_fps, self.frames_out / fps
-        lines = [
-            f"{self.frames_in} frames at {float(source_fps):.6g} fps ({float(before):.3f} s) became "
-            f"{self.frames_out} at {float(fps):.6g} fps ({float(after):.3f} s); "
-            f"{self.made} were made."
-        ]
+
+        def timed(frames: int, rate: Fraction) -> str:
+            return f"{frames} {{}}at {float(rate):.6g} fps ({float(frames / rate):.3f} s)"
+
+        before = timed(self.frames_in, source_fps).format("frames ")
+        after = timed(self.frames_out, fps).format("")
+        lines = [f"{before} became {after}; {self.made} were made."]
         if self.frames_in == 1:
             lines.append("Nothing lies between one frame and itself: it was returned unchanged.")
         else:
