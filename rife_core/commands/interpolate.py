@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from fractions import Fraction
 from pathlib import Path
 
 from tqdm import tqdm
 
 from ..checkpoints import DEFAULT, find_weights, load_rife
-from ..files import interpolate_file
+from ..files import FileReport, interpolate_file
 from ..ifnet import USER_SCALES
+from ..parts import parts_folder
 from ..precision import PRECISIONS, default_device, resolve_precision, set_precision
 from ..timeline import ENDS, Timeline
 from ..video import DEFAULT_CRF, VideoReader
@@ -33,11 +35,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fps", metavar="RATE", help="the frame rate to reach instead, such as 60 or 24000/1001"
     )
     parser.add_argument(
+        "--schedule",
+        metavar="TEXT",
+        default="",
+        help='multipliers of single pairs, counted from 1, such as "1-10:4, 11:1, rest 2"',
+    )
+    parser.add_argument(
+        "--slow-motion",
+        action="store_true",
+        help="keep the frame rate, so that more frames make the clip slower; without sound",
+    )
+    parser.add_argument(
         "--end",
         choices=ENDS,
         default="last_frame",
-        help="stop at the last source frame, or repeat it so that the duration stays exact "
-        "(default: last_frame)",
+        help="stop at the last source frame, or repeat it so that the duration stays exact, or "
+        "go on to the first one for a loop (default: last_frame)",
     )
     parser.add_argument(
         "--model", default=DEFAULT, help="name of the weights, or path of a file (default: default)"
@@ -66,15 +79,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_CRF,
         help=f"quality of the encoding, lower is better (default: {DEFAULT_CRF})",
     )
+    parser.add_argument(
+        "--allow-damaged",
+        action="store_true",
+        help="keep what can be read of a damaged or incomplete file",
+    )
+    parser.add_argument(
+        "--no-resume",
+        dest="resume",
+        action="store_false",
+        help="begin anew, and keep no finished parts if the run is stopped",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Reads, interpolates and writes, a few frames at a time."""
-    reader = VideoReader(args.input)
+    reader = VideoReader(args.input, allow_damaged=args.allow_damaged)
+    if args.fps and (args.schedule or args.slow_motion):
+        raise ValueError(
+            "--fps goes with neither --schedule nor --slow-motion; give --multiplier instead."
+        )
     timeline = (
         Timeline.retime(reader.fps, args.fps, args.end)
         if args.fps
-        else Timeline.multiply(args.multiplier, args.end)
+        else Timeline.multiply(args.multiplier, args.end, args.schedule)
     )
     network = load_rife(find_weights(args.model, args.models))
     set_precision(network, resolve_precision(args.precision, args.device))
@@ -85,22 +113,45 @@ def run(args: argparse.Namespace) -> int:
             bar.total = total
             bar.update(done - bar.n)
 
-        report = interpolate_file(
-            network,
-            reader,
-            args.output,
-            timeline,
-            scale=args.scale,
-            ensemble=args.ensemble,
-            batch_size=args.batch_size,
-            crf=args.crf,
-            progress=progress,
-        )
-    print(  # noqa: T201
-        f"{args.output}: {report.frames} frames at {_rate(report.fps)} fps ({report.made} made, "
-        f"{report.frames - report.made} copied) in {report.seconds:.1f} s."
-    )
+        try:
+            report = interpolate_file(
+                network,
+                reader,
+                args.output,
+                timeline,
+                fps=reader.fps if args.slow_motion else None,
+                scale=args.scale,
+                ensemble=args.ensemble,
+                batch_size=args.batch_size,
+                crf=args.crf,
+                resume=args.resume,
+                progress=progress,
+            )
+        except BaseException:
+            bar.close()
+            _tell_of_parts(args.output)
+            raise
+    for note in report.notes:
+        print(note, file=sys.stderr)  # noqa: T201
+    print(f"{args.output}: {_summary(report)}.")  # noqa: T201
     return 0
+
+
+def _summary(report: FileReport) -> str:
+    kinds = {"made": report.made, "copied": report.frames - report.made}
+    if report.resumed:
+        kinds = {"made": report.made, "kept from an earlier run": report.resumed}
+    shares = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return f"{report.frames} frames at {_rate(report.fps)} fps ({shares}) in {report.seconds:.1f} s"
+
+
+def _tell_of_parts(output: Path) -> None:
+    if (folder := parts_folder(output)).exists():
+        print(  # noqa: T201
+            f"What is finished is kept in {folder}: the same command goes on from there. "
+            "Delete that folder if you do not want it.",
+            file=sys.stderr,
+        )
 
 
 def _rate(fps: Fraction) -> str:
