@@ -53,6 +53,9 @@ class SceneSettings:
         exposure: largest brightness change between the frames, as a share.
         blur: share of batches with motion blur.
         blocks: share of samples with block artefacts of compression.
+        wobble: largest local displacement of either frame that nothing in the other tells,
+            as a share of the mean motion (plus half a pixel). The flow that is given
+            leaves it out: it is what cannot be known.
         textures: how many textures are kept at a time.
         texture_size: their height and width.
         renewed: batches after which one texture is replaced by a new one.
@@ -72,6 +75,7 @@ class SceneSettings:
     exposure: float = 0.03
     blur: float = 0.15
     blocks: float = 0.2
+    wobble: float = 0.0
     textures: int = 48
     texture_size: int = 320
     renewed: int = 8
@@ -139,6 +143,10 @@ class SceneGenerator:
             sides.append(torch.stack([shot[0] for shot in shots]).mean(0))
             weights.append(shots[len(shots) // 2][1])
         flow, occluded = scene.truth(weights)
+        if self.settings.wobble:
+            reach = flow.unflatten(1, (2, 2)).square().sum(2).sqrt().mean((1, 2, 3)) + 0.5
+            sides = [self._wobbled(draw, sides[0], reach), sides[1], sides[2]]
+            sides[2] = self._wobbled(draw, sides[2], reach)
         img0, gt, img1 = self._camera(draw, sides)
         return SceneBatch(img0, img1, gt, scene.timestep, flow, occluded)
 
@@ -158,6 +166,16 @@ class SceneGenerator:
             generator = self._generator(2, wanted[slot])
             self._bank[slot] = make_texture(generator, self.settings.texture_size)
             self._slots[slot] = wanted[slot]
+
+    def _wobbled(self, draw: _Draw, frame: Tensor, reach: Tensor) -> Tensor:
+        """The frame pulled about locally and smoothly, by chance."""
+        count, size = len(frame), frame.shape[-1]
+        cells = 3 + size // (8 + int(draw.number() * 40))
+        field = F.interpolate(
+            draw.normal((count, 2, cells, cells)), (size, size), mode="bicubic", align_corners=True
+        )
+        height = draw.uniform((count,), 0, 1) * self.settings.wobble * reach
+        return warp(frame, field * height.reshape(-1, 1, 1, 1))
 
     def _camera(self, draw: _Draw, frames: list[Tensor]) -> list[Tensor]:
         """Exposure, lens noise and compression, as one camera would do to three frames."""
