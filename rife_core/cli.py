@@ -26,6 +26,7 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "interpolate": Command("make a video smoother", ".rife_core.commands.interpolate"),
     "run": Command("run a saved workflow without a server", ".workflows.local"),
+    "queue": Command("run a saved workflow on ComfyUI servers", ".workflows.client"),
     "sample": Command("paint a short clip to try things on", ".rife_core.commands.sample"),
     "strip": Command("show source and made frames in one picture", ".rife_core.commands.strip"),
     "models": Command("list the weights that can be loaded", ".rife_core.commands.models"),

@@ -166,11 +166,12 @@ def problems(graph: Graph, classes: NodeClasses) -> list[Problem]:
         i: classes[n["class_type"]] for i, n in graph.items() if n.get("class_type") in classes
     }
     wires = _needed_wires(graph, classes)
+    wire_types = {str(type_) for node in classes.values() for type_ in node.RETURN_TYPES}
     if not wires:
         found.append(Problem("", "", "", "no node gives an output; add one such as SaveVideo."))
     for node_id in wires:
         if node_id in known:
-            found += _node_problems(node_id, graph, known)
+            found += _node_problems(node_id, graph, known, wire_types)
     for road in _cycles(wires):
         message = f"the links go in a circle: {' -> '.join(road)}."
         found.append(Problem(road[0], graph[road[0]].get("class_type", "?"), "", message))
@@ -258,7 +259,9 @@ def _cycles(wires: Mapping[str, list[str]]) -> Iterator[list[str]]:
             wires = {n: [s for s in sources if s not in road] for n, sources in wires.items()}
 
 
-def _node_problems(node_id: str, graph: Graph, known: Mapping[str, Any]) -> Iterator[Problem]:
+def _node_problems(
+    node_id: str, graph: Graph, known: Mapping[str, Any], wire_types: set[str]
+) -> Iterator[Problem]:
     node, node_class = graph[node_id], known[node_id]
     given = node.get("inputs") or {}
     own_checks = _validator_names(node_class)
@@ -268,7 +271,9 @@ def _node_problems(node_id: str, graph: Graph, known: Mapping[str, Any]) -> Iter
         elif is_link(given[name]):
             message = _link_problem(given[name], declared, graph, known)
         else:
-            message = _value_problem(given[name], declared, name in own_checks)
+            # What no node gives can only be typed in: a kind of input that the page knows.
+            by_wire = not wire_types.isdisjoint(declared.type.split(","))
+            message = _value_problem(given[name], declared, name in own_checks, by_wire)
         if message:
             yield Problem(node_id, node["class_type"], name, message)
     verdict = _own_verdict(node_class, own_checks, given)
@@ -300,14 +305,14 @@ def _types_meet(given: Any, wanted: str) -> bool:
     return bool(set(str(given).split(",")) & set(wanted.split(",")))
 
 
-def _value_problem(value: Any, declared: Input, own_check: bool) -> str | None:
+def _value_problem(value: Any, declared: Input, own_check: bool, by_wire: bool) -> str | None:
     try:
         value = converted(value, declared)
     except (TypeError, ValueError, OverflowError):
         return f"is {value!r}; it must be {declared.type}."
     if value is None and not declared.required:
         return None
-    if declared.type not in _CONVERT and declared.choices is None:
+    if declared.type not in _CONVERT and declared.choices is None and by_wire:
         return f"is {value!r}; it takes a link of type {declared.type}."
     if own_check:
         return None
