@@ -36,6 +36,9 @@ Progress = Callable[[int, int | None], None]
 Whatever it raises stops the work between two batches.
 """
 
+Watch = Callable[[Tensor], None]
+"""Called with each frame of the result, H W C, as soon as it is there."""
+
 T = TypeVar("T")
 
 _NO_RULES = SceneRules()
@@ -55,6 +58,7 @@ def interpolate(
     keep: Tensor | None = None,
     disagreement: Tensor | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
     report: Report | None = None,
 ) -> Tensor:
     """Makes the frames that `timeline` asks for between those of a clip.
@@ -78,6 +82,7 @@ def interpolate(
         disagreement: B' H W, filled with how far the two warped sides of each made
             frame are apart, in [0, 1]; 0 for source frames.
         progress: see `Progress`.
+        watch: see `Watch`.
         report: filled while the work goes on.
 
     Returns:
@@ -114,6 +119,8 @@ def interpolate(
     )
     for index, item in enumerate(results):
         output[index].copy_(item.result)
+        if watch:
+            watch(output[index])
         if disagreement is not None and isinstance(item, _Task):
             disagreement[index].copy_(item.disagreement)
     return output

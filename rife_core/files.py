@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from .ahead import ahead
-from .engine import Progress, Report, stream
+from .engine import Progress, Report, Watch, stream
 from .ifnet import RIFE
 from .memory import auto_batch_size
 from .parts import Parts, parts_folder
@@ -75,6 +75,7 @@ def interpolate_file(
     crf: int = DEFAULT_CRF,
     resume: bool = True,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> FileReport:
     """Writes `destination`: the clip `source` with the frames that `timeline` asks for.
 
@@ -102,6 +103,7 @@ def interpolate_file(
             Loops and damaged sources are always made in one go.
         progress: called with the frames written so far and in all (None: not known);
             whatever it raises stops the work.
+        watch: see `engine.Watch`.
 
     Raises:
         FileNotFoundError: there is no source.
@@ -172,6 +174,8 @@ def interpolate_file(
                 name=destination.name,
             ) as writer:
                 for one in chain([frame], islice(results, parts.length - 1)):
+                    if watch:
+                        watch(one)
                     if progress:
                         progress(parts.count + writer.count, clip.total)
                     writer.write(one)
