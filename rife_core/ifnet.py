@@ -646,24 +646,14 @@ class RIFE(nn.Module):
 
 
 class IFNet(RIFE):
-    """The paper's network: three blocks, refinement, the midpoint.
+    """The paper's network: three blocks at scales 4, 2, 1, refinement, the midpoint.
 
     Shape:
-        see `RIFE.forward`
+        see `RIFE.forward`; the network has no timestep input, so none is read
     """
 
     def __init__(self) -> None:
         super().__init__(get_spec("rife"))
-
-    def forward(
-        self,
-        x: Tensor,
-        scale: Sequence[float] | None = (4, 2, 1),
-        timestep: float | Tensor = 0.5,
-        returnflow: bool = False,
-    ) -> Result | Tensor:
-        """See `RIFE.forward`; the network has no timestep input, so `timestep` is not read."""
-        return super().forward(x, scale, timestep, returnflow)
 
 
 class IFNet_m(RIFE):  # noqa: N801 - the documented name
@@ -675,16 +665,6 @@ class IFNet_m(RIFE):  # noqa: N801 - the documented name
 
     def __init__(self) -> None:
         super().__init__(get_spec("rife_m"))
-
-    def forward(
-        self,
-        x: Tensor,
-        scale: Sequence[float] | None = (4, 2, 1),
-        timestep: float | Tensor = 0.5,
-        returnflow: bool = False,
-    ) -> Result | Tensor:
-        """See `RIFE.forward`."""
-        return super().forward(x, scale, timestep, returnflow)
 
 
 def build_network(version: str) -> RIFE:
