@@ -1,6 +1,8 @@
 """Discriminators: golden vectors and gradients, attention's memory, sizes, and what is refused."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -98,6 +100,24 @@ def test_attention_keeps_little_for_the_backward_pass():
     floats_per_token = sum(kept.values()) / 4 / tokens
     features = 1 + dim + dim**2
     assert floats_per_token < 5 * dim < features
+
+
+DOCUMENTED_EXAMPLE = """
+import resource, sys, torch
+from rife_video.rife_core.discriminators import Discriminator3D
+judge = Discriminator3D(dim=64, image_size=256, frame_num=16)
+judge(torch.rand(1, 3, 16, 256, 256, requires_grad=True)).sum().backward()
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(peak * (1 if sys.platform == "darwin" else 1024))
+"""
+
+
+@pytest.mark.slow
+def test_the_documented_example_fits_in_8_gb():
+    run = subprocess.run(
+        [sys.executable, "-c", DOCUMENTED_EXAMPLE], check=True, capture_output=True, text=True
+    )
+    assert int(run.stdout) < 8e9  # 6.6e9 when this was written
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
