@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import count as count_from
 from itertools import islice
-from typing import TypeVar, cast
+from typing import TypedDict, TypeVar, cast
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from .formats import Planes, check_frame, from_planes, to_planes
 from .ifnet import RIFE, Frame, nearest_halving
@@ -45,21 +46,37 @@ _NO_RULES = SceneRules()
 _INFINITY = float("inf")
 
 
+class Options(TypedDict, total=False):
+    """How frames are made; every entry may be left out.
+
+    Attributes:
+        scale: see `RIFE.inference`.
+        ensemble: see `RIFE.inference`.
+        batch_size: how many frames are made at once; 0 chooses by device and size.
+        max_memory: bytes that making frames may take on the device; 0 sets no limit.
+        scenes: what to do at cuts and with repeated frames.
+        keep: H W in [0, 1]; where it is 1, made frames show the nearer source frame
+            (captions, displays).
+    """
+
+    scale: float
+    ensemble: bool
+    batch_size: int
+    max_memory: int
+    scenes: SceneRules
+    keep: Tensor | None
+
+
 def interpolate(
     network: RIFE,
     frames: Tensor,
     timeline: Timeline,
     *,
-    scale: float = 1.0,
-    ensemble: bool = False,
-    batch_size: int = 0,
-    max_memory: int = 0,
-    scenes: SceneRules = _NO_RULES,
-    keep: Tensor | None = None,
     disagreement: Tensor | None = None,
     progress: Progress | None = None,
     watch: Watch | None = None,
     report: Report | None = None,
+    **options: Unpack[Options],
 ) -> Tensor:
     """Makes the frames that `timeline` asks for between those of a clip.
 
@@ -72,18 +89,12 @@ def interpolate(
         frames: B H W C with 1, 3 or 4 channels, floating point in [0, 1] or uint8,
             any H and W. A single frame is returned as it is.
         timeline: which frames to make.
-        scale: see `RIFE.inference`.
-        ensemble: see `RIFE.inference`.
-        batch_size: how many frames are made at once; 0 chooses by device and size.
-        max_memory: bytes that making frames may take on the device; 0 sets no limit.
-        scenes: what to do at cuts and with repeated frames.
-        keep: H W in [0, 1]; where it is 1, made frames show the nearer source frame
-            (captions, displays).
         disagreement: B' H W, filled with how far the two warped sides of each made
             frame are apart, in [0, 1]; 0 for source frames.
         progress: see `Progress`.
         watch: see `Watch`.
         report: filled while the work goes on.
+        options: see `Options`.
 
     Returns:
         B' H W C, of the type and on the device of `frames`; source frames in it are
@@ -110,7 +121,7 @@ def interpolate(
         network,
         frames,
         timeline,
-        _Settings(scale, ensemble, batch_size, max_memory, scenes, keep),
+        _Settings(**options),
         None,
         progress,
         sum(step.timestep != 0 for step in timeline.steps(len(frames))),
@@ -131,16 +142,11 @@ def stream(
     frames: Iterable[Tensor],
     timeline: Timeline,
     *,
-    scale: float = 1.0,
-    ensemble: bool = False,
-    batch_size: int = 0,
-    max_memory: int = 0,
-    scenes: SceneRules = _NO_RULES,
-    keep: Tensor | None = None,
     places: Iterable[Fraction] | None = None,
     progress: Progress | None = None,
     total: int | None = None,
     report: Report | None = None,
+    **options: Unpack[Options],
 ) -> Iterator[Tensor]:
     """`interpolate` for clips that do not fit in memory: yields each output frame in order.
 
@@ -153,22 +159,22 @@ def stream(
     Yields:
         H W C. Source frames are the very tensors that came in.
     """
-    settings = _Settings(scale, ensemble, batch_size, max_memory, scenes, keep)
-    items = _stream(
-        network, frames, timeline, settings, places, progress, total, report or Report(), False
-    )
+    settings, report = _Settings(**options), report or Report()
+    items = _stream(network, frames, timeline, settings, places, progress, total, report, False)
     for item in items:
         yield item.result
 
 
 @dataclass(frozen=True)
 class _Settings:
-    scale: float
-    ensemble: bool
-    batch_size: int
-    max_memory: int
-    scenes: SceneRules
-    keep: Tensor | None
+    """`Options` with all entries filled."""
+
+    scale: float = 1.0
+    ensemble: bool = False
+    batch_size: int = 0
+    max_memory: int = 0
+    scenes: SceneRules = _NO_RULES
+    keep: Tensor | None = None
 
 
 def _stream(
