@@ -320,7 +320,7 @@ class Progress:
         self._report(done, total, picture)
 
     def show(self, frame: Tensor) -> None:
-        """Takes H W 3 in [0, 1] to be shown with the next report, unless one was just shown."""
+        """Takes H W C in [0, 1] or 8 bit to be shown with a report, if none was just now."""
         self._picture = frame
 
 
@@ -328,7 +328,10 @@ def _preview(frame: Tensor) -> Any:
     """A picture as ComfyUI's progress bar takes it."""
     image = importlib.import_module("PIL.Image")  # ComfyUI brings it along; nobody else needs it
     step = max(1, max(frame.shape[:2]) // _PREVIEW_SIDE)
-    array = frame[::step, ::step, :3].float().clamp(0, 1).mul(255).byte().cpu().numpy()
+    small = frame[::step, ::step, :3].cpu()
+    if small.is_floating_point():
+        small = small.float().clamp(0, 1).mul(255).byte()
+    array = small.expand(-1, -1, 3).contiguous().numpy()  # grey ones have one channel
     return "JPEG", image.fromarray(array), _PREVIEW_SIDE
 
 

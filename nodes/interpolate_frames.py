@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
 from ..rife_core.engine import interpolate
 from ..rife_core.ifnet import USER_SCALES
-from ..rife_core.memory import auto_batch_size, estimate_memory
-from ..rife_core.timeline import ENDS, End, Timeline
+from ..rife_core.memory import MIB, auto_batch_size, estimate_memory
+from ..rife_core.report import Report
+from ..rife_core.scenes import AT_CUT, REPEATS, AtCut, Repeats, SceneRules, parse_cuts
+from ..rife_core.timeline import ENDS, End, Timeline, as_fraction
 from .host import RIFEModel, compute_device, progress, show_text
 
 ENDS_SHOWN: dict[str, End] = {end.replace("_", " "): end for end in ENDS}
@@ -43,7 +45,7 @@ class InterpolateFrames:
         "Source frames and made frames, in order.",
         "The frame rate at which the result runs as fast as the source did.",
         "How many frames came out.",
-        "What was done, in one line.",
+        "What was done: frames, times, cuts, in a few lines.",
     )
     FUNCTION = "interpolate"
 
@@ -98,7 +100,8 @@ class InterpolateFrames:
                         "default": next(iter(ENDS_SHOWN)),
                         "tooltip": "Where to stop. last frame: at the last source frame, N frames "
                         "become (N - 1) x multiplier + 1. keep duration: N x multiplier frames, "
-                        "the last one repeated, so that sound stays in step to the end.",
+                        "the last one repeated, so that sound stays in step to the end. loop: that "
+                        "time leads back to the first frame, which is not repeated.",
                     },
                 ),
                 "scale": (
@@ -126,6 +129,58 @@ class InterpolateFrames:
                         "tooltip": "Frames made at once. 0 chooses for the size of the frames.",
                     },
                 ),
+                "schedule": (
+                    "STRING",
+                    {
+                        "default": "",
+                        "tooltip": "Multipliers of their own for some pairs of source frames, such "
+                        "as '1-10:4, 11:1, rest 2': pairs are counted from 1, 1 makes nothing. Not "
+                        "together with target_fps.",
+                    },
+                ),
+                "at_cut": (
+                    list(AT_CUT),
+                    {
+                        "default": "hold",
+                        "tooltip": "What to show between two scenes. hold: the old scene, up to "
+                        "the cut. nearest: each scene to the middle. blend: a crossfade. "
+                        "interpolate: look for no cuts.",
+                    },
+                ),
+                "cuts": (
+                    "STRING",
+                    {
+                        "default": "",
+                        "tooltip": "Numbers of the frames that begin a new scene, counted from 1, "
+                        "such as '25, 60'. Empty: they are found.",
+                    },
+                ),
+                "repeats": (
+                    list(REPEATS),
+                    {
+                        "default": "keep",
+                        "tooltip": "Source frames that are shown several times (animation on twos, "
+                        "stuttering renders). keep: as they come. retime: the motion is spread "
+                        "over the run.",
+                    },
+                ),
+                "max_memory": (
+                    "INT",
+                    {
+                        "default": 0,
+                        "min": 0,
+                        "max": 1_000_000,
+                        "tooltip": "Megabytes that making frames may take on the device; to stay "
+                        "below, frames are made in tiles. 0: as much as there is.",
+                    },
+                ),
+                "keep_region": (
+                    "MASK",
+                    {
+                        "tooltip": "Where it is white, made frames show the nearer source frame: "
+                        "for captions, logos and displays that should not be bent."
+                    },
+                ),
             },
         }
 
@@ -140,13 +195,19 @@ class InterpolateFrames:
         scale: float = 1.0,
         ensemble: bool = False,
         batch_size: int = 0,
+        schedule: str = "",
+        at_cut: str = "hold",
+        cuts: str = "",
+        repeats: str = "keep",
+        max_memory: int = 0,
+        keep_region: Tensor | None = None,
     ) -> dict[str, Any]:
         """See DESCRIPTION."""
-        timeline = timeline_of(source_fps, multiplier, target_fps, end)
+        timeline = timeline_of(source_fps, multiplier, target_fps, end, schedule)
         height, width = frames.shape[1:3]
         batch_size = batch_size or auto_batch_size(compute_device(), height, width)
         network = model.ready(estimate_memory(model.network, height, width, batch_size))
-        new = sum(step.timestep != 0 for step in timeline.steps(len(frames)))
+        found = Report()
         started = time.perf_counter()
         with progress(self.DISPLAY_NAME) as report:
             output = interpolate(
@@ -156,24 +217,40 @@ class InterpolateFrames:
                 scale=scale,
                 ensemble=ensemble,
                 batch_size=batch_size,
+                max_memory=max_memory * MIB,
+                scenes=scene_rules(at_cut, cuts, repeats),
+                keep=None if keep_region is None else keep_region[0],
                 progress=report,
+                watch=report.show,
+                report=found,
             )
-        seconds = time.perf_counter() - started
-        fps = float(timeline.output_fps(source_fps))
-        text = (
-            f"{len(frames)} frames of {width}x{height} at {source_fps:.6g} fps became "
-            f"{len(output)} at {fps:.6g} fps: {new} made in {seconds:.1f} s with {model}."
-        )
-        if len(frames) == 1:
-            text += " Nothing lies between one frame and itself: it was returned unchanged."
+        fps = timeline.output_fps(source_fps)
+        text = told(found, as_fraction(source_fps), fps, time.perf_counter() - started, model)
         show_text(text)
-        return {"ui": {"text": (text,)}, "result": (output, fps, len(output), text)}
+        return {"ui": {"text": (text,)}, "result": (output, float(fps), len(output), text)}
 
 
 def timeline_of(
-    source_fps: Fraction | float, multiplier: int, target_fps: float, end: str
+    source_fps: Fraction | float, multiplier: int, target_fps: float, end: str, schedule: str
 ) -> Timeline:
     """The timeline that the inputs of the interpolating nodes mean."""
-    if target_fps:
-        return Timeline.retime(source_fps, target_fps, ENDS_SHOWN[end])
-    return Timeline.multiply(multiplier, ENDS_SHOWN[end])
+    if not target_fps:
+        return Timeline.multiply(multiplier, ENDS_SHOWN[end], schedule)
+    if schedule.strip():
+        raise ValueError(
+            "schedule and target_fps exclude each other; empty the one or set the other to 0."
+        )
+    return Timeline.retime(source_fps, target_fps, ENDS_SHOWN[end])
+
+
+def scene_rules(at_cut: str, cuts: str, repeats: str) -> SceneRules:
+    """What the inputs of the interpolating nodes say of cuts and repeated frames."""
+    return SceneRules(cast(AtCut, at_cut), parse_cuts(cuts), cast(Repeats, repeats))
+
+
+def told(
+    report: Report, source_fps: Fraction, fps: Fraction, seconds: float, model: RIFEModel
+) -> str:
+    """A run in a few sentences."""
+    each = f", {seconds / report.made:.3g} s per made frame" if report.made else ""
+    return f"{report.text(source_fps, fps)}\n{seconds:.1f} s{each}, with {model}."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 
 from torch import Tensor
 
-from ..rife_core.engine import stream
+from ..rife_core.engine import Watch, stream
 from ..rife_core.files import FileReport, interpolate_file
 from ..rife_core.ifnet import RIFE
-from ..rife_core.memory import auto_batch_size, estimate_memory
+from ..rife_core.memory import MIB, auto_batch_size, estimate_memory
+from ..rife_core.report import Report
 from ..rife_core.timeline import Timeline, as_fraction
 from ..rife_core.video import DEFAULT_CRF, VideoReader, VideoWriter
 from .host import (
@@ -28,7 +28,13 @@ from .host import (
     temporary_path,
     video_of_file,
 )
-from .interpolate_frames import ENDS_SHOWN, InterpolateFrames, timeline_of
+from .interpolate_frames import (
+    ENDS_SHOWN,
+    InterpolateFrames,
+    scene_rules,
+    timeline_of,
+    told,
+)
 
 
 class InterpolateVideo:
@@ -49,7 +55,7 @@ class InterpolateVideo:
         "The smoother video, with the source's sound. Wire it to Save Video.",
         "Its frame rate.",
         "How many frames it has.",
-        "What was done, in one line.",
+        "What was done: frames, times, cuts, in a few lines.",
     )
     FUNCTION = "interpolate"
 
@@ -67,6 +73,14 @@ class InterpolateVideo:
             },
             "optional": {
                 **shared["optional"],
+                "slow_motion": (
+                    "BOOLEAN",
+                    {
+                        "default": False,
+                        "tooltip": "More frames at the source's frame rate: the picture slows "
+                        "down, and sound is left out.",
+                    },
+                ),
                 "crf": (
                     "INT",
                     {
@@ -90,72 +104,76 @@ class InterpolateVideo:
         scale: float = 1.0,
         ensemble: bool = False,
         batch_size: int = 0,
+        schedule: str = "",
+        at_cut: str = "hold",
+        cuts: str = "",
+        repeats: str = "keep",
+        max_memory: int = 0,
+        keep_region: Tensor | None = None,
+        slow_motion: bool = False,
         crf: int = DEFAULT_CRF,
     ) -> dict[str, Any]:
         """See DESCRIPTION."""
+        if slow_motion and target_fps:
+            raise ValueError("slow_motion goes with the multiplier; set target_fps to 0.")
         path = temporary_path(".mp4")
         with opened(video) as source, progress(self.DISPLAY_NAME) as report:
             if isinstance(source.frames, Path):
-                reader = _Shown(source.frames, report)
-                width, height, fps = reader.width, reader.height, reader.fps
-                work = partial(interpolate_file, source=reader)
+                reader = VideoReader(source.frames)
+                width, height, source_fps = reader.width, reader.height, reader.fps
+                work = partial(interpolate_file, source=reader, resume=False)
             else:
                 height, width = source.frames.shape[1:3]
-                fps = as_fraction(source.fps or 1)
-                work = partial(_interpolate_frames, video=source)
+                source_fps = as_fraction(source.fps or 1)
+                work = partial(_interpolate_frames, source=source)
+            timeline = timeline_of(source_fps, multiplier, target_fps, end, schedule)
             batch_size = batch_size or auto_batch_size(compute_device(), height, width)
             done = work(
                 model.ready(estimate_memory(model.network, height, width, batch_size)),
                 destination=path,
-                timeline=timeline_of(fps, multiplier, target_fps, end),
+                timeline=timeline,
+                fps=source_fps if slow_motion else timeline.output_fps(source_fps),
                 scale=scale,
                 ensemble=ensemble,
                 batch_size=batch_size,
+                max_memory=max_memory * MIB,
+                scenes=scene_rules(at_cut, cuts, repeats),
+                keep=None if keep_region is None else keep_region[0],
                 crf=crf,
                 progress=report,
+                watch=report.show,
             )
-        text = (
-            f"{width}x{height} at {float(fps):.6g} fps became {done.frames} frames at "
-            f"{float(done.fps):.6g} fps: {done.made} made in {done.seconds:.1f} s with {model}."
-        )
+        text = told(done.engine, source_fps, done.fps, done.seconds, model)
+        text = "\n".join((text, *done.notes))
         show_text(text)
         result = (video_of_file(path), float(done.fps), done.frames, text)
         return {"ui": {"text": (text,)}, "result": result}
 
 
-class _Shown(VideoReader):
-    """A reader whose frames are shown as they pass."""
-
-    def __init__(self, path: Path, progress: Progress) -> None:
-        super().__init__(path)
-        self._progress = progress
-
-    def timed(self, first: int = 0) -> Iterator[tuple[Fraction, Tensor]]:
-        for seconds, frame in super().timed(first):
-            self._progress.show(frame)
-            yield seconds, frame
-
-
 def _interpolate_frames(
     network: RIFE,
     *,
-    video: Video,
+    source: Video,
     destination: Path,
     timeline: Timeline,
+    fps: Fraction,
     crf: int,
     progress: Progress,
+    watch: Watch,
     **options: Any,
 ) -> FileReport:
     """`interpolate_file` for frames in memory."""
-    assert isinstance(video.frames, Tensor)
-    frames = video.frames[..., :3]
+    assert isinstance(source.frames, Tensor)
+    frames = source.frames[..., :3]
     started = time.perf_counter()
     total = timeline.output_count(len(frames))
-    made = sum(step.timestep != 0 for step in timeline.steps(len(frames)))
-    fps = timeline.output_fps(video.fps or 1)
-    with VideoWriter(destination, fps, audio=video.sound, crf=crf) as writer:
-        for frame in stream(network, frames, timeline, **options):
-            progress.show(frame)
+    in_step = fps == timeline.output_fps(source.fps or 1) and not timeline.schedule
+    sound = source.sound if in_step else None
+    report = Report()
+    with VideoWriter(destination, fps, audio=sound, crf=crf) as writer:
+        for frame in stream(network, frames, timeline, report=report, **options):
+            watch(frame)
             progress(writer.count, total)
             writer.write(frame)
-    return FileReport(writer.count, made, fps, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return FileReport(writer.count, report.made, fps, seconds, engine=report)

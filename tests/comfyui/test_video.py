@@ -45,7 +45,7 @@ def test_a_file_goes_through_with_its_sound_and_is_encoded_once(server, graph, c
     assert progress == sorted(progress)
     assert progress[-1] > 5
     (text,) = history["outputs"]["3"]["text"]
-    assert text.startswith("52x36 at 12 fps became 11 frames at 24 fps")
+    assert text.startswith("6 frames at 12 fps (0.500 s) became 11 at 24 fps")
 
 
 def test_frames_in_memory(server, graph):

@@ -36,7 +36,7 @@ def test_a_file_keeps_its_sound_and_gets_an_exact_rate(run, clip_file, tmp_path)
     assert (result.fps, fps) == (24, 24.0)
     assert count == len(list(result)) == 11
     assert sound_packets(result.path) == sound_packets(clip_file)
-    assert "52x36 at 12 fps became 11 frames at 24 fps: 5 made" in report
+    assert "6 frames at 12 fps (0.500 s) became 11 at 24 fps (0.458 s); 5 were made." in report
 
 
 def test_frames_in_memory_give_what_the_engine_makes(run, network, tone):
@@ -48,7 +48,7 @@ def test_frames_in_memory_give_what_the_engine_makes(run, network, tone):
     torch.testing.assert_close(frames, expected, atol=0.03, rtol=0)
     assert result.fps == Fraction(48000, 1001)
     assert (fps, count) == (pytest.approx(48000 / 1001), 7)
-    assert "3 made" in report
+    assert "3 were made" in report
     picture_seconds = 4 * 1001 / 24000
     assert result.read_audio()["waveform"].shape[-1] / 24000 == pytest.approx(
         picture_seconds, abs=0.09
@@ -66,11 +66,21 @@ def test_transparency_is_left_out(run):
         ({"target_fps": 30.0}, 30, 13),
         ({"multiplier": 3, "end": "keep duration"}, 36, 18),
         ({"multiplier": 1}, 12, 6),
+        ({"schedule": "1:1, 2:4"}, 24, 12),
+        ({"slow_motion": True, "multiplier": 4}, 12, 21),
     ],
 )
 def test_timing(run, clip_file, options, fps, count):
     _, out_fps, out_count, _ = run(Video(clip_file), **options)
     assert (out_fps, out_count) == (fps, count)
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_slow_motion_has_no_sound(run, clip_file, tone, in_memory):
+    source = Video(moving_square(), Fraction(12), tone) if in_memory else Video(clip_file)
+    video, fps, *_ = run(source, slow_motion=True)
+    assert fps == 12
+    assert VideoReader(video.frames).audio_codecs == []
 
 
 def test_crf_reaches_the_encoder(run, clip_file):

@@ -26,12 +26,18 @@ PUBLISHED = {
     ),
     "InterpolateFrames": (
         ("model", "frames", "multiplier", "source_fps"),
-        ("target_fps", "end", "scale", "ensemble", "batch_size"),
+        (
+            *("target_fps", "end", "scale", "ensemble", "batch_size", "schedule"),
+            *("at_cut", "cuts", "repeats", "max_memory", "keep_region"),
+        ),
         (("frames", "IMAGE"), ("fps", "FLOAT"), ("frame_count", "INT"), ("report", "STRING")),
     ),
     "InterpolateVideo": (
         ("model", "video", "multiplier"),
-        ("target_fps", "end", "scale", "ensemble", "batch_size", "crf"),
+        (
+            *("target_fps", "end", "scale", "ensemble", "batch_size", "schedule"),
+            *("at_cut", "cuts", "repeats", "max_memory", "keep_region", "slow_motion", "crf"),
+        ),
         (("video", "VIDEO"), ("fps", "FLOAT"), ("frame_count", "INT"), ("report", "STRING")),
     ),
     "EstimateFlow": (
@@ -184,8 +190,9 @@ class TestInterpolateFrames:
         assert torch.equal(frames, interpolate(model.network, clip, timeline))
         assert out_fps == pytest.approx(fps)
         assert count == len(frames)
-        assert f"4 frames of 52x36 at {options.get('source_fps', 8.0):g} fps" in report
+        assert f"4 frames at {options.get('source_fps', 8.0):g} fps" in report
         assert f"became {count} at" in report
+        assert "per made frame, with 'small'" in report or timeline.step == 2
 
     def test_options_reach_the_engine(self, model):
         clip = moving_square(2)
@@ -194,6 +201,29 @@ class TestInterpolateFrames:
         torch.testing.assert_close(self.run(model, clip, batch_size=3)[0], plain)
         with pytest.raises(ValueError, match="ensemble"):
             self.run(model, clip, ensemble=True)
+
+    def test_nothing_is_made_across_a_cut(self, model):
+        first = torch.rand(2, 36, 52, 3)
+        clip = torch.cat((first, moving_square(2)))
+        frames, *_, report = self.run(model, clip, at_cut="hold", cuts="3")
+        assert torch.equal(frames[3], clip[1])
+        assert "New scenes begin at frames: 3." in report
+        frames, *_ = self.run(model, clip, at_cut="interpolate")
+        assert not torch.equal(frames[3], clip[1])
+
+    def test_a_region_is_kept(self, model):
+        clip, region = moving_square(2), torch.zeros(1, 36, 52)
+        region[:, :10] = 1
+        frames, *_ = self.run(model, clip, keep_region=region)
+        assert torch.equal(frames[1, :10], clip[1, :10]) or torch.equal(
+            frames[1, :10], clip[0, :10]
+        )
+
+    def test_a_schedule_excludes_a_target_rate(self, model):
+        clip = moving_square(3)
+        assert self.run(model, clip, schedule="1:4")[2] == 7
+        with pytest.raises(ValueError, match="schedule and target_fps"):
+            self.run(model, clip, schedule="1:4", target_fps=24.0)
 
     def test_one_frame_comes_back_with_a_note(self, model):
         clip = moving_square(1)
