@@ -21,6 +21,7 @@ from .reader import Audio, VideoReader, open_video
 _OPUS_RATE = 48000  # hertz; the only one of the usual rates that Opus takes
 _AUDIO_CHUNK = 1024  # samples
 _GAP = Fraction(1, 20)  # seconds without sound that are filled with silence
+_PAUSE = b"\0\0"  # between two subtitles in an mp4; written anew where it is needed
 _DESCRIBING = ("language", "title")
 
 AnyPacket: TypeAlias = "Packet[AudioStream] | Packet[SubtitleStream]"
@@ -74,10 +75,10 @@ def tracks_of(
 
 
 def carry_chapters(source: VideoReader, output: OutputContainer) -> None:
-    """Copies title, other such lines and chapters."""
+    """Copies title, other such lines and chapters (where PyAV can; older ones cannot)."""
     with closing(open_video(source.path)) as container:
         output.metadata.update(container.metadata)
-        chapters = container.chapters()
+        chapters = container.chapters() if hasattr(container, "chapters") else []
     for chapter in chapters:
         shift = round(source.start / Fraction(chapter["time_base"] or 1))
         chapter["start"] = max(0, chapter["start"] - shift)
@@ -98,14 +99,22 @@ def _copied(
     source = cast(AudioStream, stream)
     target = output.add_stream_from_template(source)
     _describe(target, stream)
+    is_subtitle = stream.type == "subtitle"
 
     def packets() -> Iterator[AnyPacket]:
         for packet in _until_damage(container.demux(source)):
             if packet.dts is None:  # the empty packet that ends a stream
                 continue
+            if is_subtitle and bytes(packet) == _PAUSE:
+                continue
             shift = round(start / Fraction(packet.time_base))
             packet.dts -= shift
             packet.pts = None if packet.pts is None else packet.pts - shift
+            if is_subtitle and packet.dts < 0:  # not all players take these
+                packet.duration = max(0, (packet.duration or 0) + packet.dts)
+                packet.pts = packet.dts = 0
+                if not packet.duration:
+                    continue
             packet.stream = target
             yield packet
 

@@ -25,6 +25,8 @@ from .tracks import Track, carry_chapters, tracks_of
 DEFAULT_CRF = 17
 _BYTE = 8  # bits
 _DEEP = "10le"  # ends the name of a layout of pixels with 10 bits a value
+_REORDERED = 2  # frames that x265 holds back to put them into another order
+_FAR = 1000  # frames
 
 
 class Encoder(NamedTuple):
@@ -136,7 +138,7 @@ class VideoWriter:
                 dst_color_range=self.color.range,
             )
             picture.pts, picture.time_base = self.count, 1 / self.fps
-            self._container.mux(stream.encode(picture))
+            self._encode(picture)
             self.count += 1
             self._carry_until(self.count / self.fps)
 
@@ -145,7 +147,7 @@ class VideoWriter:
         with closing(open_video(part)) as container, self._explained():
             source = container.streams.video[0]
             if not self.count:
-                self._begin(self._container.add_stream_from_template(source))
+                self._begin(self._container.add_stream_from_template(source, opaque=True))
             start = self.count / self.fps
             for packet in container.demux(source):
                 if packet.dts is None or packet.pts is None:  # the empty packet at the end
@@ -176,13 +178,21 @@ class VideoWriter:
             raise VideoError(f"{self.name} was not written: there were no frames.")
         with self._explained():
             if self._stream.codec_context.is_open:
-                self._container.mux(self._stream.encode(None))
+                self._encode(None)
             self._carry_until(None)
             self._container.close()
             self._part.replace(self.path)
 
+    def _encode(self, picture: VideoFrame | None) -> None:
+        for packet in self._stream.encode(picture):
+            shown, coded = packet.pts or 0, packet.dts
+            if coded is None or not 0 <= shown - coded < _FAR:
+                packet.dts = shown - _REORDERED  # x265 sets none in clips of 1 or 2 frames
+            self._container.mux(packet)
+
     def _start(self, width: int, height: int) -> None:
         """Now that the size is known, says how the picture is to be encoded."""
+        os.environ.setdefault("SVT_LOG", "1")  # errors; SVT-AV1 says much more by itself
         encoder, pixels = self._choose(even=width % 2 == height % 2 == 0)
         stream = cast(VideoStream, self._container.add_stream(encoder.codec, rate=self.fps))
         context = stream.codec_context

@@ -19,7 +19,7 @@ from rife_video.rife_core.engine import interpolate, stream
 from rife_video.rife_core.files import interpolate_file
 from rife_video.rife_core.scenes import SceneRules
 from rife_video.rife_core.timeline import Timeline
-from rife_video.rife_core.video import VideoError, VideoReader, VideoWriter
+from rife_video.rife_core.video import ColorTags, VideoError, VideoReader, VideoWriter
 from support import moving_square
 
 FPS = 12
@@ -477,3 +477,36 @@ def test_broken_sound_is_kept_in_step(tmp_path, network, suffix):
     else:
         wave = VideoReader(result).read_audio()["waveform"]
         assert wave.shape[-1] / 48000 == pytest.approx(2, abs=0.15)
+
+
+# What else there is in a file
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
+def test_deep_colours_and_wide_pixels_survive(tmp_path, network, short_parts, suffix):
+    tags = ColorTags(9, 9, 16, 1)
+    source = tmp_path / "in.mp4"
+    ramp = torch.linspace(0.4, 0.6, 256).expand(64, 256)[..., None].expand(64, 256, 3)
+    options = {"color": tags, "depth": 10, "aspect": Fraction(4, 3)}
+    with VideoWriter(source, 24, crf=2, **options) as writer:
+        for _ in range(3):
+            writer.write(ramp)
+    result = tmp_path / f"out{suffix}"
+    assert interpolate_file(network, source, result, DOUBLE, crf=2).frames == 5
+    reader = VideoReader(result)
+    assert (reader.depth, reader.color) == (10, tags)
+    assert len(frames_of(result)[2, 32, :, 1].unique()) > 150
+    assert reader.aspect == (1 if suffix == ".webm" else Fraction(4, 3))
+
+
+def test_files_of_another_matrix_keep_their_colours(tmp_path, network):
+    tags = ColorTags(6, 6, 6, 1)
+    clip = torch.zeros(3, 32, 32, 3)
+    clip[..., :16, 0], clip[..., 16:, 2] = 0.8, 0.7
+    with VideoWriter(tmp_path / "in.mp4", 24, color=tags, crf=0) as writer:
+        for frame in clip:
+            writer.write(frame)
+    interpolate_file(network, tmp_path / "in.mp4", tmp_path / "o.mp4", DOUBLE, crf=0)
+    assert VideoReader(tmp_path / "o.mp4").color == tags
+    copied = frames_of(tmp_path / "o.mp4")[0::2]
+    assert (copied - frames_of(tmp_path / "in.mp4")).abs().max() < 2.5 / 255
