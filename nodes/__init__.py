@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .adapt_rife import AdaptRIFE
+from .compare_frames import CompareFrames
 from .estimate_flow import EstimateFlow
 from .flow_loss import ComputeFlowLoss
 from .interpolate_frames import InterpolateFrames
@@ -14,6 +15,7 @@ NODE_CLASS_MAPPINGS = {
     "LoadRIFE": LoadRIFE,
     "InterpolateFrames": InterpolateFrames,
     "InterpolateVideo": InterpolateVideo,
+    "CompareFrames": CompareFrames,
     "AdaptRIFE": AdaptRIFE,
     "EstimateFlow": EstimateFlow,
     "ComputeFlowLoss": ComputeFlowLoss,

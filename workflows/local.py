@@ -115,6 +115,7 @@ def _run(graph: Graph, folders: Folders, say: Callable[[str], None]) -> Result:
         result.files += [
             folders.output / saved["subfolder"] / saved["filename"]
             for saved in ui.get("images", ())
+            if saved["type"] == "output"
         ]
         names: tuple[str, ...] = getattr(KNOWN_NODES[class_type], "RETURN_NAMES", ())
         named = dict(zip(names, values[node_id], strict=False))

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
             f"{args.result.name} has {len(after)}; at least 2 and 3 are needed."
         )
     args.picture.parent.mkdir(parents=True, exist_ok=True)
-    picture = strip(*([_shrunk(f, args.width) for f in row] for row in (before, after[1::2])))
+    picture = strip(*([shrunk(f, args.width) for f in row] for row in (before, after[1::2])))
     args.picture.write_bytes(encode_png(picture))
     print(f"{args.picture}: above {len(before)} source frames, below those between.")  # noqa: T201
     return 0
@@ -62,7 +62,8 @@ def strip(before: list[Tensor], between: list[Tensor]) -> Tensor:
     return picture
 
 
-def _shrunk(frame: Tensor, width: int) -> Tensor:
+def shrunk(frame: Tensor, width: int) -> Tensor:
+    """A frame H W C in another width, its shape kept."""
     height = round(frame.shape[0] * width / frame.shape[1])
     planes = frame.permute(2, 0, 1)[None]
     planes = F.interpolate(planes, (height, width), mode="bilinear", antialias=True)

@@ -40,6 +40,11 @@ PUBLISHED = {
         ),
         (("video", "VIDEO"), ("fps", "FLOAT"), ("frame_count", "INT"), ("report", "STRING")),
     ),
+    "CompareFrames": (
+        ("before", "after"),
+        ("first", "count", "width"),
+        (("side_by_side", "IMAGE"), ("strip", "IMAGE")),
+    ),
     "EstimateFlow": (
         ("model", "frames"),
         ("timestep", "scale", "show", "full_colour_at"),

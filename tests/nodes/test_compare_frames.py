@@ -1,0 +1,59 @@
+"""The CompareFrames node: which source frame stands beside which frame of the result."""
+
+import pytest
+import torch
+from rife_video.nodes.compare_frames import CompareFrames
+from rife_video.nodes.host import Folders, use_folders
+from rife_video.rife_core.video import VideoReader
+
+
+def numbered(numbers):
+    """Frames 16x24, each as bright as its number says."""
+    return torch.tensor(numbers).float().div(64)[:, None, None, None].expand(-1, 16, 24, 3)
+
+
+def numbers(frames):
+    return frames.mean(dim=(1, 2, 3)).mul(64).round(decimals=2).tolist()
+
+
+@pytest.fixture
+def compare(tmp_path):
+    def compare(before, after, **options):
+        with use_folders(Folders(temp=tmp_path)):
+            answer = CompareFrames().compare(numbered(before), numbered(after), **options)
+        (saved,) = answer["ui"]["images"]
+        assert saved["type"] == "temp"
+        picture = next(iter(VideoReader(tmp_path / saved["filename"])))
+        torch.testing.assert_close(picture, answer["result"][1][0], atol=1 / 255, rtol=0)
+        return answer["result"]
+
+    return compare
+
+
+@pytest.mark.parametrize(
+    ("after", "left"),
+    [
+        ([0, 5, 10, 15, 20], [0, 0, 10, 10, 20]),  # doubled, to the last frame
+        ([0, 5, 10, 15, 20, 20], [0, 0, 10, 10, 20, 20]),  # the duration kept
+    ],
+)
+def test_side_by_side(compare, after, left):
+    both, _ = compare([0, 10, 20], after)
+    assert both.shape == (len(after), 16, 48, 3)
+    assert numbers(both[:, :, :24]) == left
+    assert numbers(both[:, :, 24:]) == after
+
+
+def test_strip_shows_the_middle_of_each_gap(compare):
+    _, strip = compare([0, 10, 20, 30], [0, 5, 10, 15, 20, 25, 30], first=2, count=3, width=48)
+    picture = strip[0]
+    assert picture.shape == (2 * 32 + 18, 3 * 48 + 24, 3)
+    above = [picture[6 + 16, 6 + 24 + k * 54] for k in range(3)]
+    below = [picture[6 + 38 + 16, 6 + 27 + 24 + k * 54] for k in range(2)]
+    assert numbers(torch.stack(above)[:, None, None]) == [10, 20, 30]
+    assert numbers(torch.stack(below)[:, None, None]) == [15, 25]
+
+
+def test_sizes_must_agree(tmp_path):
+    with pytest.raises(ValueError, match="3 of 24x16 and 5 of 8x8"):
+        CompareFrames().compare(numbered([0, 1, 2]), torch.zeros(5, 8, 8, 3))
