@@ -143,22 +143,30 @@ class IFBlock(nn.Module):
 
     def forward(self, x: Tensor, flow: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
         """See the class."""
-        planes = self.planes(x, flow, scale)
+        planes = self.planes([x], flow, scale)
         return planes[:, :FLOW_PLANES], planes[:, FLOW_PLANES:CARRIED_FROM]
 
-    def planes(self, x: Tensor, flow: Tensor | None, scale: float) -> Tensor:
-        """All output planes at full resolution: flow update, mask, then carried features."""
-        height, width = x.shape[-2:]
-        x = _resize(x, 1 / scale)
+    def planes(self, parts: Sequence[Tensor], flow: Tensor | None, scale: float) -> Tensor:
+        """All output planes at full resolution: flow update, mask, then carried features.
+
+        Args:
+            parts: what `forward` takes as `x`, still apart: each is shrunk before they are
+                laid side by side. B C H W, or B C 1 1 where a part is the same everywhere.
+            flow: see the class.
+            scale: see the class.
+        """
+        height, width = parts[0].shape[-2:]
+        dtype = next(self.parameters()).dtype
+        small = [part if part.shape[-1] == 1 else _resize(part, 1 / scale) for part in parts]
         if flow is not None:
-            x = torch.cat((x, _resize(flow, 1 / scale) / scale), 1)
-        x = self.conv0(x.to(next(self.parameters()).dtype))
+            small.append(_resize(flow, 1 / scale) / scale)
+        size = small[0].shape[-2:]
+        x = self.conv0(torch.cat([part.to(dtype).expand(-1, -1, *size) for part in small], 1))
         x = at_least_float32(self._head(self._trunk(x)))
         growth = self.growth * scale
-        x = _resize(x, growth)
+        x = torch.cat((x[:, :FLOW_PLANES] * growth, x[:, FLOW_PLANES:]), 1)
         # A scale that does not divide the size rounds up; the surplus is at the far edges.
-        x = crop(x, height, width)
-        return torch.cat((x[:, :FLOW_PLANES] * growth, x[:, FLOW_PLANES:]), 1)
+        return crop(_resize(x, growth), height, width)
 
     def _trunk(self, x: Tensor) -> Tensor:
         if self.trunk == "pairs":
@@ -501,7 +509,7 @@ class RIFE(nn.Module):
         loss_distill: Tensor | float = 0.0
         if gt.shape[1] and self.block_tea is not None:
             names = (*self.spec.inputs, "gt")
-            planes = self.block_tea.planes(_gather({**named, "gt": gt}, names), last.flow, 1)
+            planes = self.block_tea.planes(_listed({**named, "gt": gt}, names), last.flow, 1)
             teacher = last.updated(planes, True, img0, img1)
             flow_teacher, merged_teacher = teacher.flow, teacher.blend()
             for estimate, made in zip(estimates, merged, strict=True):
@@ -561,7 +569,7 @@ class RIFE(nn.Module):
     def _named_inputs(self, frame0: Frame, frame1: Frame, times: Tensor) -> dict[str, Tensor]:
         named = {"img0": frame0.image, "img1": frame1.image}
         if self.spec.arbitrary_timestep:
-            named["timestep"] = times.expand(-1, 1, *frame0.image.shape[-2:])
+            named["timestep"] = times
         if self.spec.head:
             named |= {"feat0": frame0.features[0], "feat1": frame1.features[0]}
         return named
@@ -739,9 +747,9 @@ def _timesteps(timestep: float | Fraction | Tensor, like: Tensor) -> Tensor:
     return times.expand(len(like), 1, 1, 1)
 
 
-def _gather(named: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
-    """The named inputs side by side; a name of no width in this row is absent."""
-    return torch.cat([named[name] for name in names if name in named], 1)
+def _listed(named: Mapping[str, Tensor], names: Sequence[str]) -> list[Tensor]:
+    """The named inputs in order; a name of no width in this row is absent."""
+    return [named[name] for name in names if name in named]
 
 
 def _block_planes(
@@ -754,10 +762,10 @@ def _block_planes(
 ) -> Tensor:
     """One block's planes; with `swap` averaged over both orders of the pair."""
     flow = before.flow if before else None
-    planes = block.planes(_gather(named, names), flow, scale)
+    planes = block.planes(_listed(named, names), flow, scale)
     if not swap:
         return planes
     flow = _mirror_flow(flow) if flow is not None else None
-    other = block.planes(_gather(_mirror_inputs(named), names), flow, scale)
+    other = block.planes(_listed(_mirror_inputs(named), names), flow, scale)
     other = torch.cat((_mirror_flow(other), -other[:, FLOW_PLANES:]), 1)
     return (planes + other) / 2
