@@ -16,7 +16,7 @@ from torch import Tensor
 from .ifnet import RIFE
 from .padding import alignment
 
-MIB = 2**20
+MIB, GIB = 2**20, 2**30
 OVERLAP = 320
 """Pixels that neighbouring tiles share at least: a network looks about half as far.
 

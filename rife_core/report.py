@@ -61,6 +61,10 @@ class Report:
             lines.append("Nothing lies between one frame and itself: it was returned unchanged.")
         else:
             lines.append(f"Frames per pair: {_stretches(self.pairs)}.")
+        return "\n".join(lines + self.remarks())
+
+    def remarks(self) -> list[str]:
+        """A sentence for each thing that was out of the ordinary."""
         remarks = {
             "New scenes begin at frames": self.scenes.cuts,
             "Repeated frames": [f"{first}-{last}" for first, last in self.scenes.runs],
@@ -69,8 +73,7 @@ class Report:
             "Memory was short; went on with": self.plans[1:],
             "Made again in float32": [self.redone] if self.redone else [],
         }
-        lines += [f"{title}: {_listed(items)}." for title, items in remarks.items() if items]
-        return "\n".join(lines)
+        return [f"{title}: {_listed(items)}." for title, items in remarks.items() if items]
 
 
 _LISTED = 12

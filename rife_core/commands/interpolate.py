@@ -12,8 +12,10 @@ from tqdm import tqdm
 from ..checkpoints import DEFAULT, find_weights, load_rife
 from ..files import FileReport, interpolate_file
 from ..ifnet import USER_SCALES
+from ..memory import GIB
 from ..parts import parts_folder
 from ..precision import PRECISIONS, default_device, resolve_precision, set_precision
+from ..scenes import AT_CUT, REPEATS, SceneRules, parse_cuts
 from ..timeline import ENDS, Timeline
 from ..video import DEFAULT_CRF, VideoReader
 from .models import add_models_folder
@@ -53,6 +55,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "go on to the first one for a loop (default: last_frame)",
     )
     parser.add_argument(
+        "--at-cut",
+        choices=AT_CUT,
+        default="hold",
+        help="what to show where the scene changes: the old scene up to the cut, the nearer "
+        "frame, a crossfade; or interpolate without looking for cuts (default: hold)",
+    )
+    parser.add_argument(
+        "--cuts",
+        default="",
+        metavar="LIST",
+        help='frames that begin a new scene, counted from 1, such as "25, 60" (default: find them)',
+    )
+    parser.add_argument(
+        "--repeats",
+        choices=REPEATS,
+        default="keep",
+        help="retime: spread the motion over runs of equal frames (default: keep)",
+    )
+    parser.add_argument(
         "--model", default=DEFAULT, help="name of the weights, or path of a file (default: default)"
     )
     add_models_folder(parser)
@@ -69,6 +90,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     parser.add_argument(
         "--batch-size", type=int, default=0, help="frames made at once (default: automatic)"
+    )
+    parser.add_argument(
+        "--max-memory",
+        type=float,
+        default=0,
+        metavar="GIB",
+        help="memory that making frames may take; smaller tiles are used below it "
+        "(default: no limit)",
     )
     parser.add_argument(
         "--device", default=str(default_device()), help="cpu, cuda or mps (default: the best)"
@@ -123,6 +152,8 @@ def run(args: argparse.Namespace) -> int:
                 scale=args.scale,
                 ensemble=args.ensemble,
                 batch_size=args.batch_size,
+                max_memory=int(args.max_memory * GIB),
+                scenes=SceneRules(args.at_cut, parse_cuts(args.cuts), args.repeats),
                 crf=args.crf,
                 resume=args.resume,
                 progress=progress,
@@ -134,6 +165,8 @@ def run(args: argparse.Namespace) -> int:
     for note in report.notes:
         print(note, file=sys.stderr)  # noqa: T201
     print(f"{args.output}: {_summary(report)}.")  # noqa: T201
+    for remark in report.engine.remarks():
+        print(remark)  # noqa: T201
     return 0
 
 
