@@ -390,6 +390,11 @@ class _Maker:
         self.report = report
         self.wants_disagreement = wants_disagreement
         self.height, self.width = first.shape[:2]
+        if settings.keep is not None and settings.keep.shape != first.shape[:2]:
+            raise ValueError(
+                f"keep is {tuple(settings.keep.shape)}, but the frames are {self.height} high and "
+                f"{self.width} wide; give a mask of their size."
+            )
         self.plan = first_plan(
             network, self.height, self.width, settings.batch_size, settings.max_memory
         )

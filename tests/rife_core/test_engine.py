@@ -216,6 +216,11 @@ def test_precision_names():
         (torch.zeros(2, 8, 8, 3, dtype=torch.int32), {}, "or uint8, but is.*int32"),
         (torch.rand(2, 8, 8, 3), {"batch_size": -1}, "batch_size is -1"),
         (torch.rand(2, 8, 8, 3), {"scale": 0.3}, "scale is 0.3"),
+        (
+            torch.rand(2, 8, 9, 3),
+            {"keep": torch.ones(8, 8)},
+            r"keep is \(8, 8\), but.*8 high and 9",
+        ),
         (torch.rand(2, 8, 8, 3), {"ensemble": True}, "without an ensemble mode"),
     ],
 )
