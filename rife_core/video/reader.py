@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 _BT709 = 1
-_LIMITED_RANGE = 1
+_UNSPECIFIED = 2
+_LIMITED_RANGE, _FULL_RANGE = 1, 2
 _BYTE = 8  # bits
 _SQUARE = Fraction(1)
 
@@ -222,11 +223,15 @@ class VideoReader:
 
     def _image(self, frame: VideoFrame) -> Tensor:
         """H W 3 in [0, 1], upright, without a loss of bits."""
-        if self.depth > _BYTE:
-            array = frame.to_ndarray(format="rgb48le").astype(np.float32)
-            image = torch.from_numpy(array).div_(2**16 - 1)
-        else:
-            image = torch.from_numpy(frame.to_ndarray(format="rgb24")).float().div_(2**_BYTE - 1)
+        bits, pixels = (_BYTE, "rgb24") if self.depth == _BYTE else (2 * _BYTE, "rgb48le")
+        picture = frame.reformat(
+            format=pixels,
+            src_colorspace=frame.colorspace,  # older releases of PyAV look at it only
+            dst_colorspace=_UNSPECIFIED,  # where it is named, and differs
+            src_color_range=frame.color_range,
+            dst_color_range=_FULL_RANGE,
+        )
+        image = torch.from_numpy(picture.to_ndarray().astype(np.float32)).div_(2**bits - 1)
         turns = _quarter_turns(frame)
         return torch.rot90(image, turns).contiguous() if turns else image
 
@@ -273,7 +278,10 @@ def open_video(path: Path) -> InputContainer:
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     if not container.streams.video:
         raise VideoError(f"{path.name} has no picture, only other tracks.")
-    return container.streams.video[0]
+    stream = container.streams.video[0]
+    if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise VideoError(f"{path.name} is damaged, or of a kind that cannot be decoded.")
+    return stream
 
 
 def _estimate_count(container: InputContainer, fps: Fraction) -> int | None:

@@ -27,6 +27,7 @@ _BYTE = 8  # bits
 _DEEP = "10le"  # ends the name of a layout of pixels with 10 bits a value
 _REORDERED = 2  # frames that x265 holds back to put them into another order
 _FAR = 1000  # frames
+_FINE = 10000  # parts of a second; fewer are usual in no file
 
 
 class Encoder(NamedTuple):
@@ -108,15 +109,15 @@ class VideoWriter:
         self.count = 0
         self._crf, self._encoders = crf, encoders or ENCODERS[self.suffix]
         self._audio_source = audio
+        self._encodes = False
         self._tracks: list[Track] = []
         self._part = self.path.with_name(f".{self.path.stem}.part{self.path.suffix}")
         self._resources = ExitStack()
 
     def __enter__(self) -> VideoWriter:
-        options = {"movflags": "+faststart"} if self.suffix in (".mp4", ".mov") else {}
         with self._explained():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._container = av.open(self._part, "w", container_options=options)
+            self._container = av.open(self._part, "w", container_options=self._options())
         self._resources.callback(self._container.close)
         return self
 
@@ -177,7 +178,7 @@ class VideoWriter:
         if not self.count:
             raise VideoError(f"{self.name} was not written: there were no frames.")
         with self._explained():
-            if self._stream.codec_context.is_open:
+            if self._encodes:
                 self._encode(None)
             self._carry_until(None)
             self._container.close()
@@ -198,23 +199,32 @@ class VideoWriter:
         context = stream.codec_context
         stream.width, stream.height, stream.pix_fmt = width, height, pixels
         stream.options = {"crf": str(self._crf), **encoder.options}
-        context.time_base = 1 / self.fps
+        stream.time_base = context.time_base = 1 / self.fps
         context.sample_aspect_ratio = self.aspect
         if encoder.tag:
             context.codec_tag = encoder.tag
         context.colorspace, context.color_primaries, context.color_trc, context.color_range = (
             self.color
         )
+        self._encodes = True
         self._begin(stream)
 
     def _begin(self, stream: VideoStream) -> None:
         self._stream = stream
-        stream.time_base = 1 / self.fps
         source = self._audio_source
         if source is not None:
             self._tracks = tracks_of(source, self._container, self._resources)
         if isinstance(source, VideoReader):
             carry_chapters(source, self._container)
+
+    def _options(self) -> dict[str, str]:
+        """What the file type is told."""
+        if self.suffix not in (".mp4", ".mov"):
+            return {}
+        scale = self.fps.numerator  # every frame's time is a whole number of these
+        while scale < _FINE:
+            scale *= 2
+        return {"movflags": "+faststart", "video_track_timescale": str(scale)}
 
     def _choose(self, *, even: bool) -> tuple[Encoder, str]:
         """The encoder, and the layout of pixels for it."""

@@ -193,6 +193,8 @@ def chapter(number, start, title):
 def rich_file(path, subtitles):
     """A film of 12 frames at 12 fps that begins at 1 s, with all that a file can carry."""
     with av.open(path, "w") as container:
+        if not hasattr(container, "add_mux_stream"):
+            pytest.skip("this release of PyAV cannot write subtitles")
         video = container.add_stream("libx264", rate=12)
         video.width, video.height, video.pix_fmt = 52, 36, "yuv420p"
         video.codec_context.sample_aspect_ratio = Fraction(4, 3)
