@@ -1,5 +1,7 @@
 """The engine: what it makes, what it copies, how it goes on, stops and gives way."""
 
+from fractions import Fraction
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -235,3 +237,43 @@ def test_frames_of_two_sizes(network):
         ValueError, match=r"one size and type: the first is \(8, 8, 3\).*\(8, 9, 3\)"
     ):
         list(stream(network, frames, Timeline.multiply(2)))
+
+
+@pytest.mark.parametrize("kind", ["network", "midpoint_network"])
+def test_a_loop_leads_back_to_the_first_frame(request, kind):
+    network = request.getfixturevalue(kind)
+    output = interpolate(network, CLIP, Timeline.multiply(2, "loop"), batch_size=3)
+    assert len(output) == 2 * len(CLIP)
+    assert torch.equal(output[::2], CLIP)
+    seam = torch.stack((CLIP[-1], CLIP[0]))
+    assert_close(output[-1], interpolate(network, seam, Timeline.multiply(2))[1])
+
+
+def test_schedules_make_each_pair_its_own_number_of_frames(network):
+    timeline = Timeline.multiply(2, schedule="1:3, 2:1")
+    output = interpolate(network, CLIP, timeline)
+    assert len(output) == 3 + 1 + 2 + 1
+    for index, source in enumerate((0, 3, 4, 6)):
+        assert torch.equal(output[source], CLIP[index])
+    assert_close(output[:4], interpolate(network, CLIP[:2], Timeline.multiply(3)))
+
+
+def test_uneven_frame_times_are_retimed(network):
+    """Frames at 0, 1 and 3 seconds, shown twice a second."""
+    places = [Fraction(0), Fraction(1), Fraction(3)]
+    timeline = Timeline(Fraction(1, 2))
+    output = list(stream(network, CLIP[:3], timeline, places=places))
+    assert len(output) == 7
+    assert torch.equal(output[0], CLIP[0])
+    assert torch.equal(output[2], CLIP[1])
+    assert torch.equal(output[6], CLIP[2])
+    late = interpolate(network, CLIP[1:3], Timeline.multiply(4))
+    assert_close(torch.stack(output[2:]), late)
+
+
+def test_exact_ntsc_rates_stay_exact():
+    timeline = Timeline.retime("24000/1001", "60000/1001")
+    assert timeline.output_fps("24000/1001") == Fraction(60000, 1001)
+    assert [step.pair + step.timestep for step in timeline.steps(3)] == [
+        Fraction(2 * k, 5) for k in range(6)
+    ]
