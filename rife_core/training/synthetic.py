@@ -56,6 +56,8 @@ class SceneSettings:
         wobble: largest local displacement of either frame that nothing in the other tells,
             as a share of the mean motion (plus half a pixel). The flow that is given
             leaves it out: it is what cannot be known.
+        relief: largest local variation of the motion, as a share of its mean (plus half a
+            pixel), as uneven depth gives it under a moving camera. The flow knows it.
         textures: how many textures are kept at a time.
         texture_size: their height and width.
         renewed: batches after which one texture is replaced by a new one.
@@ -76,6 +78,7 @@ class SceneSettings:
     blur: float = 0.15
     blocks: float = 0.2
     wobble: float = 0.0
+    relief: float = 0.0
     textures: int = 48
     texture_size: int = 320
     renewed: int = 8
@@ -143,8 +146,10 @@ class SceneGenerator:
             sides.append(torch.stack([shot[0] for shot in shots]).mean(0))
             weights.append(shots[len(shots) // 2][1])
         flow, occluded = scene.truth(weights)
+        if self.settings.relief:
+            sides, flow = self._embossed(draw, sides, flow, scene.timestep)
         if self.settings.wobble:
-            reach = flow.unflatten(1, (2, 2)).square().sum(2).sqrt().mean((1, 2, 3)) + 0.5
+            reach = _reach(flow)
             sides = [self._wobbled(draw, sides[0], reach), sides[1], sides[2]]
             sides[2] = self._wobbled(draw, sides[2], reach)
         img0, gt, img1 = self._camera(draw, sides)
@@ -169,13 +174,32 @@ class SceneGenerator:
 
     def _wobbled(self, draw: _Draw, frame: Tensor, reach: Tensor) -> Tensor:
         """The frame pulled about locally and smoothly, by chance."""
-        count, size = len(frame), frame.shape[-1]
-        cells = 3 + size // (8 + int(draw.number() * 40))
-        field = F.interpolate(
-            draw.normal((count, 2, cells, cells)), (size, size), mode="bicubic", align_corners=True
-        )
-        height = draw.uniform((count,), 0, 1) * self.settings.wobble * reach
+        field, _ = _smooth_field(draw, len(frame), frame.shape[-1])
+        height = draw.uniform((len(frame),), 0, 1) * self.settings.wobble * reach
         return warp(frame, field * height.reshape(-1, 1, 1, 1))
+
+    def _embossed(
+        self, draw: _Draw, sides: list[Tensor], flow: Tensor, timestep: Tensor
+    ) -> tuple[list[Tensor], Tensor]:
+        """The outer frames with locally varied motion, and the flow to them.
+
+        Frame 0 is pulled by t * field, frame 1 by (t - 1) * field, so that a point moves
+        on evenly in time.
+        """
+        field, cell = _smooth_field(draw, len(flow), flow.shape[-1])
+        height = draw.uniform((len(flow),), 0, 1) * self.settings.relief * _reach(flow)
+        height = height.clamp(max=STEEPNESS * cell)
+        field = field * height.reshape(-1, 1, 1, 1)
+        t = timestep.reshape(-1, 1, 1, 1)
+        pulls = (t * field, (t - 1) * field)
+        varied = []
+        for pull, before in zip(pulls, flow.split(2, 1), strict=True):
+            after = before
+            for _ in range(INVERSION_STEPS + 1):  # the point that is pulled to where it was
+                after = before - warp(pull, after)
+            varied.append(after)
+        img0, gt, img1 = sides
+        return [warp(img0, pulls[0]), gt, warp(img1, pulls[1])], torch.cat(varied, 1)
 
     def _camera(self, draw: _Draw, frames: list[Tensor]) -> list[Tensor]:
         """Exposure, lens noise and compression, as one camera would do to three frames."""
@@ -539,6 +563,20 @@ def _marks(draw: _Draw, picture: Tensor) -> Tensor:
     rows, columns = slice(top, top + height), slice(left, left + width)
     alpha[:, rows, columns] = strokes[:, rows, columns]
     return torch.lerp(picture, _colour(draw)[:, None, None], alpha)
+
+
+def _reach(flow: Tensor) -> Tensor:
+    """The mean length of a flow, B 4 H W, plus half a pixel: B."""
+    return flow.unflatten(1, (2, 2)).square().sum(2).sqrt().mean((1, 2, 3)) + 0.5
+
+
+def _smooth_field(draw: _Draw, count: int, size: int) -> tuple[Tensor, float]:
+    """Random vectors that vary smoothly, B 2 H W, and over how many pixels they do."""
+    cell = 8 + int(draw.number() * 40)
+    cells = 3 + size // cell
+    vectors = draw.normal((count, 2, cells, cells))
+    field = F.interpolate(vectors, (size, size), mode="bicubic", align_corners=True)
+    return field, cell
 
 
 def _quantised(frame: Tensor, step: Tensor) -> Tensor:

@@ -26,6 +26,32 @@ def clean():
     return SceneGenerator(CLEAN, seed=5).batch(0, 8)
 
 
+@pytest.fixture(scope="module")
+def embossed():
+    return SceneGenerator(replace(CLEAN, relief=0.5), seed=5).batch(0, 8)
+
+
+def test_relief_varies_the_motion_and_the_flow_knows_it(clean, embossed):
+    """Sampled twice, the frames are a little softer; with the plain flow they do not fit."""
+    assert torch.equal(embossed.gt, clean.gt)
+    visible = embossed.occluded[:, :1] < 0.05
+
+    def error(flow):
+        warped = warp(embossed.img0, flow[:, :2])
+        return (warped - embossed.gt).abs().mean(1, keepdim=True)[visible].mean()
+
+    still = (embossed.img0 - embossed.gt).abs().mean(1, keepdim=True)[visible].mean()
+    assert error(embossed.flow) < 0.25 * still
+    assert error(embossed.flow) < 0.75 * error(clean.flow)
+
+
+def test_wobble_moves_the_frames_and_leaves_the_flow_alone(clean):
+    shaken = SceneGenerator(replace(CLEAN, wobble=0.5), seed=5).batch(0, 8)
+    assert torch.equal(shaken.flow, clean.flow)
+    assert torch.equal(shaken.gt, clean.gt)
+    assert not torch.allclose(shaken.img0, clean.img0, atol=0.02)
+
+
 @pytest.mark.parametrize("side", [0, 1])
 def test_exact_flow_gives_the_middle_frame_where_visible(clean, side):
     img = (clean.img0, clean.img1)[side]
