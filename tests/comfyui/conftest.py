@@ -58,9 +58,10 @@ NODE_CLASS_MAPPINGS = {"VideoInBytes": VideoInBytes}
 class Server:
     """Talks to the server as a page would."""
 
-    def __init__(self, port, base):
+    def __init__(self, port, base, pid):
         self.url = f"127.0.0.1:{port}"
         self.base = base
+        self.pid = pid
 
     def request(self, path, data=None):
         """(status, parsed answer) of a GET, or of a POST of `data`."""
@@ -116,19 +117,27 @@ def server(tmp_path_factory, clip_file, network):
     (base / "custom_nodes/video_in_bytes.py").write_text(BYTES_NODE)
     (base / "input/clip.mp4").symlink_to(clip_file)
     save_rife(network, base / "models/rife/small.safetensors")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "weights").mkdir()
+    save_rife(network, elsewhere / "weights/elsewhere.safetensors")
+    extra_paths = base / "extra_model_paths.yaml"
+    extra_paths.write_text(f"more:\n  base_path: {elsewhere}\n  rife: weights\n")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [PYTHON, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port)]
     with (base / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [*command, "--base-directory", str(base)],
+            [
+                *(*command, "--base-directory", str(base)),
+                *("--extra-model-paths-config", str(extra_paths)),
+            ],
             cwd=CHECKOUT,
             stdout=log,
             stderr=log,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-    server = Server(port, base)
+    server = Server(port, base, process.pid)
     try:
         deadline = time.monotonic() + START_SECONDS
         while True:

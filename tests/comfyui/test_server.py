@@ -3,6 +3,7 @@
 import os
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import torch
@@ -41,7 +42,14 @@ def test_load_rife_lists_weights_and_nothing_else(server):
     (server.base / "models/rife/notes.txt").write_text("no weights")
     _, answer = server.request("/object_info/LoadRIFE")
     names = answer["LoadRIFE"]["input"]["required"]["model_name"][0]
-    assert names == ["default"] * BUNDLED.is_file() + ["small.safetensors"]
+    expected = ["default"] * BUNDLED.is_file() + ["elsewhere.safetensors", "small.safetensors"]
+    assert sorted(names) == expected
+
+
+def test_weights_of_extra_model_paths(server, graph):
+    graph["3"]["inputs"]["model_name"] = "elsewhere.safetensors"
+    _, history = server.run(graph)
+    assert history["status"]["status_str"] == "success", history["status"]
 
 
 def test_interpolate_clip(server, graph):
@@ -128,17 +136,51 @@ def test_says_where_weights_belong(server, graph):
 
 
 def test_interrupt(server, graph):
+    """A prompt stops between two batches, so what it takes is at most one batch."""
     graph["4"]["inputs"]["multiplier"] = 64
+    times = {}
 
     def stop(kind, data):
+        times[kind] = time.monotonic()
         if kind == "progress" and data["value"] == 3:
             server.request("/interrupt", {})
+            times["asked"] = time.monotonic()
 
     messages, history = server.run(graph, stop)
     assert history["status"]["status_str"] == "error"
     (interrupted,) = [data for kind, data in messages if kind == "execution_interrupted"]
     assert interrupted["node_id"] == "4"
-    assert max(data["value"] for kind, data in messages if kind == "progress") < 100
+    assert max(data["value"] for kind, data in messages if kind == "progress") < 200
+    assert times["execution_interrupted"] - times["asked"] < 1
+
+    graph["4"]["inputs"]["multiplier"] = 2
+    _, history = server.run(graph)
+    assert history["status"]["status_str"] == "success"
+    (path,) = output_files(server, history)
+    assert len(list(VideoReader(path))) == 11
+
+
+def test_many_prompts_take_no_more_memory(server, graph):
+    """The result of each is 7 MB; a server that kept 20 of them would show it."""
+    status = Path(f"/proc/{server.pid}/status")
+    if not status.exists():
+        pytest.skip("reads the memory of a process as Linux tells it")
+
+    def megabytes():
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmRSS")]
+        return int(line.split()[1]) / 1024
+
+    sized = {"image": ["2", 0], "upscale_method": "bilinear", "crop": "disabled"}
+    graph["size"] = {"class_type": "ImageScale", "inputs": sized | {"width": 256, "height": 192}}
+    graph["4"]["inputs"]["frames"] = ["size", 0]
+    used = []
+    for number in range(25):
+        graph["4"]["inputs"]["source_fps"] = 8.0 + number
+        messages, history = server.run(graph)
+        assert history["status"]["status_str"] == "success"
+        assert ("progress", "4") in {(kind, data.get("node")) for kind, data in messages}
+        used.append(megabytes())
+    assert max(used[-5:]) - min(used[4:9]) < 40, used
 
 
 def test_a_failing_node_says_what_to_do(server, graph):
