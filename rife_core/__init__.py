@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .checkpoints import CheckpointError, detect_spec, list_weights, load_rife, save_rife
+from .checkpoints import detect_spec, list_weights, load_rife, save_rife
 from .discriminators import Discriminator, Discriminator3D, Discriminator3DWithfirstframe
 from .engine import interpolate, stream
 from .ifnet import RIFE, IFBlock, IFNet, IFNet_m, build_network
@@ -14,6 +14,7 @@ from .perceptual import LPIPS, VGGPerceptualLoss
 from .precision import default_device, resolve_precision, set_precision
 from .refine import Contextnet, Conv2, Unet, conv, deconv
 from .specs import SPECS, NetworkSpec, get_spec
+from .tensor_files import CheckpointError
 from .timeline import Timeline, as_fraction
 from .video_loss import VideoAutoencoderLoss
 from .warp import warp

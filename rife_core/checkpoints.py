@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
 import tempfile
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from .ifnet import RIFE
 from .specs import SPECS, NetworkSpec, distinct_specs
+from .tensor_files import CheckpointError, read_tensors
 
 SUFFIXES = (".safetensors", ".pkl", ".pth")
 
@@ -38,7 +36,6 @@ _RENAMED_BLOCK = re.compile(r"^blocks\.(\d+)\.")
 _ROW, _CHANNELS = "rife_row", "rife_channels"
 _MAX_CHANNELS = 4096
 
-_DAMAGE = (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError)
 
 DEFAULT = "default"
 """The name of the weights that come with the package."""
@@ -46,10 +43,6 @@ DEFAULT = "default"
 BUNDLED = Path(__file__).parent.parent / "weights" / "default.safetensors"
 
 Shapes = Mapping[str, tuple[int, ...]]
-
-
-class CheckpointError(ValueError):
-    """A file that cannot be used as RIFE weights; the message says why and what to do."""
 
 
 def load_rife(path: str | os.PathLike[str]) -> RIFE:
@@ -186,58 +179,21 @@ def _fingerprint(version: str, teacher: bool) -> dict[str, tuple[int, ...]]:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file {str(path)!r}. Give the path of a RIFE weights file "
-            f"({', '.join(SUFFIXES)})."
-        )
-    if path.suffix not in SUFFIXES:
+    if path.is_file() and path.suffix not in SUFFIXES:
         raise CheckpointError(
             f"{path.name} does not end in {', '.join(SUFFIXES)}; only such files are read."
         )
-    if path.stat().st_size == 0:
-        raise CheckpointError(f"{path.name} is empty. Fetch or copy the file again.")
-    try:
-        return (
-            _read_safetensors(path) if path.suffix == ".safetensors" else (_read_pickle(path), {})
-        )
-    except CheckpointError:
-        raise
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path.name} was refused: it is damaged, or holds other things than tensors, which "
-            "could run code on loading. Fetch it again, or convert it to .safetensors where you "
-            "trust it."
-        ) from error
-    except (SafetensorError, *_DAMAGE) as error:
-        raise CheckpointError(_damaged(path, error)) from error
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    with safe_open(path, "pt") as file:
-        names = cast(list[str], file.keys())
-        return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
-
-
-def _read_pickle(path: Path) -> dict[str, Tensor]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's remarks on a file that is refused anyway
-        content: object = torch.load(path, map_location="cpu", weights_only=True)
+    content, metadata = read_tensors("RIFE", path)
     for wrapper in _WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    if not isinstance(content, Mapping):
-        raise CheckpointError(
-            f"{path.name} holds a {type(content).__name__}, but a RIFE weights file is a "
-            "dictionary of named tensors."
-        )
+        if isinstance(content.get(wrapper), Mapping):
+            content = cast(Mapping[str, Any], content[wrapper])
     strays = [key for key, value in content.items() if not isinstance(value, Tensor)]
     if strays:
         raise CheckpointError(
             f"{path.name} holds other things than tensors (first: {strays[0]!r}). "
             "Put a RIFE flownet file here."
         )
-    return {str(name): tensor for name, tensor in cast(Mapping[str, Tensor], content).items()}
+    return {str(name): tensor for name, tensor in content.items()}, metadata
 
 
 def _declared_spec(metadata: Mapping[str, str], path: Path) -> NetworkSpec:
@@ -288,14 +244,3 @@ def _misfit(path: Path, spec: NetworkSpec, expected: Shapes, found: Shapes) -> s
         f"do not fit (first: {name!r} is {found.get(name, 'absent')}, "
         f"expected {expected.get(name, 'absent')}). Fetch or convert the file again."
     )
-
-
-def _damaged(path: Path, error: Exception) -> str:
-    return (
-        f"{path.name} is damaged or no weights file ({_first_line(error)}). "
-        "Fetch or copy the file again."
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

@@ -42,7 +42,7 @@ def load_discriminator(
         ValueError: there is no discriminator in it.
     """
     path = Path(path)
-    state: Any = read_tensors("discriminator", path)
+    state: Any = read_tensors("discriminator", path)[0]
     while isinstance(inner := next((state[w] for w in _WRAPPERS if w in state), None), Mapping):
         state = inner
     ends = sorted((n for n in state if n.endswith(_END)), key=lambda n: "discriminator_3d" not in n)

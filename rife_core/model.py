@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from .checkpoints import CheckpointError, load_rife, save_rife
+from .checkpoints import load_rife, save_rife
 from .ifnet import RIFE, IFNet, IFNet_m, Result
 from .losses import EPE, SOBEL, LapLoss
 from .padding import alignment, crop, pad_to_multiple
+from .tensor_files import CheckpointError
 
 WEIGHTS_NAME = "flownet.pkl"
 DISTILLATION_WEIGHT = 0.01

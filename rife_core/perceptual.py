@@ -109,11 +109,11 @@ def read_weights(
                 f"There is no file {str(path)!r} with the {what} weights. The file's usual name "
                 f"is {filename}."
             )
-        return read_tensors(what, path)
+        return read_tensors(what, path)[0]
     places = list(dict.fromkeys(Path(folder) for folder in folders))
     for place in places:
         if (place / filename).is_file():
-            return read_tensors(what, place / filename)
+            return read_tensors(what, place / filename)[0]
     raise MissingWeightsError(
         f"The {what} weights are not on this machine: no file {filename} in "
         f"{' or '.join(str(place) for place in places)}. Put it there "

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..checkpoints import CheckpointError, list_weights, load_rife
+from ..checkpoints import list_weights, load_rife
 from ..specs import releases_of
+from ..tensor_files import CheckpointError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

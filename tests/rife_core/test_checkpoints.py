@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 import torch
 from rife_video.rife_core.checkpoints import (
-    CheckpointError,
     detect_spec,
     find_weights,
     list_weights,
@@ -16,6 +15,7 @@ from rife_video.rife_core.checkpoints import (
 )
 from rife_video.rife_core.ifnet import RIFE, build_network
 from rife_video.rife_core.specs import distinct_specs, get_spec
+from rife_video.rife_core.tensor_files import CheckpointError
 from safetensors.torch import save_file
 from torch.testing import assert_close
 

@@ -204,9 +204,9 @@ class Trap:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "could not be read as VGG-19 weights"),
-        (b"not a weights file", "could not be read as VGG-19 weights"),
-        (Trap(), "could not be read as VGG-19 weights"),
+        (b"", "is empty"),
+        (b"not a weights file", "was refused: it is damaged"),
+        (Trap(), "could run code on loading"),
         ([torch.zeros(1)], "holds a list"),
         ({"weight": torch.zeros(1)}, "'features.0.weight' is absent"),
         ({"features.0.weight": torch.zeros(1)}, "is (1,), expected (64, 3, 3, 3)"),
