@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -86,14 +85,12 @@ def save_rife(network: RIFE, path: str | os.PathLike[str]) -> None:
     state = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
     spec = network.spec
     metadata = {_ROW: spec.version, _CHANNELS: json.dumps(spec.channels)}
-    handle, temporary = tempfile.mkstemp(suffix=".part", dir=path.parent)
-    os.close(handle)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        save_file(state, temporary, metadata)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        save_file(state, part, metadata)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def list_weights(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Path]:
