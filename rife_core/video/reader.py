@@ -30,7 +30,7 @@ _LIMITED_RANGE, _FULL_RANGE = 1, 2
 _BYTE = 8  # bits
 _SQUARE = Fraction(1)
 
-_JITTER = Fraction(1, 8)  # of a frame: so far from an even beat is still constant
+_JITTER = 1 / 8  # of a frame: so far from an even beat is still constant
 _MISSING = Fraction(1, 10)  # seconds at the end that lie within the rounding of file formats
 _STATES_DURATION = ("mov", "matroska")  # formats that write down how long they are
 
@@ -61,7 +61,7 @@ class Clock:
 
     Attributes:
         count: how many frames there are.
-        constant: whether they follow each other evenly.
+        constant: whether they follow each other evenly, at the rate that the file states.
         fps: their mean rate.
         ticks: the time of each after the first, in units of `tick`; empty if not known.
         tick: seconds.
@@ -190,7 +190,8 @@ class VideoReader:
         ticks = times - times[0]
         interval = ticks[-1] / (count - 1)
         uneven = np.abs(ticks - interval * np.arange(count)).max()
-        constant = bool(uneven <= max(2, float(_JITTER) * interval))
+        drift = abs(ticks[-1] - float((count - 1) / self.fps / tick))
+        constant = bool(uneven <= max(2, _JITTER * interval) and drift <= max(2, interval / 2))
         fps = 1 / (Fraction(int(ticks[-1]), count - 1) * tick)
         return Clock(count, constant, fps, ticks, tick, damage)
 

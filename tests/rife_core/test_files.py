@@ -47,10 +47,10 @@ def noise(frames, height=36, width=52):
     return torch.stack([smooth[:, 3 * k : 3 * k + width] for k in range(frames)])
 
 
-def write(path, clip, *, times=None, sound=None, codec="libx264"):
+def write(path, clip, *, times=None, sound=None, codec="libx264", fps=FPS):
     """A file with frames at `times` (in 1/1000 s) and seconds of sound."""
     with av.open(path, "w", container_options={"movflags": "+faststart"}) as container:
-        video = container.add_stream(codec, rate=FPS)
+        video = container.add_stream(codec, rate=fps)
         video.height, video.width = clip.shape[1:3]
         video.pix_fmt, video.options = "yuv420p", {"crf": "4"}
         if times:
@@ -216,8 +216,19 @@ def test_the_total_of_uneven_clips_is_known(tmp_path, network, end):
 
 def test_even_times_within_rounding_are_even(tmp_path, clip_file):
     times = [round(k * 1001 / 24) for k in range(6)]  # milliseconds of 23.976 fps
-    assert VideoReader(write(tmp_path / "in.mkv", moving_square(), times=times)).clock.constant
+    ntsc = write(tmp_path / "in.mkv", moving_square(), times=times, fps=Fraction(24000, 1001))
+    assert VideoReader(ntsc).clock.constant
     assert VideoReader(clip_file).clock.constant
+
+
+def test_a_wrong_rate_in_the_file_does_not_change_its_speed(tmp_path, network):
+    times = [42 * k for k in range(40)]
+    source = write(tmp_path / "in.mkv", moving_square(6).repeat(7, 1, 1, 1)[:40], times=times)
+    reader = VideoReader(source)
+    reader.fps = Fraction(25)
+    assert not reader.clock.constant
+    report = interpolate_file(network, reader, tmp_path / "o.mp4", DOUBLE)
+    assert (report.frames - 1) / report.fps == pytest.approx(39 * 0.042, abs=0.021)
 
 
 def test_a_schedule_needs_even_times(tmp_path, network):
