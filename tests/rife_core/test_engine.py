@@ -45,21 +45,29 @@ def test_every_frame_is_where_the_timeline_puts_it(request, kind, batch_size, ti
             assert_close(frame, between(network, CLIP, step), atol=1e-5, rtol=0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    channels=st.sampled_from([1, 3, 4]),
+    dtype=st.sampled_from([torch.float32, torch.float16, torch.uint8]),
     count=st.integers(1, 4),
     multiplier=st.integers(1, 3),
+    schedule=st.sampled_from(["", "1:3", "2-3:1", "rest 2, 1:1"]),
     end=st.sampled_from(ENDS),
     batch_size=st.integers(0, 4),
 )
-def test_any_clip(network, size, count, multiplier, end, batch_size):
-    clip = torch.rand(count, *size, 3)
-    timeline = Timeline.multiply(multiplier, end)
+def test_any_clip(network, size, channels, dtype, count, multiplier, schedule, end, batch_size):
+    clip = (torch.rand(count, *size, channels) * (255 if dtype == torch.uint8 else 1)).to(dtype)
+    timeline = Timeline.multiply(multiplier, end, schedule)
     output = interpolate(network, clip, timeline, batch_size=batch_size)
-    assert output.shape == (timeline.output_count(count), *size, 3)
-    assert torch.equal(output[: (count - 1) * multiplier + 1 : multiplier], clip)
-    assert torch.isfinite(output).all()
+    steps = list(timeline.steps(count))
+    assert output.shape == (timeline.output_count(count), *size, channels)
+    assert output.dtype == dtype
+    assert len(steps) == len(output)
+    for frame, step in zip(output, steps, strict=True):
+        if step.timestep == 0:
+            assert torch.equal(frame, clip[step.pair])
+    assert torch.isfinite(output.float()).all()
 
 
 def test_source_frames_pass_untouched_whatever_they_hold(network):
@@ -149,13 +157,20 @@ class Cancelled(Exception):  # noqa: N818 - what a host raises is no error
     pass
 
 
-def test_cancelling_stops_between_batches(network):
+@pytest.mark.parametrize("after", range(4))
+@pytest.mark.parametrize("kind", ["network", "midpoint_network"])
+def test_cancelling_stops_before_the_next_batch(request, kind, after):
+    network, seen = request.getfixturevalue(kind), []
+
     def cancel(done, total):
-        if done:
+        seen.append(done)
+        if len(seen) > after:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        interpolate(network, CLIP, Timeline.multiply(3), batch_size=1, progress=cancel)
+        interpolate(network, CLIP, Timeline.multiply(3), batch_size=2, progress=cancel)
+    assert seen == [0, 2, 4, 6][: after + 1]
+    assert len(interpolate(network, CLIP, Timeline.multiply(3))) == 10  # nothing is left behind
 
 
 def test_out_of_memory_halves_the_batch_and_loses_nothing(network, monkeypatch):
