@@ -24,7 +24,6 @@ from .host import (
     compute_device,
     opened,
     progress,
-    show_text,
     temporary_path,
     video_of_file,
 )
@@ -145,7 +144,6 @@ class InterpolateVideo:
             )
         text = told(done.engine, source_fps, done.fps, done.seconds, model)
         text = "\n".join((text, *done.notes))
-        show_text(text)
         result = (video_of_file(path), float(done.fps), done.frames, text)
         return {"ui": {"text": (text,)}, "result": result}
 

@@ -180,6 +180,8 @@ def interpolate_file(
                         progress(parts.count + writer.count, clip.total)
                     writer.write(one)
             parts.add(writer.count)
+        if progress:
+            progress(parts.count, clip.total)
         with whole:
             for part in parts.finished:
                 whole.append(part)

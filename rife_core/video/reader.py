@@ -185,6 +185,8 @@ class VideoReader:
                     f"{float(stated):.2f} s"
                 )
         times = np.sort(np.frombuffer(pts, np.int64))
+        lost = int((times < round(self.start / tick)).sum())  # what nothing before it explains
+        times, count = times[lost:], count - lost
         if len(times) != count or count < 2 or times[0] == times[-1]:
             return Clock(count, True, self.fps, np.empty(0, np.int64), tick, damage)
         ticks = times - times[0]

@@ -4,9 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from rife_video.rife_core import parts
 from rife_video.rife_core.checkpoints import save_rife
 from rife_video.rife_core.cli import COMMANDS, main
-from rife_video.rife_core.video import VideoReader
+from rife_video.rife_core.video import VideoReader, VideoWriter
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +24,9 @@ def weights(tmp_path_factory, network):
         (["--end", "keep_duration"], 12, 24),
         (["-m", "3", "--batch-size", "2"], 16, 36),
         (["--fps", "18"], 8, 18),
+        (["--end", "loop"], 12, 24),
+        (["--schedule", "1:4, rest 2"], 13, 24),
+        (["--slow-motion", "-m", "4"], 21, 12),
     ],
 )
 def test_interpolate(tmp_path, capsys, clip_file, weights, options, count, fps):
@@ -32,7 +36,8 @@ def test_interpolate(tmp_path, capsys, clip_file, weights, options, count, fps):
     reader = VideoReader(output)
     assert len(list(reader)) == count
     assert reader.fps == fps
-    assert reader.audio_codecs == ["aac"]
+    slowed = {"--schedule", "--slow-motion"} & set(options)
+    assert reader.audio_codecs == ([] if slowed else ["aac"])
     assert f"{count} frames at {fps} fps" in capsys.readouterr().out
 
 
@@ -53,6 +58,19 @@ def test_models(capsys, tmp_path, weights):
         (["interpolate", "{clip}", "{clip}", "--model", "{model}"], "are one file"),
         (["interpolate", "{clip}", "{out}", "--model", "{model}", "-m", "0"], "multiplier is 0"),
         (["interpolate", "{clip}", "{out}", "--model", "{model}", "--fps", "x"], "'x'; it must be"),
+        (
+            [
+                "interpolate",
+                "{clip}",
+                "{out}",
+                "--model",
+                "{model}",
+                "--fps",
+                "50",
+                "--slow-motion",
+            ],
+            "--fps goes with neither",
+        ),
     ],
 )
 def test_mistakes_become_one_sentence(tmp_path, capsys, clip_file, weights, arguments, message):
@@ -72,6 +90,37 @@ def test_interrupting_leaves_no_file(tmp_path, monkeypatch, clip_file, weights):
     output = tmp_path / "o.mp4"
     assert main(["interpolate", str(clip_file), str(output), "--model", str(weights)]) == 130
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stopped_run_says_how_to_go_on(tmp_path, monkeypatch, capsys, clip_file, weights):
+    whole = VideoWriter.write
+
+    def interrupt(self, frame):
+        if self.path.stem == "000001":
+            raise KeyboardInterrupt
+        whole(self, frame)
+
+    monkeypatch.setattr(parts, "LENGTH", 4)
+    command = ["interpolate", str(clip_file), str(tmp_path / "o.mp4"), "--model", str(weights)]
+    with monkeypatch.context() as stopped:
+        stopped.setattr(VideoWriter, "write", interrupt)
+        assert main(command) == 130
+    assert "the same command goes on from there" in capsys.readouterr().err
+    assert main(command) == 0
+    assert "made, 4 kept from an earlier run)" in capsys.readouterr().out
+    assert [file.name for file in tmp_path.iterdir()] == ["o.mp4"]
+
+
+def test_damage_is_allowed_when_asked(tmp_path, capsys, clip_file, weights):
+    data = bytearray(clip_file.read_bytes())
+    at = data.index(b"mdat") + 4000
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(data[:at])
+    command = ["interpolate", str(cut), str(tmp_path / "o.mp4"), "--model", str(weights)]
+    assert main(command) == 1
+    assert "cut.mp4 is damaged" in capsys.readouterr().err
+    assert main([*command, "--allow-damaged"]) == 0
+    assert "The source is damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])

@@ -141,7 +141,7 @@ def test_progress_counts_what_is_written(tmp_path, network, clip_file):
     interpolate_file(
         network, clip_file, tmp_path / "o.mp4", DOUBLE, progress=lambda *now: seen.append(now)
     )
-    assert seen == [(k, 11) for k in range(11)]
+    assert seen == [(k, 11) for k in range(12)]
 
 
 @pytest.mark.parametrize("seconds", [0.1, 2.0])
