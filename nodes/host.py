@@ -292,14 +292,6 @@ def video_of_file(path: Path) -> Any:
     return Video(path)
 
 
-def show_text(text: str) -> None:
-    """Shows a line on the node that runs, on the page; nothing without ComfyUI."""
-    if server := _comfyui("server"):
-        context = _comfyui("comfy_execution.utils").get_executing_context()
-        if context and server.PromptServer.instance:
-            server.PromptServer.instance.send_progress_text(text, context.node_id)
-
-
 class Progress:
     """Moves the progress bar: call it with what is done and the total (None: not known).
 

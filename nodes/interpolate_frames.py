@@ -14,7 +14,7 @@ from ..rife_core.memory import MIB, auto_batch_size, estimate_memory
 from ..rife_core.report import Report
 from ..rife_core.scenes import AT_CUT, REPEATS, AtCut, Repeats, SceneRules, parse_cuts
 from ..rife_core.timeline import ENDS, End, Timeline, as_fraction
-from .host import RIFEModel, compute_device, progress, show_text
+from .host import RIFEModel, compute_device, progress
 
 ENDS_SHOWN: dict[str, End] = {end.replace("_", " "): end for end in ENDS}
 
@@ -226,7 +226,6 @@ class InterpolateFrames:
             )
         fps = timeline.output_fps(source_fps)
         text = told(found, as_fraction(source_fps), fps, time.perf_counter() - started, model)
-        show_text(text)
         return {"ui": {"text": (text,)}, "result": (output, float(fps), len(output), text)}
 
 

@@ -131,6 +131,7 @@ def server(tmp_path_factory, clip_file, network):
             [
                 *(*command, "--base-directory", str(base)),
                 *("--extra-model-paths-config", str(extra_paths)),
+                *os.environ.get("COMFYUI_ARGS", "").split(),
             ],
             cwd=CHECKOUT,
             stdout=log,

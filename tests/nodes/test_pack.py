@@ -18,6 +18,25 @@ def test_requirements_are_the_dependencies_without_torch():
     assert wanted == others
 
 
+def test_the_registry_entry():
+    tomllib = pytest.importorskip("tomllib")
+    entry = tomllib.loads((PACK / "pyproject.toml").read_text())["tool"]["comfy"]
+    assert (PACK / entry["Icon"]).is_file()
+    oldest = entry["requires-comfyui"].removeprefix(">=")
+    jobs = PACK / ".github/workflows/test.yml"
+    if jobs.is_file():
+        assert f"release: [latest, v{oldest}]" in jobs.read_text()
+
+
+def test_every_page_workflow_has_a_thumbnail():
+    pages = {p.stem for p in (PACK / "workflows").glob("*.json") if not p.stem.endswith(".api")}
+    pictures = {path.stem: path for path in (PACK / "workflows").glob("*.jpg")}
+    assert pages == set(pictures)
+    for path in pictures.values():
+        assert path.read_bytes()[:2] == b"\xff\xd8", "a JPEG file"
+        assert path.stat().st_size < 50_000
+
+
 def test_only_host_imports_comfyui():
     pattern = re.compile(r"^\s*(from|import)\s+(comfy|folder_paths|server|nodes)\b", re.MULTILINE)
     for folder in ("nodes", "rife_core", "workflows"):
