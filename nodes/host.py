@@ -273,6 +273,7 @@ def opened(video: Any) -> Generator[Video]:
     else:
         path = temporary_path("")
         try:
+            source.seek(0)
             path.write_bytes(source.read())
             yield Video(path)
         finally:

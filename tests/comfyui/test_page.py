@@ -52,14 +52,14 @@ def drop(page):
         file = ROOT / f"workflows/{name}.json"
         page.evaluate("app.graph.clear()")
         page.evaluate(DROP, [file.read_text(), file.name])
-        page.wait_for_function("app.graph.nodes.some(node => node.type === 'LoadRIFE')")
+        page.wait_for_function("app.graph.nodes.some(node => node.type === 'LoadVideo')")
         page.wait_for_timeout(1000)
         return page
 
     return drop
 
 
-@pytest.mark.parametrize("name", RUNNABLE)
+@pytest.mark.parametrize("name", [*RUNNABLE, "judge_interpolation", "judge_video_vae"])
 def test_loads_without_a_warning_and_exports_its_api_file(drop, name):
     page = drop(name)
     assert page.evaluate(DIALOGS) == []

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("aiohttp")
 
 from rife_video.rife_core.cli import main
-from rife_video.workflows.client import queue_workflow
+from rife_video.workflows.client import Prompt, Run, queue_workflow
 from rife_video.workflows.graph import WorkflowError
 
 from .fake_server import OBJECT_INFO, FakeServer
@@ -225,6 +225,35 @@ def test_dry_run_queues_nothing_and_finds_everything(run, files):
             assert not other.prompts
     assert not server.prompts
     assert not server.uploads
+
+
+def test_a_file_that_is_too_large_for_the_server(run, tmp_path):
+    large = tmp_path / "large.mp4"
+    large.write_bytes(bytes(2**21))  # the server takes 1 MB, as aiohttp does by itself
+    with FakeServer() as server:
+        (outcome,) = run([server], [large])
+    assert "--max-upload-size" in outcome.error
+
+
+def test_a_stopped_client_takes_its_prompts_back(tmp_path):
+    async def never_ends(server, prompt_id):
+        server.id = prompt_id
+
+    async def stop_when_it_runs(server):
+        run = Run(GRAPH, [], None, tmp_path, [Prompt("clip", None)], lambda line: None)
+        task = asyncio.ensure_future(run.on([server.url], {}, 5, False))
+        while not (hasattr(server, "id") and server.sockets):
+            await asyncio.sleep(0.02)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with FakeServer(never_ends) as server:
+        asyncio.run(stop_when_it_runs(server))
+    assert server.posts == [
+        ("/queue", {"delete": [server.id]}),
+        ("/interrupt", {"prompt_id": server.id}),
+    ]
 
 
 def test_which_input_takes_the_file(tmp_path, files):
