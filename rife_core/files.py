@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import chain, islice, tee
 from math import ceil
 from pathlib import Path
@@ -145,7 +146,7 @@ def interpolate_file(
         resumed = parts.count
         begin, skip = clip.entry(resumed)
         device = next(network.parameters()).device
-        depth = 2 + (batch_size or auto_batch_size(device, reader.height, reader.width))
+        depth = 1 + (batch_size or auto_batch_size(device, reader.height, reader.width))
         frames = threads.enter_context(closing(ahead(clip.frames(begin), depth)))
         placed, pictures = tee(frames)
         made = stream(
@@ -229,7 +230,7 @@ class _Clip:
                 yield place, frame
                 last = place
 
-    @property
+    @cached_property
     def total(self) -> int | None:
         """How many frames it becomes; None if not known."""
         count = self.reader.clock.count

@@ -24,6 +24,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..timeline import as_fraction
+
 _BT709 = 1
 _UNSPECIFIED = 2
 _LIMITED_RANGE, _FULL_RANGE = 1, 2
@@ -110,10 +112,11 @@ class VideoReader:
         with closing(open_video(self.path)) as container:
             stream = _video_stream(container, self.path)
             first = next(self._decode(container, stream), None)
-            if first is None or not stream.average_rate:
+            rate = stream.average_rate or stream.guessed_rate
+            if first is None or not rate:
                 raise VideoError(f"{self.path.name} holds no frame that can be decoded.")
             context = stream.codec_context
-            self.fps = Fraction(stream.average_rate)
+            self.fps = Fraction(rate)
             self.start = Fraction(first.pts or 0) * Fraction(first.time_base or 0)
             self.color = ColorTags(
                 context.colorspace,
@@ -127,8 +130,12 @@ class VideoReader:
             if _quarter_turns(first) % 2:
                 self.width, self.height = self.height, self.width
                 self.aspect = 1 / self.aspect
+            if not stream.average_rate:  # then a guess can be far off
+                self.fps = as_fraction(float(self.clock.fps))
+                del self.clock  # which compares with the rate
             self.frame_count = stream.frames or _estimate_count(container, self.fps)
-            self.audio_codecs = [track.codec_context.name for track in container.streams.audio]
+            contexts = [track.codec_context for track in container.streams.audio]
+            self.audio_codecs = [context.name if context else "unknown" for context in contexts]
 
     def __iter__(self) -> Iterator[Tensor]:
         for _, frame in self.timed():

@@ -22,6 +22,7 @@ _OPUS_RATE = 48000  # hertz; the only one of the usual rates that Opus takes
 _AUDIO_CHUNK = 1024  # samples
 _GAP = Fraction(1, 20)  # seconds without sound that are filled with silence
 _PAUSE = b"\0\0"  # between two subtitles in an mp4; written anew where it is needed
+_OF_THE_FORMAT = ("major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER")
 _DESCRIBING = ("language", "title")
 
 AnyPacket: TypeAlias = "Packet[AudioStream] | Packet[SubtitleStream]"
@@ -77,7 +78,9 @@ def tracks_of(
 def carry_chapters(source: VideoReader, output: OutputContainer) -> None:
     """Copies title, other such lines and chapters (where PyAV can; older ones cannot)."""
     with closing(open_video(source.path)) as container:
-        output.metadata.update(container.metadata)
+        output.metadata.update(
+            {key: text for key, text in container.metadata.items() if key not in _OF_THE_FORMAT}
+        )
         chapters = container.chapters() if hasattr(container, "chapters") else []
     for chapter in chapters:
         shift = round(source.start / Fraction(chapter["time_base"] or 1))

@@ -47,12 +47,12 @@ def noise(frames, height=36, width=52):
     return torch.stack([smooth[:, 3 * k : 3 * k + width] for k in range(frames)])
 
 
-def write(path, clip, *, times=None, sound=None, codec="libx264", fps=FPS):
-    """A file with frames at `times` (in 1/1000 s) and seconds of sound."""
+def write(path, clip, *, times=None, sound=None, codec="libx264", fps=FPS, late=0, keyframes=250):
+    """A file with frames at `times` (in 1/1000 s) and seconds of sound, `late` seconds later."""
     with av.open(path, "w", container_options={"movflags": "+faststart"}) as container:
         video = container.add_stream(codec, rate=fps)
         video.height, video.width = clip.shape[1:3]
-        video.pix_fmt, video.options = "yuv420p", {"crf": "4"}
+        video.pix_fmt, video.options = "yuv420p", {"crf": "4", "g": str(keyframes)}
         if times:
             video.codec_context.time_base = Fraction(1, 1000)
         audio = None
@@ -67,9 +67,10 @@ def write(path, clip, *, times=None, sound=None, codec="libx264", fps=FPS):
             container.mux(video.encode(picture))
         container.mux(video.encode(None))
         wave = 0.3 * np.sin(np.arange(int(RATE * (sound or 0))) / 9, dtype=np.float32)
-        for block in np.split(wave, range(1000, len(wave), 1000)) if sound else ():
-            frame = av.AudioFrame.from_ndarray(block[None], "fltp", "mono")
-            frame.sample_rate = RATE
+        for begin in range(0, len(wave), 1024):
+            frame = av.AudioFrame.from_ndarray(wave[None, begin : begin + 1024], "fltp", "mono")
+            frame.sample_rate, frame.time_base = RATE, Fraction(1, RATE)
+            frame.pts = int(late * RATE) + begin
             container.mux(audio.encode(frame))
         if audio:
             container.mux(audio.encode(None))
@@ -521,3 +522,39 @@ def test_files_of_another_matrix_keep_their_colours(tmp_path, network):
     assert VideoReader(tmp_path / "o.mp4").color == tags
     copied = frames_of(tmp_path / "o.mp4")[0::2]
     assert (copied - frames_of(tmp_path / "in.mp4")).abs().max() < 2.5 / 255
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_sound_that_begins_late_does_so_in_the_result(tmp_path, network, suffix):
+    source = write(tmp_path / "in.mp4", moving_square(12), sound=0.5, late=0.5)
+    interpolate_file(network, source, tmp_path / f"o{suffix}", DOUBLE)
+    with av.open(tmp_path / f"o{suffix}") as container:
+        frames = [
+            (float(frame.pts * frame.time_base), np.abs(frame.to_ndarray()).mean())
+            for frame in container.decode(audio=0)
+        ]
+    loud = [time for time, level in frames if level > 0.05]
+    assert loud[0] == pytest.approx(0.5, abs=0.06)
+    assert loud[-1] == pytest.approx(1, abs=0.1)
+
+
+def test_a_recording_that_begins_between_keyframes(tmp_path, network, short_parts, monkeypatch):
+    """Nothing can show its first frames; all else has its time, in a second run too."""
+    monkeypatch.setattr(files, "_LEAD_IN", 0)
+    times = [k * 80 + 37 * (k % 3) for k in range(24)]
+    write(tmp_path / "whole.ts", noise(24, 16, 16), times=times, keyframes=8)
+    data = (tmp_path / "whole.ts").read_bytes()
+    with av.open(tmp_path / "whole.ts") as container:
+        cut = [packet.pos for packet in container.demux(video=0) if packet.size][3]
+    source, result = tmp_path / "in.ts", tmp_path / "r.mp4"
+    source.write_bytes(data[: 188 * 3] + data[cut:])
+    reader = VideoReader(source)
+    shown = [time for time, _ in reader.timed()]
+    assert len(shown) == reader.clock.count == 16
+    assert [reader.clock.time(k) for k in range(16)] == shown
+    whole = interpolate_file(network, source, tmp_path / "whole.mp4", DOUBLE)
+    with pytest.raises(KeyboardInterrupt):
+        interpolate_file(network, source, result, DOUBLE, progress=stopped_at(17))
+    assert interpolate_file(network, source, result, DOUBLE).resumed == 16
+    assert whole.frames == len(frames_of(result))
+    assert torch.equal(frames_of(result), frames_of(tmp_path / "whole.mp4"))
