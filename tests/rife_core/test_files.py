@@ -314,6 +314,17 @@ def test_stopped_at_any_part_the_result_is_the_same(tmp_path, network, monkeypat
     assert torch.equal(frames_of(result), frames_of(tmp_path / "whole.mp4"))
 
 
+def test_a_run_killed_while_its_parts_were_joined(tmp_path, network, short_parts):
+    source, result = write(tmp_path / "in.mp4", noise(8, 16, 16)), tmp_path / "r.mp4"
+    with pytest.raises(KeyboardInterrupt):
+        interpolate_file(network, source, result, DOUBLE, progress=stopped_at(15))
+    (parts.parts_folder(result) / ".whole.part.mp4").write_bytes(b"half of it")
+    report = interpolate_file(network, source, result, DOUBLE)
+    assert (report.frames, report.resumed) == (15, 15)
+    assert len(frames_of(result)) == 15
+    assert left_in(tmp_path) == ["in.mp4", "r.mp4"]
+
+
 def test_cuts_are_counted_from_the_beginning_of_the_file(tmp_path, network, short_parts):
     clip = torch.cat((noise(12, 16, 16), 1 - noise(12, 16, 16)))
     rules = SceneRules("hold", frozenset({4, 13, 20}))
