@@ -187,6 +187,9 @@ def interpolate_file(
             for part in parts.finished:
                 whole.append(part)
         whole.path.replace(destination)
+    if whole.left_out:
+        names = ", ".join(whole.left_out)
+        notes.append(f"Left out, for {destination.suffix} files cannot hold it: {names}.")
     _count_on(report, begin)
     seconds = time.perf_counter() - started
     return FileReport(whole.count, report.made, fps, seconds, resumed, tuple(notes), report)

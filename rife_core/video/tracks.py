@@ -49,17 +49,21 @@ class Track:
 
 def tracks_of(
     source: VideoReader | Audio, output: OutputContainer, resources: ExitStack
-) -> list[Track]:
+) -> tuple[list[Track], list[str]]:
     """Adds the tracks of `source` to `output`: all of its sound, and subtitles it can hold.
 
     Packets are copied where the output takes their codec. Other sound is encoded
     again; other subtitles are left out. Files opened for it are closed with `resources`.
+
+    Returns:
+        The tracks, and the names of what is left out.
     """
     if not isinstance(source, VideoReader):
-        return [Track(_encoded(output, _waveform_frames(source), source["sample_rate"]))]
+        return [Track(_encoded(output, _waveform_frames(source), source["sample_rate"]))], []
     with closing(open_video(source.path)) as container:
         kinds = [(stream.index, stream.type) for stream in container.streams]
     tracks: list[Track] = []
+    left_out: list[str] = []
     for index, kind in kinds:
         if kind not in ("audio", "subtitle"):
             continue
@@ -72,7 +76,9 @@ def tracks_of(
         elif known and isinstance(stream, AudioStream):
             frames = _in_step(container, stream, source.start)
             tracks.append(Track(_encoded(output, frames, stream.rate, stream)))
-    return tracks
+        else:
+            left_out.append(f"{kind} ({stream.codec_context.name if known else 'unknown'})")
+    return tracks, left_out
 
 
 def carry_chapters(source: VideoReader, output: OutputContainer) -> None:

@@ -76,6 +76,10 @@ class VideoWriter:
         encoders: those of the file type by default.
         name: what messages call the file; its name by default.
 
+    Attributes:
+        count: frames written so far.
+        left_out: tracks of the source that this file type cannot hold.
+
     Raises:
         VideoError: no such file type, or it cannot be written.
 
@@ -111,6 +115,7 @@ class VideoWriter:
         self._audio_source = audio
         self._encodes = False
         self._tracks: list[Track] = []
+        self.left_out: list[str] = []
         self._part = self.path.with_name(f".{self.path.stem}.part{self.path.suffix}")
         self._resources = ExitStack()
 
@@ -213,7 +218,7 @@ class VideoWriter:
         self._stream = stream
         source = self._audio_source
         if source is not None:
-            self._tracks = tracks_of(source, self._container, self._resources)
+            self._tracks, self.left_out = tracks_of(source, self._container, self._resources)
         if isinstance(source, VideoReader):
             carry_chapters(source, self._container)
 

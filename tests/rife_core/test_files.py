@@ -569,3 +569,26 @@ def test_a_recording_that_begins_between_keyframes(tmp_path, network, short_part
     assert interpolate_file(network, source, result, DOUBLE).resumed == 16
     assert whole.frames == len(frames_of(result))
     assert torch.equal(frames_of(result), frames_of(tmp_path / "whole.mp4"))
+
+
+def test_what_a_file_type_cannot_hold_is_named(tmp_path, network):
+    source = tmp_path / "in.mkv"
+    with av.open(source, "w") as container:
+        if not hasattr(container, "add_mux_stream"):
+            pytest.skip("this release of PyAV cannot write subtitles")
+        video = container.add_stream("libx264", rate=FPS)
+        video.width, video.height, video.pix_fmt = 52, 36, "yuv420p"
+        lines = container.add_mux_stream("subrip")
+        lines.time_base = Fraction(1, 1000)
+        for frame in moving_square():
+            picture = av.VideoFrame.from_ndarray((frame * 255).byte().numpy(), "rgb24")
+            container.mux(video.encode(picture))
+        container.mux(video.encode(None))
+        packet = av.Packet(b"Hello")
+        packet.pts, packet.dts, packet.duration = 100, 100, 100
+        packet.time_base, packet.stream = Fraction(1, 1000), lines
+        container.mux(packet)
+    report = interpolate_file(network, source, tmp_path / "o.mp4", DOUBLE)
+    assert report.notes == ("Left out, for .mp4 files cannot hold it: subtitle (srt).",)
+    assert interpolate_file(network, source, tmp_path / "o.mkv", DOUBLE).notes == ()
+    assert packets_of(tmp_path / "o.mkv", "subtitles") == [b"Hello"]

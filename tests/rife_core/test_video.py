@@ -258,6 +258,7 @@ def test_all_tracks_go_along(tmp_path, source, subtitles, result, kept):
     with VideoWriter(result, 12, audio=reader, aspect=reader.aspect) as writer:
         for frame in reader:
             writer.write(frame)
+    assert writer.left_out == ([] if kept else ["subtitle (srt)"])
     with av.open(result) as container:
         assert container.metadata["title"] == "A film"
         chapters = [(c["start"] * c["time_base"], c["metadata"]) for c in container.chapters()]
