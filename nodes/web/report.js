@@ -4,6 +4,7 @@ import { app } from "../../scripts/app.js";
 import { ComfyWidgets } from "../../scripts/widgets.js";
 
 const NAME = "last_run";
+const HEIGHT = 60; // pixels that a report of some lines takes
 
 function reportWidget(node) {
   const there = node.widgets?.find((widget) => widget.name === NAME);
@@ -12,9 +13,8 @@ function reportWidget(node) {
   if (widget.inputEl) widget.inputEl.readOnly = true;
   // Neither saved with the workflow nor sent to the server.
   widget.serialize = false;
-  widget.options = { ...widget.options, serialize: false, read_only: true };
-  const [width, height] = node.computeSize();
-  node.setSize([Math.max(width, node.size[0]), Math.max(height, node.size[1])]);
+  Object.assign(widget.options, { serialize: false, read_only: true });
+  node.setSize([node.size[0], Math.max(node.size[1], node.computeSize()[1]) + HEIGHT]);
   return widget;
 }
 
