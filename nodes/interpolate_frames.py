@@ -6,6 +6,7 @@ import time
 from fractions import Fraction
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from ..rife_core.engine import interpolate
@@ -39,13 +40,15 @@ class InterpolateFrames:
         "change frame rate",
     )
 
-    RETURN_TYPES = ("IMAGE", "FLOAT", "INT", "STRING")
-    RETURN_NAMES = ("frames", "fps", "frame_count", "report")
+    RETURN_TYPES = ("IMAGE", "FLOAT", "INT", "STRING", "MASK")
+    RETURN_NAMES = ("frames", "fps", "frame_count", "report", "disagreement")
     OUTPUT_TOOLTIPS = (
         "Source frames and made frames, in order.",
         "The frame rate at which the result runs as fast as the source did.",
         "How many frames came out.",
         "What was done: frames, times, cuts, in a few lines.",
+        "Where the two source frames say different things about a made frame, from 0 to 1: there "
+        "it is least sure. Black unless map_disagreement is on.",
     )
     FUNCTION = "interpolate"
 
@@ -174,6 +177,14 @@ class InterpolateFrames:
                         "below, frames are made in tiles. 0: as much as there is.",
                     },
                 ),
+                "map_disagreement": (
+                    "BOOLEAN",
+                    {
+                        "default": False,
+                        "tooltip": "Fill the output disagreement: it takes a third of the memory "
+                        "that the frames take.",
+                    },
+                ),
                 "keep_region": (
                     "MASK",
                     {
@@ -200,6 +211,7 @@ class InterpolateFrames:
         cuts: str = "",
         repeats: str = "keep",
         max_memory: int = 0,
+        map_disagreement: bool = False,
         keep_region: Tensor | None = None,
     ) -> dict[str, Any]:
         """See DESCRIPTION."""
@@ -207,6 +219,8 @@ class InterpolateFrames:
         height, width = frames.shape[1:3]
         batch_size = batch_size or auto_batch_size(compute_device(), height, width)
         network = model.ready(estimate_memory(model.network, height, width, batch_size))
+        count = timeline.output_count(len(frames)) if map_disagreement else 1
+        disagreement = torch.zeros(count, height, width)
         found = Report()
         started = time.perf_counter()
         with progress(self.DISPLAY_NAME) as report:
@@ -220,13 +234,15 @@ class InterpolateFrames:
                 max_memory=max_memory * MIB,
                 scenes=scene_rules(at_cut, cuts, repeats),
                 keep=None if keep_region is None else keep_region[0],
+                disagreement=disagreement if map_disagreement else None,
                 progress=report,
                 watch=report.show,
                 report=found,
             )
         fps = timeline.output_fps(source_fps)
         text = told(found, as_fraction(source_fps), fps, time.perf_counter() - started, model)
-        return {"ui": {"text": (text,)}, "result": (output, float(fps), len(output), text)}
+        result = (output, float(fps), len(output), text, disagreement)
+        return {"ui": {"text": (text,)}, "result": result}
 
 
 def timeline_of(

@@ -61,6 +61,7 @@ class InterpolateVideo:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
         shared = InterpolateFrames.INPUT_TYPES()
+        del shared["optional"]["map_disagreement"]
         return {
             "required": {
                 "model": shared["required"]["model"],

@@ -28,9 +28,12 @@ PUBLISHED = {
         ("model", "frames", "multiplier", "source_fps"),
         (
             *("target_fps", "end", "scale", "ensemble", "batch_size", "schedule"),
-            *("at_cut", "cuts", "repeats", "max_memory", "keep_region"),
+            *("at_cut", "cuts", "repeats", "max_memory", "map_disagreement", "keep_region"),
         ),
-        (("frames", "IMAGE"), ("fps", "FLOAT"), ("frame_count", "INT"), ("report", "STRING")),
+        (
+            *(("frames", "IMAGE"), ("fps", "FLOAT"), ("frame_count", "INT"), ("report", "STRING")),
+            ("disagreement", "MASK"),
+        ),
     ),
     "InterpolateVideo": (
         ("model", "video", "multiplier"),
@@ -191,7 +194,7 @@ class TestInterpolateFrames:
     )
     def test_does_what_the_engine_does(self, model, options, timeline, fps):
         clip = moving_square(4)
-        frames, out_fps, count, report = self.run(model, clip, **options)
+        frames, out_fps, count, report, _ = self.run(model, clip, **options)
         assert torch.equal(frames, interpolate(model.network, clip, timeline))
         assert out_fps == pytest.approx(fps)
         assert count == len(frames)
@@ -210,11 +213,19 @@ class TestInterpolateFrames:
     def test_nothing_is_made_across_a_cut(self, model):
         first = torch.rand(2, 36, 52, 3)
         clip = torch.cat((first, moving_square(2)))
-        frames, *_, report = self.run(model, clip, at_cut="hold", cuts="3")
+        frames, *_, report, _ = self.run(model, clip, at_cut="hold", cuts="3")
         assert torch.equal(frames[3], clip[1])
         assert "New scenes begin at frames: 3." in report
         frames, *_ = self.run(model, clip, at_cut="interpolate")
         assert not torch.equal(frames[3], clip[1])
+
+    def test_disagreement_is_mapped_when_asked_for(self, model):
+        clip = moving_square(3)
+        assert self.run(model, clip)[4].shape == (1, 36, 52)
+        disagreement = self.run(model, clip, map_disagreement=True)[4]
+        assert disagreement.shape == (5, 36, 52)
+        assert not disagreement[::2].any()
+        assert disagreement[1::2].flatten(1).any(1).all()
 
     def test_a_region_is_kept(self, model):
         clip, region = moving_square(2), torch.zeros(1, 36, 52)
@@ -232,7 +243,7 @@ class TestInterpolateFrames:
 
     def test_one_frame_comes_back_with_a_note(self, model):
         clip = moving_square(1)
-        frames, _, count, report = self.run(model, clip)
+        frames, _, count, report, _ = self.run(model, clip)
         assert torch.equal(frames, clip)
         assert count == 1
         assert "unchanged" in report
