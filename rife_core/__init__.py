@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .checkpoints import detect_spec, list_weights, load_rife, save_rife
@@ -20,6 +21,7 @@ from .video_loss import VideoAutoencoderLoss
 from .warp import warp
 
 if TYPE_CHECKING:
+    from .files import interpolate_file
     from .video import VideoReader, VideoWriter
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "detect_spec",
     "get_spec",
     "interpolate",
+    "interpolate_file",
     "list_weights",
     "load_rife",
     "resolve_precision",
@@ -66,10 +69,11 @@ __all__ = [
 ]
 
 
+_WITH_VIDEO = {"VideoReader": "video", "VideoWriter": "video", "interpolate_file": "files"}
+
+
 def __getattr__(name: str) -> Any:
     """Video files on demand: training on a bare machine needs no PyAV."""
-    if name in ("VideoReader", "VideoWriter"):
-        from . import video
-
-        return getattr(video, name)
+    if name in _WITH_VIDEO:
+        return getattr(import_module(f".{_WITH_VIDEO[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

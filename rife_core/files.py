@@ -21,9 +21,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from .ahead import ahead
-from .engine import Progress, Report, Watch, stream
+from .engine import Options, Progress, Report, Watch, stream
 from .ifnet import RIFE
 from .memory import auto_batch_size
 from .parts import Parts, parts_folder
@@ -67,16 +68,11 @@ def interpolate_file(
     timeline: Timeline,
     *,
     fps: Fraction | None = None,
-    scale: float = 1.0,
-    ensemble: bool = False,
-    batch_size: int = 0,
-    max_memory: int = 0,
-    scenes: SceneRules = _NO_RULES,
-    keep: Tensor | None = None,
     crf: int = DEFAULT_CRF,
     resume: bool = True,
     progress: Progress | None = None,
     watch: Watch | None = None,
+    **options: Unpack[Options],
 ) -> FileReport:
     """Writes `destination`: the clip `source` with the frames that `timeline` asks for.
 
@@ -92,12 +88,6 @@ def interpolate_file(
         timeline: which frames to make, counted in source frames.
         fps: frame rate of the result; as fast as the source by default. At another
             speed nothing but the picture goes along.
-        scale: see `RIFE.inference`.
-        ensemble: see `RIFE.inference`.
-        batch_size: see `engine.interpolate`.
-        max_memory: see `engine.interpolate`.
-        scenes: see `engine.interpolate`.
-        keep: see `engine.interpolate`.
         crf: see `VideoWriter`.
         resume: goes on where an earlier run with the same source and options stopped,
             and keeps the finished parts of this one (see `parts`) if it is stopped.
@@ -105,6 +95,7 @@ def interpolate_file(
         progress: called with the frames written so far and in all (None: not known);
             whatever it raises stops the work.
         watch: see `engine.Watch`.
+        options: see `engine.Options`.
 
     Raises:
         FileNotFoundError: there is no source.
@@ -130,10 +121,13 @@ def interpolate_file(
     if reader.audio_codecs and not with_sound:
         notes.append("The speed differs from the source's, so sound and subtitles are left out.")
     clip = _Clip.of(reader, timeline)
-    options = {"scale": scale, "ensemble": ensemble, "crf": crf, "scenes": repr(scenes)}
+    scenes, keep = options.get("scenes", _NO_RULES), options.get("keep")
     job = {
         **_fingerprint(reader.path),
-        **options,
+        "scale": options.get("scale", 1.0),
+        "ensemble": options.get("ensemble", False),
+        "scenes": repr(scenes),
+        "crf": crf,
         "timeline": repr(clip.timeline),
         "fps": str(fps),
         "keep": None if keep is None else _digest([keep]),
@@ -146,21 +140,18 @@ def interpolate_file(
         resumed = parts.count
         begin, skip = clip.entry(resumed)
         device = next(network.parameters()).device
-        depth = 1 + (batch_size or auto_batch_size(device, reader.height, reader.width))
+        automatic = auto_batch_size(device, reader.height, reader.width)
+        depth = 1 + (options.get("batch_size") or automatic)
+        options["scenes"] = _counted_from(begin, scenes)
         frames = threads.enter_context(closing(ahead(clip.frames(begin), depth)))
         placed, pictures = tee(frames)
         made = stream(
             network,
             (frame for _, frame in pictures),
             clip.timeline,
-            scale=scale,
-            ensemble=ensemble,
-            batch_size=batch_size,
-            max_memory=max_memory,
-            scenes=_counted_from(begin, scenes),
-            keep=keep,
             places=(place for place, _ in placed),
             report=report,
+            **options,
         )
         results = threads.enter_context(closing(ahead(made, depth)))
         for frame in islice(results, skip, None):
