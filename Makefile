@@ -12,7 +12,7 @@ demo: setup
 		--input-dir $(DEMO) --output-dir $(DEMO) --set "Load Video.file=sample.mp4"
 
 test: setup lint
-	$(BIN)/pytest -n auto -m "not slow" tests
+	$(BIN)/pytest -n auto tests
 
 lint: setup
 	$(BIN)/ruff check .
