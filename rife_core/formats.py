@@ -51,7 +51,8 @@ def to_planes(frame: Tensor, device: torch.device) -> Planes:
     planes = frame.to(device, non_blocking=True).permute(2, 0, 1)[None].float()
     if frame.dtype == torch.uint8:
         planes = planes / _LARGEST
-    planes = planes.nan_to_num(0, 0, 0)
+    if frame.is_floating_point() and not bool(planes.sum().isfinite()):
+        planes = planes.nan_to_num(0, 0, 0)
     if frame.shape[2] == 1:
         return Planes(planes.expand(-1, 3, -1, -1), None)
     if frame.shape[2] == 3:

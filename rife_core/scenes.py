@@ -164,9 +164,13 @@ def _found(a: Tensor, b: Tensor) -> float | None:
     if not bool(detailed.any()):
         return None
     blocks, windows = blocks[detailed], windows[:, detailed]
-    products = F.conv2d(windows, blocks, groups=len(blocks))[0] / _BLOCK**2
-    means = F.avg_pool2d(windows, _BLOCK, 1)[0]
-    squares = F.avg_pool2d(windows.square(), _BLOCK, 1)[0]
+
+    def sums(kernels: Tensor, values: Tensor) -> Tensor:
+        return F.conv2d(values, kernels, groups=len(kernels))[0] / _BLOCK**2
+
+    ones = torch.ones_like(blocks)
+    products, means = sums(blocks, windows), sums(ones, windows)
+    squares = sums(ones, windows.square())
     spread = (squares - means.square()).clamp(min=1e-8).sqrt()
     correlation = products / (spread * deviation[detailed][:, None, None])
     return float(correlation.flatten(1).amax(1).clamp(0, 1).mean())
