@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..nodes.host import Video, input_folder, inside, output_folder
 from ..rife_core.timeline import as_fraction
-from ..rife_core.video import Audio, VideoReader, VideoWriter
+from ..rife_core.video import Audio, VideoReader, VideoWriter, encode_png
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -253,7 +253,7 @@ class SaveImage:
         paths: list[Path] = []
         for image in images:
             paths.append(_next_path(filename_prefix, ".png", width, height))
-            _save_png(image, paths[-1])
+            paths[-1].write_bytes(encode_png(image[..., :3]))
         return {"ui": _saved(paths)}
 
 
@@ -267,16 +267,6 @@ class PreviewImage(SaveImage):
     def save(self, images: Tensor, filename_prefix: str = "preview") -> dict[str, Any]:
         """See the class."""
         return super().save(images, filename_prefix)
-
-
-def _save_png(image: Tensor, path: Path) -> None:
-    array = image[..., :3].mul(255).round().clamp(0, 255).byte().cpu().numpy()
-    encoder = av.CodecContext.create("png", "w")
-    encoder.height, encoder.width = array.shape[:2]
-    encoder.pix_fmt, encoder.time_base = "rgb24", Fraction(1)
-    frame = av.VideoFrame.from_ndarray(array, format="rgb24")
-    packets = [*encoder.encode(frame), *encoder.encode()]
-    path.write_bytes(b"".join(bytes(packet) for packet in packets))
 
 
 NODE_CLASS_MAPPINGS = {
