@@ -254,10 +254,10 @@ class _Source:
         self._picture: _Picture | None = None
 
     def picture(self, device: torch.device) -> _Picture:
-        if self._picture is None or self._picture.planes.image.device != device:
-            if self._picture is None:
-                self._check_values()
+        if self._picture is None:
+            self._check_values()
             self._picture = _Picture(to_planes(self.frame, device))
+        self._picture = self._picture.on(device)
         return self._picture
 
     def _check_values(self) -> None:
@@ -294,6 +294,11 @@ class _Picture:
             self._frame, self._network = network.prepare(self.planes.image, scale), network
         return self._frame
 
+    def on(self, device: torch.device) -> _Picture:
+        if self.planes.image.device == device:
+            return self
+        return self.tile(slice(None), slice(None), device)
+
     def tile(self, rows: slice, columns: slice, device: torch.device) -> _Picture:
         image, alpha = (
             None if plane is None else plane[..., rows, columns].to(device) for plane in self.planes
@@ -312,6 +317,7 @@ class _Pair:
     def at(self, timestep: Fraction, device: torch.device) -> _Picture:
         if timestep in (0, 1):
             return (self.right if timestep else self.left).picture(device)
+        self.between[timestep] = self.between[timestep].on(device)
         return self.between[timestep]
 
 
