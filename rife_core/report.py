@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from itertools import groupby
+from math import ceil
 from typing import Any
 
+from .memory import MIB
 from .scenes import SceneReport
 
 
@@ -46,9 +48,11 @@ class Report:
 
         Example:
             >>> report = Report(frames_in=49, frames_out=97, made=48, pairs=[2] * 48)
+            >>> report.plans, report.memory = ["1 at once on cpu"], 132 * MIB
             >>> print(report.text(Fraction(8), Fraction(16)))
             49 frames at 8 fps (6.125 s) became 97 at 16 fps (6.062 s); 48 were made.
             Frames per pair: 1-48: 2.
+            Made 1 at once on cpu, in about 132 MiB.
         """
 
         def timed(frames: int, rate: Fraction) -> str:
@@ -61,6 +65,8 @@ class Report:
             lines.append("Nothing lies between one frame and itself: it was returned unchanged.")
         else:
             lines.append(f"Frames per pair: {_stretches(self.pairs)}.")
+        if self.made:
+            lines.append(f"Made {self.plans[0]}, in about {ceil(self.memory / MIB)} MiB.")
         return "\n".join(lines + self.remarks())
 
     def remarks(self) -> list[str]:
