@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from .formats import Planes, check_frame, from_planes, to_planes
+from .formats import Planes, check_frame, from_planes, mix, to_planes
 from .ifnet import RIFE, Frame, nearest_halving
 from .memory import OUT_OF_MEMORY, Plan, estimate_memory, first_plan, tiles
 from .padding import crop
@@ -348,8 +348,7 @@ class _Task:
         result = from_planes(made.image, made.alpha, like)
         if keep is not None:
             near = (self.pair.left if self.timestep < Fraction(1, 2) else self.pair.right).frame
-            mixed = torch.lerp(result.float(), near.float(), keep.to(result.device)[..., None])
-            result = (mixed if like.is_floating_point() else mixed.round()).to(like)
+            result = mix(result, near, keep[..., None])
         self._result = result
         self.disagreement = made.disagreement
 
@@ -363,8 +362,7 @@ def _item(pair: _Pair, timestep: Fraction, is_cut: bool, rules: SceneRules) -> _
         return _Task(pair, timestep)
     if rules.at_cut == "nearest":
         return _Shown(left if timestep < Fraction(1, 2) else right)
-    mixed = torch.lerp(left.float(), right.float(), float(timestep))
-    return _Shown((mixed if left.is_floating_point() else mixed.round()).to(left))
+    return _Shown(mix(left, right, float(timestep)))
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from .ifnet import RIFE, USER_SCALES
-from .padding import alignment, crop, pad_to_multiple
+from .ifnet import RIFE
+from .padding import crop
 
 
 @torch.no_grad()
@@ -51,18 +52,12 @@ def estimate_flow(
             f"timestep is {timestep}; the network {network.spec.version!r} takes "
             f"{'0 to 1' if network.spec.arbitrary_timestep else '0.5 only'}."
         )
-    if scale not in USER_SCALES:
-        raise ValueError(f"scale is {scale}; it must be one of {', '.join(map(str, USER_SCALES))}.")
-    scales = [s / scale for s in network.spec.scales]
-    multiple = alignment(network.spec.align, scales[0])
     device = next(network.parameters()).device
     count, height, width = len(frames) - 1, *frames.shape[1:3]
     flow = torch.empty(count, 4, height, width)
-    for pair in range(count):
-        both = frames[pair : pair + 2].to(device).float().clamp(0, 1).permute(0, 3, 1, 2)
-        img0, img1 = pad_to_multiple(both, multiple).split(1)
-        last = network.estimates(img0, img1, timestep, scales)[-1]
-        flow[pair] = crop(last.flow, height, width)[0]
+    prepared = (network.prepare(f.to(device).permute(2, 0, 1)[None], scale) for f in frames)
+    for pair, (frame0, frame1) in enumerate(pairwise(prepared)):
+        flow[pair] = crop(network.estimate(frame0, frame1, timestep, scale).flow, height, width)[0]
         if progress:
             progress(pair + 1, count)
     return flow

@@ -74,3 +74,10 @@ def from_planes(image: Tensor, alpha: Tensor | None, like: Tensor) -> Tensor:
     if like.dtype == torch.uint8:
         image = (image * _LARGEST).round()
     return image.permute(1, 2, 0).to(like)
+
+
+def mix(a: Tensor, b: Tensor, weight: float | Tensor) -> Tensor:
+    """`a` where `weight` is 0, `b` where it is 1: frames H W C of one kind, of the kind of `a`."""
+    shares = torch.as_tensor(weight, dtype=torch.float32, device=a.device)
+    mixed = torch.lerp(a.float(), b.float(), shares)
+    return (mixed if a.is_floating_point() else mixed.round()).to(a)

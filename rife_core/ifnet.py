@@ -459,6 +459,16 @@ class RIFE(nn.Module):
             made = Made((made.image + turned.image.flip(2, 3)) / 2, made.estimate)
         return made
 
+    def estimate(
+        self, frame0: Frame, frame1: Frame, timestep: float | Tensor = 0.5, scale: float = 1.0
+    ) -> Estimate:
+        """Flow, mask and warped sides between two prepared frames, without painting the frame.
+
+        Arguments are those of `inference`.
+        """
+        times = _timesteps(timestep, frame0.image)
+        return self._last_estimate(frame0, frame1, times, scale, ensemble=False)
+
     def check_ensemble(self, ensemble: bool) -> None:
         """Raises ValueError where `ensemble` is asked of a network that has none."""
         if ensemble and self.spec.ensemble == "none":
@@ -577,6 +587,12 @@ class RIFE(nn.Module):
     def _made(
         self, frame0: Frame, frame1: Frame, times: Tensor, scale: float, ensemble: bool
     ) -> Made:
+        last = self._last_estimate(frame0, frame1, times, scale, ensemble)
+        return Made(self._refined(frame0, frame1, last, last.blend()), last)
+
+    def _last_estimate(
+        self, frame0: Frame, frame1: Frame, times: Tensor, scale: float, ensemble: bool
+    ) -> Estimate:
         mode = self.spec.ensemble
         swap = mode == "always" or (ensemble and mode == "swap")
         named = self._named_inputs(frame0, frame1, times)
@@ -584,7 +600,7 @@ class RIFE(nn.Module):
         for last in self._estimates(named, [s / scale for s in self.spec.scales], swap):
             pass  # only the last one counts; none before it is kept
         assert last is not None
-        return Made(self._refined(frame0, frame1, last, last.blend()), last)
+        return last
 
     def _refined(self, frame0: Frame, frame1: Frame, last: Estimate, merged: Tensor) -> Tensor:
         if not self.spec.refine:
@@ -643,14 +659,13 @@ class RIFE(nn.Module):
     def _halve(
         self, img0: Tensor, img1: Tensor, timestep: float, scale: float, ensemble: bool
     ) -> Tensor:
+        size = img0.shape[-2:]
         known = {Fraction(0): self.prepare(img0, scale), Fraction(1): self.prepare(img1, scale)}
         target, halvings = nearest_halving(timestep)
-        images = {Fraction(0): img0.float().clamp(0, 1), Fraction(1): img1.float().clamp(0, 1)}
         for low, middle, high in halvings:
             made = self.synthesize(known[low], known[high], 0.5, scale, ensemble)
-            images[middle] = crop(made.image, *img0.shape[-2:])
-            known[middle] = self.prepare(images[middle], scale)
-        return images[target]
+            known[middle] = self.prepare(crop(made.image, *size), scale)
+        return crop(known[target].image, *size)
 
 
 class IFNet(RIFE):
