@@ -9,8 +9,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ..rife_core.engine import interpolate
-from ..rife_core.ifnet import USER_SCALES
+from ..rife_core.engine import Options, interpolate
+from ..rife_core.ifnet import RIFE, USER_SCALES
 from ..rife_core.memory import MIB, auto_batch_size, estimate_memory
 from ..rife_core.report import Report
 from ..rife_core.scenes import AT_CUT, REPEATS, AtCut, Repeats, SceneRules, parse_cuts
@@ -217,8 +217,10 @@ class InterpolateFrames:
         """See DESCRIPTION."""
         timeline = timeline_of(source_fps, multiplier, target_fps, end, schedule)
         height, width = frames.shape[1:3]
-        batch_size = batch_size or auto_batch_size(compute_device(), height, width)
-        network = model.ready(estimate_memory(model.network, height, width, batch_size))
+        network = ready(model, height, width, batch_size)
+        options = options_of(
+            scale, ensemble, batch_size, max_memory, at_cut, cuts, repeats, keep_region
+        )
         count = timeline.output_count(len(frames)) if map_disagreement else 1
         disagreement = torch.zeros(count, height, width)
         found = Report()
@@ -228,16 +230,11 @@ class InterpolateFrames:
                 network,
                 frames,
                 timeline,
-                scale=scale,
-                ensemble=ensemble,
-                batch_size=batch_size,
-                max_memory=max_memory * MIB,
-                scenes=scene_rules(at_cut, cuts, repeats),
-                keep=None if keep_region is None else keep_region[0],
                 disagreement=disagreement if map_disagreement else None,
                 progress=report,
                 watch=report.show,
                 report=found,
+                **options,
             )
         fps = timeline.output_fps(source_fps)
         text = told(found, as_fraction(source_fps), fps, time.perf_counter() - started, model)
@@ -258,9 +255,31 @@ def timeline_of(
     return Timeline.retime(source_fps, target_fps, ENDS_SHOWN[end])
 
 
-def scene_rules(at_cut: str, cuts: str, repeats: str) -> SceneRules:
-    """What the inputs of the interpolating nodes say of cuts and repeated frames."""
-    return SceneRules(cast(AtCut, at_cut), parse_cuts(cuts), cast(Repeats, repeats))
+def options_of(
+    scale: float,
+    ensemble: bool,
+    batch_size: int,
+    max_memory: int,
+    at_cut: str,
+    cuts: str,
+    repeats: str,
+    keep_region: Tensor | None,
+) -> Options:
+    """The engine's options that the inputs of the interpolating nodes mean."""
+    return {
+        "scale": scale,
+        "ensemble": ensemble,
+        "batch_size": batch_size,
+        "max_memory": max_memory * MIB,
+        "scenes": SceneRules(cast(AtCut, at_cut), parse_cuts(cuts), cast(Repeats, repeats)),
+        "keep": None if keep_region is None else keep_region[0],
+    }
+
+
+def ready(model: RIFEModel, height: int, width: int, batch_size: int) -> RIFE:
+    """The network on its device, with room for making frames of that size."""
+    batch_size = batch_size or auto_batch_size(compute_device(), height, width)
+    return model.ready(estimate_memory(model.network, height, width, batch_size))
 
 
 def told(

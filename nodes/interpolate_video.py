@@ -13,7 +13,6 @@ from torch import Tensor
 from ..rife_core.engine import Watch, stream
 from ..rife_core.files import FileReport, interpolate_file
 from ..rife_core.ifnet import RIFE
-from ..rife_core.memory import MIB, auto_batch_size, estimate_memory
 from ..rife_core.report import Report
 from ..rife_core.timeline import Timeline, as_fraction
 from ..rife_core.video import DEFAULT_CRF, VideoReader, VideoWriter
@@ -21,7 +20,6 @@ from .host import (
     Progress,
     RIFEModel,
     Video,
-    compute_device,
     opened,
     progress,
     temporary_path,
@@ -30,7 +28,8 @@ from .host import (
 from .interpolate_frames import (
     ENDS_SHOWN,
     InterpolateFrames,
-    scene_rules,
+    options_of,
+    ready,
     timeline_of,
     told,
 )
@@ -116,6 +115,9 @@ class InterpolateVideo:
         """See DESCRIPTION."""
         if slow_motion and target_fps:
             raise ValueError("slow_motion goes with the multiplier; set target_fps to 0.")
+        options = options_of(
+            scale, ensemble, batch_size, max_memory, at_cut, cuts, repeats, keep_region
+        )
         path = temporary_path(".mp4")
         with opened(video) as source, progress(self.DISPLAY_NAME) as report:
             if isinstance(source.frames, Path):
@@ -127,21 +129,15 @@ class InterpolateVideo:
                 source_fps = as_fraction(source.fps or 1)
                 work = partial(_interpolate_frames, source=source)
             timeline = timeline_of(source_fps, multiplier, target_fps, end, schedule)
-            batch_size = batch_size or auto_batch_size(compute_device(), height, width)
             done = work(
-                model.ready(estimate_memory(model.network, height, width, batch_size)),
+                ready(model, height, width, batch_size),
                 destination=path,
                 timeline=timeline,
                 fps=source_fps if slow_motion else timeline.output_fps(source_fps),
-                scale=scale,
-                ensemble=ensemble,
-                batch_size=batch_size,
-                max_memory=max_memory * MIB,
-                scenes=scene_rules(at_cut, cuts, repeats),
-                keep=None if keep_region is None else keep_region[0],
                 crf=crf,
                 progress=report,
                 watch=report.show,
+                **options,
             )
         text = told(done.engine, source_fps, done.fps, done.seconds, model)
         text = "\n".join((text, *done.notes))
