@@ -22,12 +22,16 @@ TRIES = 8
 _THUMBNAIL = 8
 _STILL = 0.004
 _CUT, _CUT_RATIO = 0.06, 4.0
-_GAPS = (1, 1, 1, 2, 2, 3)
+_GAPS = (1, 1, 2, 2, 3, 4)
 _CROPS_PER_WINDOW = 2
+_FULL_SIZE = 0.6
+"""Share of the crops that are cut from frames at full size; the others see more of the picture."""
 
 
-def clip_frames(path: Path, start: int = 0) -> Iterator[Tensor]:
+def clip_frames(path: Path, start: int = 0, step: int = 1) -> Iterator[Tensor]:
     """The frames of a video file, or of a folder of images in the order of their names.
+
+    Images that `start` and `step` leave out are not read, so a folder is the faster source.
 
     Shape:
         yields H W 3, float32 in [0, 1]
@@ -42,10 +46,10 @@ def clip_frames(path: Path, start: int = 0) -> Iterator[Tensor]:
         images = _images(path)
         if not images:
             raise ValueError(f"The folder {path.name} holds no images; {IMAGE_SUFFIXES} are read.")
-        for image in images[start:]:
+        for image in images[start::step]:
             yield next(iter(VideoReader(image)))
     else:
-        yield from islice(VideoReader(path), start, None)
+        yield from islice(VideoReader(path), start, None, step)
 
 
 def is_triplet_cut(img0: Tensor, gt: Tensor, img1: Tensor) -> bool:
@@ -66,8 +70,8 @@ def _change(a: Tensor, b: Tensor) -> float:
 class ClipTriplets:
     """Random triplets of real clips, always the same for one seed.
 
-    Cuts are skipped, still triplets are thinned out, and what is taken is cropped,
-    flipped, turned and played backwards at random.
+    Cuts are skipped, still triplets are thinned out, and what is taken is resized,
+    cropped, flipped, turned and played backwards at random.
 
     Args:
         folders: folders that hold videos, or folders of images, at any depth.
@@ -116,7 +120,7 @@ class ClipTriplets:
             if gap < 1:
                 continue
             start = _pick(length - 2 * gap, generator)
-            frames = list(islice(clip_frames(source, start), 0, 2 * gap + 1, gap))
+            frames = list(islice(clip_frames(source, start, gap), 3))
             if len(frames) < 3:
                 continue
             window = torch.stack(frames).permute(0, 3, 1, 2)
@@ -128,19 +132,27 @@ class ClipTriplets:
         return window
 
     def _crop(self, window: Tensor, generator: torch.Generator) -> Tensor:
+        window = self._resized(window, generator)
         height, width = window.shape[-2:]
-        short = min(height, width)
-        if short < self.size:
-            window = F.interpolate(
-                window, scale_factor=self.size / short + 1e-6, mode="bicubic", antialias=True
-            ).clamp(0, 1)
-            height, width = window.shape[-2:]
         top = _pick(height - self.size + 1, generator)
         left = _pick(width - self.size + 1, generator)
         crop = window[..., top : top + self.size, left : left + self.size]
         flips = [axis for axis in (0, 2, 3) if _pick(2, generator)]
         crop = crop.flip(flips) if flips else crop
         return crop.transpose(2, 3) if _pick(2, generator) else crop
+
+
+    def _resized(self, window: Tensor, generator: torch.Generator) -> Tensor:
+        """Enlarged where it is too small for a crop, otherwise shrunk by chance."""
+        smallest = self.size / min(window.shape[-2:])
+        chance, share = torch.rand(2, generator=generator).tolist()
+        kept = 1.0 if chance < _FULL_SIZE else smallest + share * (1 - smallest)
+        factor = max(smallest, kept)
+        if factor == 1:
+            return window
+        # A rounding error must not leave it a pixel short of the crop.
+        resized = F.interpolate(window, scale_factor=factor + 1e-6, mode="bicubic", antialias=True)
+        return resized.clamp(0, 1)
 
 
 def _pick(count: int, generator: torch.Generator) -> int:
