@@ -16,16 +16,16 @@ Interpolation", ECCV 2022.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .padding import alignment, crop, pad_to_multiple
+from .pyramid import CARRIED_FROM, Pyramid, resize
 from .refine import Contextnet, Unet, conv
 from .specs import FLOW_PLANES, MASK_PLANES, HeadSpec, NetworkSpec, Output, Trunk, get_spec
 from .warp import at_least_float32, warp
@@ -35,19 +35,13 @@ HALVINGS = 6
 
 USER_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
-CARRIED_FROM = FLOW_PLANES + MASK_PLANES
+IMAGE_PLANES = 3
 TRUNK_DEPTH = 8
 TEACHER_CHANNELS = 90
 LEAKY_SLOPE = 0.2
 
 Result = tuple[list[Tensor], Tensor, list[Tensor], Tensor | None, Tensor | None, Tensor | float]
 """flow_list, mask, merged, flow_teacher, merged_teacher, loss_distill."""
-
-
-def _resize(x: Tensor, factor: float) -> Tensor:
-    if factor == 1:
-        return x
-    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 def _leaky_conv(in_planes: int, out_planes: int, stride: int = 1) -> nn.Sequential:
@@ -156,17 +150,23 @@ class IFBlock(nn.Module):
             scale: see the class.
         """
         height, width = parts[0].shape[-2:]
-        dtype = next(self.parameters()).dtype
-        small = [part if part.shape[-1] == 1 else _resize(part, 1 / scale) for part in parts]
-        if flow is not None:
-            small.append(_resize(flow, 1 / scale) / scale)
-        size = small[0].shape[-2:]
-        x = self.conv0(torch.cat([part.to(dtype).expand(-1, -1, *size) for part in small], 1))
-        x = at_least_float32(self._head(self._trunk(x)))
-        growth = self.growth * scale
-        x = torch.cat((x[:, :FLOW_PLANES] * growth, x[:, FLOW_PLANES:]), 1)
+        small = [part if part.shape[-1] == 1 else resize(part, 1 / scale) for part in parts]
+        flow = None if flow is None else resize(flow, 1 / scale)
         # A scale that does not divide the size rounds up; the surplus is at the far edges.
-        return crop(_resize(x, growth), height, width)
+        return crop(resize(self.small(small, flow, scale), self.growth * scale), height, width)
+
+    def small(self, parts: Sequence[Tensor], flow: Tensor | None, scale: float) -> Tensor:
+        """`planes` before they are grown, of parts that are shrunk already.
+
+        Shape:
+            parts, flow: B C h w, the flow in pixels of the full image
+            returns: B P h/growth w/growth, the flow too in pixels of the full image
+        """
+        dtype, size = next(self.parameters()).dtype, parts[0].shape[-2:]
+        flows = [] if flow is None else [flow / scale]
+        x = torch.cat([part.to(dtype).expand(-1, -1, *size) for part in (*parts, *flows)], 1)
+        x = at_least_float32(self._head(self._trunk(self.conv0(x))))
+        return torch.cat((x[:, :FLOW_PLANES] * (self.growth * scale), x[:, FLOW_PLANES:]), 1)
 
     def _trunk(self, x: Tensor) -> Tensor:
         if self.trunk == "pairs":
@@ -224,30 +224,40 @@ class Frame:
     """A source frame as the network wants it: made once, used for both pairs it belongs to.
 
     Attributes:
-        image: B 3 H W, clamped to [0, 1], padded to the alignment; float32.
-        features: what the network knows of the frame alone (head or context features).
+        planes: B 3+F H W, the image and the head's features of it; padded, float32.
+        context: levels of context features, where the network refines.
     """
 
-    image: Tensor
-    features: tuple[Tensor, ...]
+    planes: Tensor
+    context: tuple[Tensor, ...] = ()
+
+    @property
+    def image(self) -> Tensor:
+        """B 3 H W, clamped to [0, 1], padded to the alignment."""
+        return self.planes[:, :IMAGE_PLANES]
+
+    @property
+    def features(self) -> Tensor:
+        """B F H W, what the head says of the image."""
+        return self.planes[:, IMAGE_PLANES:]
 
     @staticmethod
     def join(frames: Sequence[Frame]) -> Frame:
         """Several frames as one batch."""
         if len(frames) == 1:
             return frames[0]
-        levels = zip(*(frame.features for frame in frames), strict=True)
+        levels = zip(*(frame.context for frame in frames), strict=True)
         return Frame(
-            torch.cat([frame.image for frame in frames]),
+            torch.cat([frame.planes for frame in frames]),
             tuple(torch.cat(level) for level in levels),
         )
 
     def split(self) -> list[Frame]:
         """The samples of a batch, one frame each."""
-        levels = [level.split(1) for level in self.features]
+        levels = [level.split(1) for level in self.context]
         return [
-            Frame(image, tuple(level[i] for level in levels))
-            for i, image in enumerate(self.image.split(1))
+            Frame(planes, tuple(level[i] for level in levels))
+            for i, planes in enumerate(self.planes.split(1))
         ]
 
 
@@ -573,15 +583,15 @@ class RIFE(nn.Module):
             return Frame(image, tuple(self.contextnet.features(image)))
         if self.spec.head:
             dtype = next(self.encode.parameters()).dtype
-            return Frame(image, (at_least_float32(self.encode(image.to(dtype))),))
-        return Frame(image, ())
+            return Frame(torch.cat((image, self.encode(image.to(dtype)).to(image.dtype)), 1))
+        return Frame(image)
 
     def _named_inputs(self, frame0: Frame, frame1: Frame, times: Tensor) -> dict[str, Tensor]:
         named = {"img0": frame0.image, "img1": frame1.image}
         if self.spec.arbitrary_timestep:
             named["timestep"] = times
         if self.spec.head:
-            named |= {"feat0": frame0.features[0], "feat1": frame1.features[0]}
+            named |= {"feat0": frame0.features, "feat1": frame1.features}
         return named
 
     def _made(
@@ -595,18 +605,44 @@ class RIFE(nn.Module):
     ) -> Estimate:
         mode = self.spec.ensemble
         swap = mode == "always" or (ensemble and mode == "swap")
-        named = self._named_inputs(frame0, frame1, times)
+        scales = [s / scale for s in self.spec.scales]
+        if not self.spec.rerun_above and Pyramid.can_run(scales, *frame0.planes.shape[-2:]):
+            return self._sparse_estimate(frame0, frame1, times, scales, swap)
         last = None
-        for last in self._estimates(named, [s / scale for s in self.spec.scales], swap):
+        for last in self._estimates(self._named_inputs(frame0, frame1, times), scales, swap):
             pass  # only the last one counts; none before it is kept
         assert last is not None
         return last
 
+    def _sparse_estimate(
+        self, frame0: Frame, frame1: Frame, times: Tensor, scales: Sequence[float], swap: bool
+    ) -> Estimate:
+        """The last of `_estimates`, computing of the ones before only what the blocks read."""
+        spec = self.spec
+        pyramid = Pyramid((frame0.planes, frame1.planes), spec.mask_adds)
+        for index, (block, scale) in enumerate(zip(self.blocks, scales, strict=True)):
+            first = index == 0 and not spec.starts_at_zero
+            names = spec.first_inputs if first else spec.inputs
+            named = {"timestep": times, **_view(pyramid, names, scale, spec.carried)}
+            flow = None if first else pyramid.flow(scale)
+
+            def run(
+                parts: list[Tensor],
+                flow: Tensor | None,
+                block: IFBlock = block,
+                scale: float = scale,
+            ) -> Tensor:
+                return block.small(parts, flow, scale)
+
+            pyramid.add(_in_both_orders(run, names, named, flow, swap), block.growth * scale)
+        warped0, warped1 = pyramid.warped(1, IMAGE_PLANES)
+        return Estimate(pyramid.flow(1), pyramid.mask(1), warped0, warped1)
+
     def _refined(self, frame0: Frame, frame1: Frame, last: Estimate, merged: Tensor) -> Tensor:
         if not self.spec.refine:
             return merged
-        c0 = Contextnet.warp_features(frame0.features, last.flow[:, :2])
-        c1 = Contextnet.warp_features(frame1.features, last.flow[:, 2:4])
+        c0 = Contextnet.warp_features(frame0.context, last.flow[:, :2])
+        c1 = Contextnet.warp_features(frame1.context, last.flow[:, 2:4])
         sides = (frame0.image, frame1.image, last.warped_img0, last.warped_img1)
         residual = self.unet(*sides, last.mask, last.flow, c0, c1)
         return (merged + 2 * residual - 1).clamp(0, 1)
@@ -626,7 +662,13 @@ class RIFE(nn.Module):
 
         def advance(index: int, before: Estimate | None, swap: bool) -> Estimate:
             names = spec.first_inputs if before is None else spec.inputs
-            planes = _block_planes(blocks[index], names, named, before, scales[index], swap)
+            planes = _in_both_orders(
+                lambda parts, flow: blocks[index].planes(parts, flow, scales[index]),
+                names,
+                named,
+                before.flow if before else None,
+                swap,
+            )
             img0, img1 = named["img0"], named["img1"]
             start = before or Estimate.zero(img0, img1)
             after = start.updated(planes, spec.mask_adds, img0, img1)
@@ -767,20 +809,35 @@ def _listed(named: Mapping[str, Tensor], names: Sequence[str]) -> list[Tensor]:
     return [named[name] for name in names if name in named]
 
 
-def _block_planes(
-    block: IFBlock,
+def _view(
+    pyramid: Pyramid, names: Sequence[str], scale: float, carried: int
+) -> dict[str, Tensor]:
+    """What a block at `scale` reads of the pair, by name."""
+    view: dict[str, Tensor] = {}
+    for kind, sides in {"": pyramid.shrunk, "warped_": pyramid.warped}.items():
+        if f"{kind}img0" in names:
+            for index, side in enumerate(sides(scale)):
+                view[f"{kind}img{index}"] = side[:, :IMAGE_PLANES]
+                view[f"{kind}feat{index}"] = side[:, IMAGE_PLANES:]
+    if "mask" in names:
+        view["mask"] = pyramid.mask(scale)
+    if carried and "carried" in names:
+        view["carried"] = pyramid.carried(scale, carried)
+    return {name: part for name, part in view.items() if part.shape[1]}
+
+
+def _in_both_orders(
+    run: Callable[[list[Tensor], Tensor | None], Tensor],
     names: Sequence[str],
     named: Mapping[str, Tensor],
-    before: Estimate | None,
-    scale: float,
+    flow: Tensor | None,
     swap: bool,
 ) -> Tensor:
-    """One block's planes; with `swap` averaged over both orders of the pair."""
-    flow = before.flow if before else None
-    planes = block.planes(_listed(named, names), flow, scale)
+    """A block's planes; with `swap` averaged over both orders of the pair."""
+    planes = run(_listed(named, names), flow)
     if not swap:
         return planes
     flow = _mirror_flow(flow) if flow is not None else None
-    other = block.planes(_listed(_mirror_inputs(named), names), flow, scale)
+    other = run(_listed(_mirror_inputs(named), names), flow)
     other = torch.cat((_mirror_flow(other), -other[:, FLOW_PLANES:]), 1)
     return (planes + other) / 2

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def warp(input: Tensor, flow: Tensor) -> Tensor:
+def warp(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """Samples `input` at `position + flow`, bilinearly; beyond the border the border counts on.
 
     Runs in float32 whatever comes in: half precision cannot hold the position of
@@ -16,7 +16,8 @@ def warp(input: Tensor, flow: Tensor) -> Tensor:
     Shape:
         input: B C H W, any range
         flow: B 2 H W, in pixels, dx then dy
-        returns: B C H W, float32 (float64 where the input is)
+        points: the rows (H') and columns (W') to compute; then flow is B 2 H' W'
+        returns: B C H W or B C H' W', float32 (float64 where the input is)
 
     Raises:
         ValueError: the two shapes do not fit each other.
@@ -28,15 +29,18 @@ def warp(input: Tensor, flow: Tensor) -> Tensor:
         [1.0, 2.0, 3.0, 3.0]
     """
     batch, _, height, width = input.shape
-    if flow.shape != (batch, 2, height, width):
+    size = (len(points[0]), len(points[1])) if points else (height, width)
+    if flow.shape != (batch, 2, *size):
         raise ValueError(
             f"warp: the flow has shape {tuple(flow.shape)}, but the input {tuple(input.shape)} "
-            f"needs a flow of shape {(batch, 2, height, width)}."
+            f"needs a flow of shape {(batch, 2, *size)}."
         )
     input = at_least_float32(input)
     flow, dtype = flow.to(input.dtype), input.dtype
     x = torch.linspace(-1, 1, width, dtype=dtype, device=flow.device)
     y = torch.linspace(-1, 1, height, dtype=dtype, device=flow.device)
+    if points:
+        x, y = x[points[1]], y[points[0]]
     # A side of one pixel has no extent to normalise by; its samples clamp to that pixel.
     grid = torch.stack(
         (
