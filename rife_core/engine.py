@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import count as count_from
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
+from .cpu import SideBySide, kept_memory
 from .formats import Planes, check_frame, from_planes, mix, to_planes
 from .ifnet import RIFE, Frame, nearest_halving
 from .memory import OUT_OF_MEMORY, Plan, estimate_memory, first_plan, tiles
@@ -52,7 +54,8 @@ class Options(TypedDict, total=False):
     Attributes:
         scale: see `RIFE.inference`.
         ensemble: see `RIFE.inference`.
-        batch_size: how many frames are made at once; 0 chooses by device and size.
+        batch_size: how many frames are made at once, on a CPU side by side on a core or
+            more each; 0 chooses by device and size.
         max_memory: bytes that making frames may take on the device; 0 sets no limit.
         scenes: what to do at cuts and with repeated frames.
         keep: H W in [0, 1]; where it is 1, made frames show the nearer source frame
@@ -82,7 +85,7 @@ def interpolate(
 
     The network runs on the device of its weights; the clip stays where it is. Where
     memory runs out, it goes on with fewer frames at once, then in tiles, then on the
-    CPU, and makes nothing twice.
+    CPU, and keeps what it has made.
 
     Args:
         network: any row, in evaluation mode.
@@ -227,22 +230,23 @@ def _stream(
         yield opening
         yield from source
 
-    last, last_place, gap = first, opening[0], Fraction(1)
-    for span in spans(chained(), settings.scenes, report.scenes):
-        show(span)
-        last, last_place = cast(_Source, span.right), span.stop
-        gap = span.stop - span.start
-        tasks = sum(isinstance(item, _Task) for item in waiting)
-        if tasks == 0 or tasks >= maker.plan.batch_size:
-            yield from finished()
-    if report.frames_in == 1:
-        waiting.append(_Shown(last.frame))
-    elif timeline.end == "loop":
-        show(Span(last, first, last_place, last_place + gap, False))
-    else:
-        places_left = timeline.tail(last_place, last_place + gap)
-        waiting += [_Shown(last.frame) for _ in places_left]
-    yield from finished()
+    with maker:
+        last, last_place, gap = first, opening[0], Fraction(1)
+        for span in spans(chained(), settings.scenes, report.scenes):
+            show(span)
+            last, last_place = cast(_Source, span.right), span.stop
+            gap = span.stop - span.start
+            tasks = sum(isinstance(item, _Task) for item in waiting)
+            if tasks == 0 or tasks >= maker.plan.batch_size:
+                yield from finished()
+        if report.frames_in == 1:
+            waiting.append(_Shown(last.frame))
+        elif timeline.end == "loop":
+            show(Span(last, first, last_place, last_place + gap, False))
+        else:
+            places_left = timeline.tail(last_place, last_place + gap)
+            waiting += [_Shown(last.frame) for _ in places_left]
+        yield from finished()
 
 
 class _Source:
@@ -408,6 +412,17 @@ class _Maker:
         )
         report.plans.append(str(self.plan))
         self._in_float32: RIFE | None = None
+        self._threads: SideBySide | None = None
+        self._memory = kept_memory() if self.plan.device.type == "cpu" else nullcontext()
+
+    def __enter__(self) -> _Maker:
+        self._memory.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._memory.__exit__(None, None, None)
+        if self._threads:
+            self._threads.close()
 
     @torch.no_grad()
     def run(self, tasks: list[_Task]) -> None:
@@ -484,6 +499,8 @@ class _Maker:
             lows = [pair.at(low, device) for pair, low, _, _ in wanted]
             highs = [pair.at(high, device) for pair, _, _, high in wanted]
             times = [_share(*each) for each in wanted]
+            if device.type == "cpu" and len(wanted) > 1 and torch.get_num_threads() > 1:
+                return self._side_by_side(network, lows, highs, times)
             return self._whole(network, lows, highs, times)
         here = torch.device("cpu")  # whole frames stay off a device that they do not fit on
         return [
@@ -504,6 +521,20 @@ class _Maker:
             total[:, tile.rows, tile.columns] += planes * tile.weight
         assert total is not None
         return _Made(total[:3], total[4:] if len(total) > 4 else None, total[3])
+
+    def _side_by_side(
+        self, network: RIFE, lows: list[_Picture], highs: list[_Picture], times: list[float]
+    ) -> list[_Made]:
+        """The same as `_whole`, each frame in a thread of its own."""
+        if self._threads is None:
+            self._threads = SideBySide(min(self.plan.batch_size, torch.get_num_threads()))
+        pictures = {id(picture): picture for picture in (*lows, *highs)}
+        self._threads.map(lambda p: p.frame(network, self.settings.scale), pictures.values())
+        made = self._threads.map(
+            lambda one: self._whole(network, [one[0]], [one[1]], [one[2]]),
+            list(zip(lows, highs, times, strict=True)),
+        )
+        return [one for (one,) in made]
 
     def _whole(
         self, network: RIFE, lows: list[_Picture], highs: list[_Picture], times: list[float]

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from .padding import alignment, crop, pad_to_multiple
 from .pyramid import CARRIED_FROM, Pyramid, resize
-from .refine import Contextnet, Unet, conv
+from .refine import Contextnet, PReLU, Unet, conv
 from .specs import FLOW_PLANES, MASK_PLANES, HeadSpec, NetworkSpec, Output, Trunk, get_spec
 from .warp import at_least_float32, warp
 
@@ -71,7 +71,7 @@ class ResConv(nn.Module):
 def _separate_head(c: int, planes: int) -> nn.Sequential:
     return nn.Sequential(
         nn.ConvTranspose2d(c, c // 2, 4, 2, 1),
-        nn.PReLU(c // 2),
+        PReLU(c // 2),
         nn.ConvTranspose2d(c // 2, planes, 4, 2, 1),
     )
 
@@ -809,9 +809,7 @@ def _listed(named: Mapping[str, Tensor], names: Sequence[str]) -> list[Tensor]:
     return [named[name] for name in names if name in named]
 
 
-def _view(
-    pyramid: Pyramid, names: Sequence[str], scale: float, carried: int
-) -> dict[str, Tensor]:
+def _view(pyramid: Pyramid, names: Sequence[str], scale: float, carried: int) -> dict[str, Tensor]:
     """What a block at `scale` reads of the pair, by name."""
     view: dict[str, Tensor] = {}
     for kind, sides in {"": pyramid.shrunk, "warped_": pyramid.warped}.items():

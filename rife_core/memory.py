@@ -30,6 +30,8 @@ CROSSFADE = 32
 LEAST_TILE = 640
 _BATCH_PIXELS = 2**21
 _MAX_BATCH = 8
+_CPU_BATCH_PIXELS = 2**22
+_CPU_MAX_BATCH = 4
 
 _PLANES = 49
 _PLANES_OF_HEAD = 8
@@ -92,9 +94,10 @@ def estimate_memory(network: RIFE, height: int, width: int, batch_size: int = 1)
 
 
 def auto_batch_size(device: torch.device, height: int, width: int) -> int:
-    """How many frames to make at once: 1 on a CPU, more on an accelerator if frames are small."""
+    """How many frames to make at once: more if they are small; on a CPU, on a core each."""
     if device.type == "cpu":
-        return 1
+        most = min(_CPU_MAX_BATCH, torch.get_num_threads())
+        return max(1, min(most, _CPU_BATCH_PIXELS // (height * width)))
     return max(1, min(_MAX_BATCH, _BATCH_PIXELS // (height * width)))
 
 

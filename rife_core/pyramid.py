@@ -12,6 +12,7 @@ the coarse levels cost almost nothing. Two facts make that exact:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -51,7 +52,7 @@ class Pyramid:
     def can_run(scales: Sequence[float], height: int, width: int) -> bool:
         """Whether the two facts above hold: whole scales that halve, at a size they divide."""
         whole = all(scale >= 1 and scale == int(scale) for scale in scales)
-        halving = all(a % (2 * b) == 0 for a, b in zip(scales, scales[1:], strict=False))
+        halving = all(a % (2 * b) == 0 for a, b in pairwise(scales))
         return whole and halving and not any(side % (4 * scales[0]) for side in (height, width))
 
     def add(self, planes: Tensor, growth: float) -> None:

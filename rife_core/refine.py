@@ -21,6 +21,21 @@ from .warp import at_least_float32, warp
 CONTEXT_CHANNELS = 16
 
 
+class PReLU(nn.PReLU):
+    """`nn.PReLU`, faster in bfloat16 on a CPU, where PyTorch takes odd widths one by one.
+
+    Shape:
+        input: B C H W -> B C H W
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See the class."""
+        slow = input.dtype is torch.bfloat16 and input.device.type == "cpu" and input.shape[1] % 32
+        if not slow or torch.is_grad_enabled() or bool((self.weight > 1).any()):
+            return super().forward(input)
+        return torch.maximum(input, input * self.weight[:, None, None])
+
+
 def conv(
     in_planes: int,
     out_planes: int,
@@ -32,7 +47,7 @@ def conv(
     """A convolution followed by a PReLU with one slope per channel."""
     return nn.Sequential(
         nn.Conv2d(in_planes, out_planes, kernel_size, stride, padding, dilation),
-        nn.PReLU(out_planes),
+        PReLU(out_planes),
     )
 
 
@@ -42,7 +57,7 @@ def deconv(
     """A transposed convolution (doubling the size by default) followed by a PReLU."""
     return nn.Sequential(
         nn.ConvTranspose2d(in_planes, out_planes, kernel_size, stride, padding),
-        nn.PReLU(out_planes),
+        PReLU(out_planes),
     )
 
 

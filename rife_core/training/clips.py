@@ -141,7 +141,6 @@ class ClipTriplets:
         crop = crop.flip(flips) if flips else crop
         return crop.transpose(2, 3) if _pick(2, generator) else crop
 
-
     def _resized(self, window: Tensor, generator: torch.Generator) -> Tensor:
         """Enlarged where it is too small for a crop, otherwise shrunk by chance."""
         smallest = self.size / min(window.shape[-2:])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import csv
-import ctypes
 import io
 import math
 import os
@@ -27,6 +26,7 @@ import torch
 import torch.distributed as dist
 
 from ..checkpoints import save_rife
+from ..cpu import keep_memory
 from ..ifnet import RIFE
 from .charts import Curve, curve_svg, preview_png
 from .config import Stage, TrainConfig
@@ -421,22 +421,6 @@ def _cut_log(path: Path, step: int) -> None:
         return
     head, *rows = path.read_text().splitlines(keepends=True)
     path.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
-
-
-def keep_memory() -> None:
-    """Lets the allocator keep what it was given, where it is glibc's.
-
-    By default it returns every large tensor to the system at once, and clearing the
-    pages again takes longer than computing on them.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return
-    trim_threshold, top_pad, mmap_max = -1, -2, -4
-    mallopt(mmap_max, 0)
-    mallopt(trim_threshold, (1 << 31) - 1)
-    mallopt(top_pad, 1 << 26)
 
 
 def _place_in_world() -> tuple[int, int]:
