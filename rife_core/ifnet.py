@@ -19,13 +19,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .padding import alignment, crop, pad_to_multiple
-from .pyramid import CARRIED_FROM, Pyramid, resize
+from .pyramid import CARRIED_FROM, Pyramid, resize, side_by_side
 from .refine import Contextnet, PReLU, Unet, conv
 from .specs import FLOW_PLANES, MASK_PLANES, HeadSpec, NetworkSpec, Output, Trunk, get_spec
 from .warp import at_least_float32, warp
@@ -155,17 +157,26 @@ class IFBlock(nn.Module):
         # A scale that does not divide the size rounds up; the surplus is at the far edges.
         return crop(resize(self.small(small, flow, scale), self.growth * scale), height, width)
 
-    def small(self, parts: Sequence[Tensor], flow: Tensor | None, scale: float) -> Tensor:
+    def small(
+        self,
+        parts: Sequence[Tensor],
+        flow: Tensor | None,
+        scale: float,
+        wanted: int | None = None,
+    ) -> Tensor:
         """`planes` before they are grown, of parts that are shrunk already.
+
+        Args:
+            parts, flow, scale: see `planes`.
+            wanted: how many of the planes are needed, where it is not all.
 
         Shape:
             parts, flow: B C h w, the flow in pixels of the full image
             returns: B P h/growth w/growth, the flow too in pixels of the full image
         """
-        dtype, size = next(self.parameters()).dtype, parts[0].shape[-2:]
-        flows = [] if flow is None else [flow / scale]
-        x = torch.cat([part.to(dtype).expand(-1, -1, *size) for part in (*parts, *flows)], 1)
-        x = at_least_float32(self._head(self._trunk(self.conv0(x))))
+        dtype = next(self.parameters()).dtype
+        x = side_by_side([*parts, *([] if flow is None else [flow / scale])], dtype)
+        x = at_least_float32(self._head(self._trunk(self.conv0(x)), wanted))
         return torch.cat((x[:, :FLOW_PLANES] * (self.growth * scale), x[:, FLOW_PLANES:]), 1)
 
     def _trunk(self, x: Tensor) -> Tensor:
@@ -175,9 +186,14 @@ class IFBlock(nn.Module):
             return x
         return self.convblock(x) + x if self.trunk == "residual" else self.convblock(x)
 
-    def _head(self, x: Tensor) -> Tensor:
+    def _head(self, x: Tensor, wanted: int | None) -> Tensor:
         if self.output == "separate":
             return torch.cat((self.conv1(x), self.conv2(x)), 1)
+        if self.output == "shuffle" and wanted:
+            deconv = cast(nn.ConvTranspose2d, self.lastconv[0])
+            channels, bias = 4 * wanted, cast(Tensor, deconv.bias)
+            weight = deconv.weight[:, :channels]
+            return F.pixel_shuffle(F.conv_transpose2d(x, weight, bias[:channels], 2, 1), 2)
         return self.lastconv(x)
 
 
@@ -626,14 +642,8 @@ class RIFE(nn.Module):
             named = {"timestep": times, **_view(pyramid, names, scale, spec.carried)}
             flow = None if first else pyramid.flow(scale)
 
-            def run(
-                parts: list[Tensor],
-                flow: Tensor | None,
-                block: IFBlock = block,
-                scale: float = scale,
-            ) -> Tensor:
-                return block.small(parts, flow, scale)
-
+            wanted = CARRIED_FROM + (spec.carried if index + 1 < len(scales) else 0)
+            run = partial(block.small, scale=scale, wanted=wanted)
             pyramid.add(_in_both_orders(run, names, named, flow, swap), block.growth * scale)
         warped0, warped1 = pyramid.warped(1, IMAGE_PLANES)
         return Estimate(pyramid.flow(1), pyramid.mask(1), warped0, warped1)

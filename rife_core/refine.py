@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .pyramid import side_by_side
 from .warp import at_least_float32, warp
 
 CONTEXT_CHANNELS = 16
@@ -153,15 +154,16 @@ class Unet(nn.Module):
         """See the class."""
         dtype = self.conv.weight.dtype
 
-        def join(*parts: Tensor) -> Tensor:
-            return torch.cat([part.to(dtype) for part in parts], 1)
+        def beside(x: Tensor, level: int) -> Tensor:
+            return torch.cat((x, side_by_side((c0[level], c1[level]), dtype)), 1)
 
-        s0 = self.down0(join(img0, img1, warped_img0, warped_img1, mask, flow))
-        s1 = self.down1(join(s0, c0[0], c1[0]))
-        s2 = self.down2(join(s1, c0[1], c1[1]))
-        s3 = self.down3(join(s2, c0[2], c1[2]))
-        x = self.up0(join(s3, c0[3], c1[3]))
-        x = self.up1(join(x, s2))
-        x = self.up2(join(x, s1))
-        x = self.up3(join(x, s0))
+        planes = (img0, img1, warped_img0, warped_img1, mask, flow)
+        s0 = self.down0(side_by_side(planes, dtype))
+        s1 = self.down1(beside(s0, 0))
+        s2 = self.down2(beside(s1, 1))
+        s3 = self.down3(beside(s2, 2))
+        x = self.up0(beside(s3, 3))
+        x = self.up1(torch.cat((x, s2), 1))
+        x = self.up2(torch.cat((x, s1), 1))
+        x = self.up3(torch.cat((x, s0), 1))
         return torch.sigmoid(at_least_float32(self.conv(x)))

@@ -42,13 +42,13 @@ def warp(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = Non
     if points:
         x, y = x[points[1]], y[points[0]]
     # A side of one pixel has no extent to normalise by; its samples clamp to that pixel.
-    grid = torch.stack(
-        (
-            x + flow[:, 0] * (2 / max(width - 1, 1)),
-            y[:, None] + flow[:, 1] * (2 / max(height - 1, 1)),
-        ),
-        dim=-1,
-    )
+    axes = ((x, flow[:, 0], max(width - 1, 1)), (y[:, None], flow[:, 1], max(height - 1, 1)))
+    if flow.requires_grad or torch.jit.is_tracing():
+        grid = torch.stack([torch.add(at, by, alpha=2 / extent) for at, by, extent in axes], -1)
+    else:  # the same in one pass over memory
+        grid = flow.new_empty(batch, *size, 2)
+        for place, (at, by, extent) in zip(grid.unbind(-1), axes, strict=True):
+            torch.add(at, by, alpha=2 / extent, out=place)
     if input.device.type == "mps":  # has no border mode; clamping the grid is the same
         grid, padding = grid.clamp(-1, 1), "zeros"
     else:
