@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -338,6 +338,18 @@ class Made(NamedTuple):
         return Made(torch.cat([part.image for part in parts]), Estimate(**joined))
 
 
+class Runner(Protocol):
+    """Runs the two steps of inference in another way than PyTorch's eager one; see `backends`."""
+
+    def frame(self, image: Tensor) -> Frame | None:
+        """What `RIFE.prepare` gives for B 3 H W, clamped and padded; None: not this one."""
+        ...
+
+    def made(self, frame0: Frame, frame1: Frame, times: Tensor, scale: float) -> Made | None:
+        """What `RIFE.synthesize` gives, `times` being B 1 1 1; None: not this one."""
+        ...
+
+
 _MIRROR = str.maketrans("01", "10")
 
 
@@ -371,6 +383,7 @@ class RIFE(nn.Module):
     def __init__(self, spec: NetworkSpec, *, teacher: bool = True) -> None:
         super().__init__()
         self.spec = spec
+        self.runner: Runner | None = None
 
         def block(in_planes: int, c: int) -> IFBlock:
             return IFBlock(
@@ -392,6 +405,10 @@ class RIFE(nn.Module):
         if spec.refine:
             self.contextnet = Contextnet()
             self.unet = Unet()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy has weights of its own; what was compiled for these must not run for it.
+        return {**self.__dict__, "runner": None}
 
     @property
     def blocks(self) -> list[IFBlock]:
@@ -453,7 +470,9 @@ class RIFE(nn.Module):
             raise ValueError(f"scale is {scale}; it must be one of {known}.")
         multiple = alignment(self.spec.align, self.spec.scales[0] / scale)
         image = img.to(torch.promote_types(next(self.parameters()).dtype, torch.float32))
-        return self._frame(pad_to_multiple(image.clamp(0, 1), multiple))
+        image = pad_to_multiple(image.clamp(0, 1), multiple)
+        frame = self.runner.frame(image) if self.runner else None
+        return frame or self._frame(image)
 
     def synthesize(
         self,
@@ -478,6 +497,10 @@ class RIFE(nn.Module):
         if self.spec.rerun_above and len(times) > 1:  # a sample must not rerun its neighbours
             samples = zip(frame0.split(), frame1.split(), times, strict=True)
             return Made.join([self.synthesize(*one, scale, ensemble) for one in samples])
+        if self.runner and not ensemble:
+            made = self.runner.made(frame0, frame1, times, scale)
+            if made is not None:
+                return made
         made = self._made(frame0, frame1, times, scale, ensemble)
         if ensemble and self.spec.ensemble == "flip":
             turned0, turned1 = (self._frame(f.image.flip(2, 3)) for f in (frame0, frame1))

@@ -41,7 +41,7 @@ def side_by_side(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     """
     batch, _, height, width = parts[0].shape
     on_cpu = parts[0].device.type == "cpu" and dtype is torch.bfloat16
-    if not on_cpu or torch.is_grad_enabled() or torch.jit.is_tracing():
+    if not on_cpu or torch.is_grad_enabled():
         return torch.cat([part.to(dtype).expand(-1, -1, height, width) for part in parts], 1)
     count = sum(part.shape[1] for part in parts)
     planes = torch.empty((batch, count, height, width), dtype=dtype)
