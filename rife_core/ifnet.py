@@ -190,7 +190,7 @@ class IFBlock(nn.Module):
         if self.output == "separate":
             return torch.cat((self.conv1(x), self.conv2(x)), 1)
         if self.output == "shuffle" and wanted:
-            deconv = cast(nn.ConvTranspose2d, self.lastconv[0])
+            deconv = cast(nn.ConvTranspose2d, cast(nn.Sequential, self.lastconv)[0])
             channels, bias = 4 * wanted, cast(Tensor, deconv.bias)
             weight = deconv.weight[:, :channels]
             return F.pixel_shuffle(F.conv_transpose2d(x, weight, bias[:channels], 2, 1), 2)
