@@ -62,6 +62,8 @@ class TrainConfig:
         seed: decides initialisation, scenes and augmentation.
         stages: run one after the other.
         clips: folders of videos or frames, for stages with `real` above 0.
+        vgg: file of trained VGG-19 weights, for stages with a `vgg` weight; empty looks
+            where torch.hub keeps its files.
         weight_decay, ema, clip: AdamW's decay, the decay of the averaged weights, and
             the largest gradient norm.
         shards: parts that each batch is made and computed in; several processes share
@@ -78,6 +80,7 @@ class TrainConfig:
     channels: tuple[int, ...] = ()
     seed: int = 0
     clips: tuple[str, ...] = ()
+    vgg: str = ""
     weight_decay: float = 1e-4
     ema: float = 0.999
     clip: float = 1.0

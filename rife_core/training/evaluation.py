@@ -7,6 +7,7 @@ the last two run where they are installed.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import shutil
 import subprocess
@@ -77,8 +78,7 @@ def baselines() -> dict[str, Method]:
 
 def _dis(img0: Tensor, img1: Tensor) -> Tensor:
     """Both frames carried half way along OpenCV's dense inverse search flow, averaged."""
-    import cv2  # pyright: ignore[reportMissingImports]
-
+    cv2: Any = importlib.import_module("cv2")
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     gray = [cv2.cvtColor(_bytes(img), cv2.COLOR_RGB2GRAY) for img in (img0, img1)]
     there, back = dis.calc(gray[0], gray[1], None), dis.calc(gray[1], gray[0], None)

@@ -30,6 +30,7 @@ class Weights:
         frames: the same for the frame after each block but the last.
         census: census distance of the made frame.
         distill: distance to the teacher's flow, for rows that have a teacher.
+        vgg: how differently VGG-19 sees the made frame; needs its trained weights.
     """
 
     flow: float = 1.0
@@ -38,12 +39,23 @@ class Weights:
     frames: float = 0.0
     census: float = 0.0
     distill: float = 0.01
+    vgg: float = 0.0
 
 
 def objective(
-    network: RIFE, batch: SceneBatch, scales: Sequence[float], weights: Weights, detach: bool
+    network: RIFE,
+    batch: SceneBatch,
+    scales: Sequence[float],
+    weights: Weights,
+    detach: bool,
+    vgg: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of a batch and the figures to log.
+
+    Args:
+        network, batch, scales, detach: see `RIFE.estimates`.
+        weights: of the parts.
+        vgg: the perceptual loss, where `weights` want it.
 
     Returns:
         The loss, and a dictionary: each weighted part, "psnr" of the made frame in dB,
@@ -62,6 +74,8 @@ def objective(
         "frames": lambda: _mean([_frame_loss(e.blend(), batch.gt) for e in made[:-1]]),
         "census": lambda: ternary(frame, batch.gt).mean(),
     }
+    if vgg is not None:
+        parts["vgg"] = lambda: vgg(frame, batch.gt)
     if distance is not None:
         parts["distill"] = lambda: torch.as_tensor(distance)
     flow, occluded = batch.flow, batch.occluded

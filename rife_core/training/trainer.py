@@ -28,6 +28,7 @@ import torch.distributed as dist
 from ..checkpoints import save_rife
 from ..cpu import keep_memory
 from ..ifnet import RIFE
+from ..perceptual import VGGPerceptualLoss
 from .charts import Curve, curve_svg, preview_png
 from .config import Stage, TrainConfig
 from .growth import build_fresh, build_tied, transplant
@@ -43,7 +44,7 @@ WEIGHTS = "weights.safetensors"
 CURVE = "curve.svg"
 PREVIEW = "preview.png"
 LOGGED = (
-    *("loss", "flow", "mask", "frame", "frames", "census", "distill"),
+    *("loss", "flow", "mask", "frame", "frames", "census", "distill", "vgg"),
     *("epe", "zero", "psnr", "norm", "lr", "seconds"),
 )
 MAX_SKIPPED = 20
@@ -87,6 +88,9 @@ class Trainer:
         self.device = torch.device(device)
         self.clips = clips or {}
         self.shard_bytes = shard_bytes
+        self.vgg = None
+        if any(stage.weights.vgg for stage in config.stages):
+            self.vgg = VGGPerceptualLoss(weights=config.vgg or None).to(self.device)
         self.rank, self.world = _place_in_world()
         if config.shards % self.world:
             raise ValueError(
@@ -134,7 +138,7 @@ class Trainer:
             batch = self.batches.take(inside * shards + shard)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
                 loss, figures = objective(
-                    self.network, batch, self.scales, plan.weights, plan.detach
+                    self.network, batch, self.scales, plan.weights, plan.detach, self.vgg
                 )
             (loss * self.world / shards).backward()
             log.add({**figures, "loss": loss.item()})

@@ -9,7 +9,9 @@ from dataclasses import replace
 import pytest
 import torch
 from rife_video.rife_core.checkpoints import load_rife
+from rife_video.rife_core.perceptual import MissingWeightsError
 from rife_video.rife_core.training.config import parse_config
+from rife_video.rife_core.training.objective import Weights, objective
 from rife_video.rife_core.training.trainer import Trainer, read_state, write_state
 
 TINY = {
@@ -152,3 +154,24 @@ def test_processes_must_share_the_batch_evenly(config, tmp_path, monkeypatch):
     monkeypatch.setattr("rife_video.rife_core.training.trainer._place_in_world", lambda: (0, 2))
     with pytest.raises(ValueError, match="set shards"):
         Trainer(config, tmp_path)
+
+
+def test_the_perceptual_loss_counts_where_it_is_asked_for(config, tmp_path):
+    trainer = Trainer(config, tmp_path)
+    batch = trainer.batches.take(0)
+    plain = Weights()
+    seen = replace(plain, vgg=0.5)
+    arguments = (trainer.network, batch, trainer.scales)
+    loss, figures = objective(*arguments, plain, False)
+    more, and_vgg = objective(*arguments, seen, False, lambda x, y: (x - y).square().mean() + 2)
+    assert "vgg" not in figures
+    assert more.item() == pytest.approx(loss.item() + 0.5 * and_vgg["vgg"])
+    assert and_vgg["vgg"] > 2
+
+
+def test_missing_perceptual_weights_are_an_error_before_training(tmp_path):
+    stage = {"steps": 1, "batch": 1, "lr": 1e-3, "weights": {"vgg": 0.1}}
+    config = parse_config({**TINY, "vgg": str(tmp_path / "vgg19.pth"), "stages": [stage]})
+    with pytest.raises(MissingWeightsError, match=r"vgg19\.pth"):
+        Trainer(config, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
