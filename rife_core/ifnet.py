@@ -338,6 +338,24 @@ class Made(NamedTuple):
         return Made(torch.cat([part.image for part in parts]), Estimate(**joined))
 
 
+class Outcome(NamedTuple):
+    """What a run gives that learns.
+
+    Attributes:
+        estimates: what is known after each block.
+        merged: the blended frame after each block, B 3 H W; the last one refined.
+        flow_teacher, merged_teacher: B 4 H W and B 3 H W, or None without ground truth
+            or teacher.
+        loss_distill: scalar, 0 without ground truth or teacher.
+    """
+
+    estimates: list[Estimate]
+    merged: list[Tensor]
+    flow_teacher: Tensor | None
+    merged_teacher: Tensor | None
+    loss_distill: Tensor | float
+
+
 class Runner(Protocol):
     """Runs the two steps of inference in another way than PyTorch's eager one; see `backends`."""
 
@@ -556,17 +574,35 @@ class RIFE(nn.Module):
         scales = tuple(self.spec.scales if scale is None else scale)
         self._check_forward(x, scales)
         img0, img1, gt = x.split((3, 3, x.shape[1] - 6), 1)
-        frame0, frame1 = self._frame(img0), self._frame(img1)
-        times = _timesteps(timestep, img0)
-        named = self._named_inputs(frame0, frame1, times)
-        estimates = list(self._estimates(named, scales, swap=self.spec.ensemble == "always"))
-        last = estimates[-1]
         if returnflow:
-            return last.flow
+            return self.estimates(img0, img1, timestep, scales)[-1].flow
+        outcome = self.outcome(img0, img1, gt if gt.shape[1] else None, timestep, scales)
+        flows = [estimate.flow for estimate in outcome.estimates]
+        mask = torch.sigmoid(outcome.estimates[-1].mask)
+        return flows, mask, *outcome[1:]
+
+    def outcome(
+        self,
+        img0: Tensor,
+        img1: Tensor,
+        gt: Tensor | None = None,
+        timestep: float | Tensor = 0.5,
+        scales: Sequence[float] | None = None,
+        detach: bool = False,
+    ) -> Outcome:
+        """All that one run gives, for training; arguments as those of `estimates`.
+
+        Args:
+            gt: the frame at the timestep, B 3 H W, for the teacher.
+        """
+        frame0, frame1 = self._frame(img0), self._frame(img1)
+        named = self._named_inputs(frame0, frame1, _timesteps(timestep, img0))
+        estimates = list(self._trained(named, scales, detach))
         merged = [estimate.blend() for estimate in estimates]
+        last = estimates[-1]
         flow_teacher = merged_teacher = None
         loss_distill: Tensor | float = 0.0
-        if gt.shape[1] and self.block_tea is not None:
+        if gt is not None and self.block_tea is not None:
             names = (*self.spec.inputs, "gt")
             planes = self.block_tea.planes(_listed({**named, "gt": gt}, names), last.flow, 1)
             teacher = last.updated(planes, True, img0, img1)
@@ -576,9 +612,7 @@ class RIFE(nn.Module):
                     estimate.flow, flow_teacher, made, merged_teacher, gt
                 )
         merged[-1] = self._refined(frame0, frame1, last, merged[-1])
-        flows = [estimate.flow for estimate in estimates]
-        mask = torch.sigmoid(last.mask)
-        return flows, mask, merged, flow_teacher, merged_teacher, loss_distill
+        return Outcome(estimates, merged, flow_teacher, merged_teacher, loss_distill)
 
     def estimates(
         self,
@@ -599,9 +633,13 @@ class RIFE(nn.Module):
         """
         frame0, frame1 = self._frame(img0), self._frame(img1)
         named = self._named_inputs(frame0, frame1, _timesteps(timestep, img0))
+        return list(self._trained(named, scales, detach))
+
+    def _trained(
+        self, named: dict[str, Tensor], scales: Sequence[float] | None, detach: bool
+    ) -> Iterator[Estimate]:
         scales = self.spec.scales if scales is None else scales
-        swap = self.spec.ensemble == "always"
-        return list(self._estimates(named, scales, swap, detach))
+        return self._estimates(named, scales, self.spec.ensemble == "always", detach)
 
     def _check_forward(self, x: Tensor, scales: Sequence[float]) -> None:
         align = self.spec.align

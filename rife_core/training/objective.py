@@ -62,22 +62,17 @@ def objective(
         and, where the flow is known, "epe" of the last block and "zero" of no flow, in
         pixels.
     """
-    made = network.estimates(batch.img0, batch.img1, batch.timestep, scales, detach)
-    frame, teacher, distance = made[-1].blend(), None, None
-    if network.spec.refine and (weights.frame or weights.distill):
-        images = torch.cat((batch.img0, batch.img1, batch.gt), 1)
-        result = network(images, scales, batch.timestep)
-        _, _, merged, _, teacher, distance = result
-        frame = merged[-1]
+    outcome = network.outcome(batch.img0, batch.img1, batch.gt, batch.timestep, scales, detach)
+    made, frame, teacher = outcome.estimates, outcome.merged[-1], outcome.merged_teacher
     parts: dict[str, Callable[[], Tensor]] = {
         "frame": lambda: _frame_loss(frame, batch.gt) + _frame_loss(teacher, batch.gt),
-        "frames": lambda: _mean([_frame_loss(e.blend(), batch.gt) for e in made[:-1]]),
+        "frames": lambda: _mean([_frame_loss(each, batch.gt) for each in outcome.merged[:-1]]),
         "census": lambda: ternary(frame, batch.gt).mean(),
     }
     if vgg is not None:
         parts["vgg"] = lambda: vgg(frame, batch.gt)
-    if distance is not None:
-        parts["distill"] = lambda: torch.as_tensor(distance)
+    if teacher is not None:
+        parts["distill"] = lambda: torch.as_tensor(outcome.loss_distill)
     flow, occluded = batch.flow, batch.occluded
     if flow is not None and occluded is not None:
         parts |= {
