@@ -32,6 +32,7 @@ COMMANDS: dict[str, Command] = {
     "models": Command("list the weights that can be loaded", ".rife_core.commands.models"),
     "train": Command("train a network", ".rife_core.commands.train"),
     "evaluate": Command("measure weights on real clips", ".rife_core.commands.evaluate"),
+    "bench": Command("time it beside its peers", ".rife_core.commands.bench"),
     "adapt": Command("fine-tune weights on one clip", ".rife_core.commands.adapt"),
 }
 

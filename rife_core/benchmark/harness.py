@@ -1,0 +1,277 @@
+"""Runs the table of contenders through the table of cases, turn by turn."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..metrics import psnr
+from ..precision import resolve_precision
+from .cases import Case, frames_of, network_of
+from .contenders import Contender
+from .work import MIB, Work, copy_rate, matrix_rate
+from .workers import ContenderError, First, Job, Worker
+
+MOST_PSNR = 200.0
+"""What equal frames are given, in place of infinity."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for all cases of a run.
+
+    Attributes:
+        frames: source frames of the clip.
+        rounds: each contender's turns.
+        device, threads, resident: see `Job`.
+        clip: a video to take the frames from, or None for painted ones.
+        weights: name or path of weights by row.
+    """
+
+    frames: int = 5
+    rounds: int = 5
+    device: str = "cpu"
+    threads: int = 0
+    resident: bool = False
+    clip: Path | None = None
+    weights: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What the machine can do, measured in the same run.
+
+    Attributes:
+        flop: per second, by precision.
+        bytes: per second, read and written.
+    """
+
+    flop: Mapping[str, float]
+    bytes: float
+
+    def bound(self, work: Work, precision: str) -> float:
+        """Seconds that `work` takes at least: the longer one of arithmetic and memory traffic."""
+        return max(work.flop / self.flop[precision], work.bytes / self.bytes)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found of one contender in one case. None: not known.
+
+    Attributes:
+        row, size, multiplier: see `Case`.
+        contender, kind, precision: see `Contender`.
+        error: why there are no figures, or empty.
+        ms: a made frame, median of the rounds.
+        vs_reference, vs_peer: how many times as fast as the reference and as the fastest
+            peer; median of the rounds' ratios.
+        psnr: dB, against the reference; of the worst made frame.
+        peak_mib: memory beyond what was resident before the first run.
+        first_s: seconds of the first run, with whatever is done once.
+        gflop, gbyte: a made frame, of this project's eager path in this precision.
+        share: of the roofline: the least time for that work over the time taken.
+    """
+
+    row: str
+    size: str
+    multiplier: int
+    contender: str
+    kind: str
+    precision: str
+    error: str = ""
+    ms: float | None = None
+    vs_reference: float | None = None
+    vs_peer: float | None = None
+    psnr: float | None = None
+    peak_mib: float | None = None
+    first_s: float | None = None
+    gflop: float | None = None
+    gbyte: float | None = None
+    share: float | None = None
+
+
+def interleave(
+    runs: Mapping[str, Callable[[], float]], rounds: int
+) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """Seconds of each run in each round, and the errors of those who gave up.
+
+    All take a turn before anybody takes the next; every second round goes backwards.
+
+    Example:
+        >>> interleave({"a": lambda: 1.0, "b": lambda: 2.0}, 2)
+        ({'a': [1.0, 1.0], 'b': [2.0, 2.0]}, {})
+    """
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    errors: dict[str, str] = {}
+    for number in range(rounds):
+        for name in list(times)[:: -1 if number % 2 else 1]:
+            try:
+                times[name].append(runs[name]())
+            except ContenderError as error:
+                errors[name] = str(error)
+                del times[name]
+    return times, errors
+
+
+def ratio(baseline: Sequence[float], times: Sequence[float]) -> float:
+    """How many times as fast: the median over the rounds.
+
+    Example:
+        >>> ratio([2.0, 4.0, 9.0], [1.0, 2.0, 3.0])
+        2.0
+    """
+    return median(a / b for a, b in zip(baseline, times, strict=True))
+
+
+def measure_rates(precisions: Sequence[str], device: str) -> Rates:
+    """What the machine can do in each precision."""
+    place = torch.device(device)
+    flop = {p: matrix_rate(resolve_precision(p, place), place) for p in precisions}
+    return Rates(flop, copy_rate(place))
+
+
+def measure(
+    case: Case,
+    contenders: Sequence[Contender],
+    settings: Settings,
+    rates: Rates,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Result]:
+    """All contenders on one case; the reference is the first of them.
+
+    Raises:
+        ContenderError: the reference itself cannot run.
+    """
+    weights = settings.weights.get(case.row)
+    spec = network_of(case.row, weights).spec
+    fitting = {c.name: c for c in contenders if c.fits(spec)}
+    reference = contenders[0].name
+    errors: dict[str, str] = {}
+    workers: dict[str, Worker] = {}
+    firsts: dict[str, First] = {}
+    made: dict[str, torch.Tensor] = {}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        clip = Path(folder, "clip.npy")
+        np.save(clip, frames_of(case, settings.frames, settings.clip).numpy())
+        place = settings.device, settings.threads, settings.resident
+
+        def attempt(name: str, step: Callable[[], object]) -> None:
+            if name in errors:
+                return
+            try:
+                step()
+            except ContenderError as error:
+                if name == reference:
+                    raise
+                errors[name] = str(error)
+
+        def start(name: str) -> None:
+            tell(f"{case}: {name}")
+            workers[name] = Worker(Job(fitting[name], case, clip, weights, *place))
+            stack.callback(workers[name].close)
+            firsts[name] = workers[name].ask("first")
+
+        def check(name: str) -> None:
+            file = Path(folder, "made.npy")
+            workers[name].ask("check", file)
+            made[name] = torch.from_numpy(np.load(file)).movedim(-1, 1).clamp(0, 1)
+
+        for name in fitting:
+            attempt(name, lambda name=name: start(name))
+        tell(f"{case}: {settings.rounds} rounds")
+        ready = {n: lambda n=n: workers[n].ask("timed") for n in fitting if n not in errors}
+        times, late = interleave(ready, settings.rounds)
+        errors |= late
+        for name in fitting:
+            attempt(name, lambda name=name: check(name))
+        precisions = sorted({c.precision for c in fitting.values()})
+        works: dict[str, Work] = workers[reference].ask("work", precisions)
+    # How a path lays its planes out can be products too; the network's own are the fewest.
+    flop = min(work.flop for work in works.values())
+    works = {precision: replace(work, flop=flop) for precision, work in works.items()}
+    count = (settings.frames - 1) * (case.multiplier - 1)
+    peers = [n for n, c in fitting.items() if c.kind == "peer" and n not in errors]
+    best = min(peers, key=lambda n: median(times[n]), default=None)
+    results: list[Result] = []
+    for name, contender in fitting.items():
+        head = (*(case.row, case.size, case.multiplier), name, contender.kind, contender.precision)
+        if name in errors:
+            results.append(Result(*head, error=errors[name]))
+            continue
+        work, own = works[contender.precision], times[name]
+        results.append(
+            Result(
+                *head,
+                ms=1000 * median(own) / count,
+                vs_reference=ratio(times[reference], own),
+                vs_peer=ratio(times[best], own) if best else None,
+                psnr=min(float(psnr(made[name], made[reference]).min()), MOST_PSNR),
+                peak_mib=firsts[name].peak / MIB or None,
+                first_s=firsts[name].seconds,
+                gflop=work.flop / count / 1e9,
+                gbyte=work.bytes / count / 1e9,
+                share=rates.bound(work, contender.precision) / median(own),
+            )
+        )
+    return results
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What the figures were measured on; no names, no paths."""
+    described = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+    if device.startswith("cuda"):
+        described["device"] = torch.cuda.get_device_name(device)
+    return described
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
+
+
+def public_command(arguments: Sequence[str]) -> str:
+    """The command line, absolute paths cut down to their last part.
+
+    Example:
+        >>> public_command(["bench", "--peer", "rife=/home/me/eccv", "--json", "docs/b.json"])
+        'rife-video bench --peer rife=PATH/eccv --json docs/b.json'
+    """
+    words: list[str] = []
+    for word in arguments:
+        name, equals, value = word.rpartition("=")
+        value = f"PATH/{Path(value).name}" if Path(value).is_absolute() else value
+        words.append(f"{name}{equals}{value}" or "''")
+    return " ".join(("rife-video", *words))
+
+
+def as_json(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Results as plain dictionaries, figures to four digits, what is not known left out."""
+    return [
+        {
+            key: float(f"{value:.4g}") if isinstance(value, float) else value
+            for key, value in asdict(result).items()
+            if value not in (None, "")
+        }
+        for result in results
+    ]
