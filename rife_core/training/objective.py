@@ -28,6 +28,7 @@ class Weights:
         frame: Laplacian pyramid loss of the made frame (the refined one, and the
             teacher's, where the row has them).
         frames: the same for the frame after each block but the last.
+        squared: mean squared error of the made frame, which PSNR is the logarithm of.
         census: census distance of the made frame.
         distill: distance to the teacher's flow, for rows that have a teacher.
         vgg: how differently VGG-19 sees the made frame; needs its trained weights.
@@ -37,6 +38,7 @@ class Weights:
     mask: float = 0.1
     frame: float = 0.0
     frames: float = 0.0
+    squared: float = 0.0
     census: float = 0.0
     distill: float = 0.01
     vgg: float = 0.0
@@ -67,6 +69,7 @@ def objective(
     parts: dict[str, Callable[[], Tensor]] = {
         "frame": lambda: _frame_loss(frame, batch.gt) + _frame_loss(teacher, batch.gt),
         "frames": lambda: _mean([_frame_loss(each, batch.gt) for each in outcome.merged[:-1]]),
+        "squared": lambda: (frame - batch.gt).square().mean(),
         "census": lambda: ternary(frame, batch.gt).mean(),
     }
     if vgg is not None:

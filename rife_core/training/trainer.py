@@ -44,7 +44,7 @@ WEIGHTS = "weights.safetensors"
 CURVE = "curve.svg"
 PREVIEW = "preview.png"
 LOGGED = (
-    *("loss", "flow", "mask", "frame", "frames", "census", "distill", "vgg"),
+    *("loss", "flow", "mask", "frame", "frames", "squared", "census", "distill", "vgg"),
     *("epe", "zero", "psnr", "norm", "lr", "seconds"),
 )
 MAX_SKIPPED = 20
