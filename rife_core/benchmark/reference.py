@@ -111,6 +111,7 @@ def _joined(named: dict[str, Tensor], names: tuple[str, ...]) -> Tensor:
 
 def _planes(block: IFBlock, x: Tensor, flow: Tensor | None, scale: float) -> Tensor:
     """All planes of a block at full size, the flow in pixels."""
+    size = x.shape[-2:]
     if scale != 1:
         x = _resized(x, 1 / scale)
     if flow is not None:
@@ -123,7 +124,7 @@ def _planes(block: IFBlock, x: Tensor, flow: Tensor | None, scale: float) -> Ten
         x = block.convblock(x) + x if block.trunk == "residual" else block.convblock(x)
     separate = block.output == "separate"
     x = torch.cat((block.conv1(x), block.conv2(x)), 1) if separate else block.lastconv(x)
-    x = _resized(x, block.growth * scale)
+    x = crop(_resized(x, block.growth * scale), *size)
     return torch.cat((x[:, :FLOW_PLANES] * (block.growth * scale), x[:, FLOW_PLANES:]), 1)
 
 

@@ -11,7 +11,7 @@ not run on.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from queue import Queue
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> None:
     for thread in threads:
         thread.start()
     last = None
-    for last, following in pairwise(iter(read.get, None)):
+    for last, following in pairwise(_taken(read)):
         made.put(last)
         for img in _between(network, _planes(last), _planes(following), int(multiplier)):
             made.put((img[0] * 255).byte().permute(1, 2, 0).numpy())
@@ -72,6 +72,11 @@ def _planes(frame: Any) -> Tensor:
     return torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255
 
 
+def _taken(frames: Frames) -> Iterator[Any]:
+    while (frame := frames.get()) is not None:
+        yield frame
+
+
 def _read(source: str, frames: Frames) -> None:
     with av.open(source) as opened:
         for frame in opened.decode(video=0):
@@ -82,7 +87,7 @@ def _read(source: str, frames: Frames) -> None:
 def _write(target: str, rate: Fraction, frames: Frames) -> None:
     with av.open(target, "w") as opened:
         stream: Any = None
-        for pixels in iter(frames.get, None):
+        for pixels in _taken(frames):
             if stream is None:
                 stream = cast(Any, opened.add_stream("mpeg4", rate))
                 stream.height, stream.width = pixels.shape[:2]

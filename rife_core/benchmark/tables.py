@@ -48,6 +48,7 @@ _PROGRAM_COLUMNS: tuple[tuple[str, Callable[[Entry], str]], ...] = (
     ("row", lambda e: e["row"]),
     ("clip", lambda e: f"{e['clip']}, {e['source_frames']} frames, x{e['multiplier']}"),
     ("program", lambda e: e["program"]),
+    ("frames written", lambda e: _figure(e, "frames", "{}")),
     ("seconds", lambda e: _figure(e, "seconds", "{:.1f}") or e.get("error", "")),
     ("times as fast", lambda e: _figure(e, "ratio", "{:.2f}")),
     ("peak memory, MiB", lambda e: _figure(e, "peak_mib", "{:.0f}")),

@@ -196,18 +196,19 @@ def _memory_now(device: torch.device) -> int:
         return torch.cuda.memory_allocated(device)
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    return _resident("VmRSS")
+    return resident("VmRSS")
 
 
 def _memory_peak(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return _resident("VmHWM")
+    return resident("VmHWM")
 
 
-def _resident(field: str) -> int:
+def resident(field: str, process: str = "self") -> int:
+    """Bytes of a process now ("VmRSS") or at most ("VmHWM"); 0 where the system does not tell."""
     with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
+        for line in Path("/proc", process, "status").read_text().splitlines():
             if line.startswith(field):
                 return int(line.split()[1]) * 1024
     return 0
