@@ -88,7 +88,7 @@ class Own(Contender):
         if self.backend != EAGER:
             backends = import_module("..backends", __package__)
             taken = backends.set_backend(network, self.backend)
-            if taken != self.backend:
+            if self.backend not in ("auto", taken):
                 raise ValueError(f"the backend {self.backend} gave way to {taken}")
         timeline = Timeline.multiply(multiplier)
         yield lambda clip: interpolate(network, clip, timeline, batch_size=self.batch_size)

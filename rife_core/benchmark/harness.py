@@ -49,7 +49,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Rates:
-    """What the machine can do, measured in the same run.
+    """What the machine can do: the best that was measured in a run.
 
     Attributes:
         flop: per second, by precision.
@@ -58,6 +58,11 @@ class Rates:
 
     flop: Mapping[str, float]
     bytes: float
+
+    def better(self, other: Rates) -> Rates:
+        """The better of two measurements, figure by figure."""
+        flop = {name: max(rate, other.flop[name]) for name, rate in self.flop.items()}
+        return Rates(flop, max(self.bytes, other.bytes))
 
     def bound(self, work: Work, precision: str) -> float:
         """Seconds that `work` takes at least: the longer one of arithmetic and memory traffic."""
@@ -144,7 +149,6 @@ def measure(
     case: Case,
     contenders: Sequence[Contender],
     settings: Settings,
-    rates: Rates,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Result]:
     """All contenders on one case; the reference is the first of them.
@@ -220,10 +224,21 @@ def measure(
                 first_s=firsts[name].seconds,
                 gflop=work.flop / count / 1e9,
                 gbyte=work.bytes / count / 1e9,
-                share=rates.bound(work, contender.precision) / median(own),
             )
         )
     return results
+
+
+def with_shares(results: Sequence[Result], rates: Rates) -> list[Result]:
+    """The results with their shares of the roofline, where they can be known."""
+    shared: list[Result] = []
+    for result in results:
+        if result.ms and result.gflop is not None and result.gbyte is not None:
+            work = Work(1e9 * result.gflop, 1e9 * result.gbyte)
+            least = 1000 * rates.bound(work, result.precision)
+            result = replace(result, share=least / result.ms)
+        shared.append(result)
+    return shared
 
 
 def machine(device: str) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import FlopCounterMode
 
 MIB = 2**20
-_TRIES = 5
-_MATRIX_SIDE = {"cpu": 1536, "cuda": 8192}
-_PLANES = {"cpu": (1, 128, 120, 184), "cuda": (8, 128, 240, 368)}
-_COPIED = {"cpu": 256 * MIB, "cuda": 2048 * MIB}
+_TRIES = 20
+_MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}
+_PLANES = {"cpu": (1, 256, 32, 48), "cuda": (8, 256, 240, 368)}
+_COPIED = {"cpu": 128 * MIB, "cuda": 2048 * MIB}
 
 _WRITE_ONLY = ("copy_", "fill_", "zero_")
 
@@ -108,7 +108,7 @@ def synchronize(device: torch.device) -> None:
 @torch.no_grad()
 def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
     """FLOP per second of a large matrix product or a large convolution, the faster one."""
-    side = _MATRIX_SIDE.get(device.type, 4096)
+    side = _MATRIX_SIDE.get(device.type, 1024)
     batch, planes, height, width = _PLANES.get(device.type, _PLANES["cpu"])
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     x = torch.randn(batch, planes, height, width, device=device).to(dtype)

@@ -21,6 +21,7 @@ from rife_video.rife_core.benchmark.harness import (
     measure,
     public_command,
     ratio,
+    with_shares,
 )
 from rife_video.rife_core.benchmark.tables import markdown, picture, summary
 from rife_video.rife_core.benchmark.work import Work, work_of
@@ -147,6 +148,7 @@ def test_the_bound_is_the_longer_of_two():
     rates = Rates({"fp32": 100.0}, 10.0)
     assert rates.bound(Work(200, 10), "fp32") == 2
     assert rates.bound(Work(200, 50), "fp32") == 5
+    assert rates.better(Rates({"fp32": 50.0}, 20.0)) == Rates({"fp32": 100.0}, 20.0)
 
 
 # A checkout: vs-rife's layout with a network that mixes the two frames.
@@ -219,8 +221,8 @@ def test_a_table_of_real_processes(checkout):
     )
     contenders = [Reference("reference"), own("eager", "fp32"), parse_peer(f"vs-rife={checkout}")]
     case = cases(["4.6"], ["64x64"], [2])[0]
-    rates = Rates({"fp32": 1e9}, 1e9)
-    results = {r.contender: r for r in measure(case, contenders, Settings(2, 2), rates)}
+    found = with_shares(measure(case, contenders, Settings(2, 2)), Rates({"fp32": 1e9}, 1e9))
+    results = {result.contender: result for result in found}
     assert "NotImplementedError" in results["vs-rife"].error
     assert results["vs-rife"].ms is None
     assert results["reference"].vs_reference == 1
