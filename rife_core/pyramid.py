@@ -144,7 +144,8 @@ class Pyramid:
     def _points(self, scale: int) -> tuple[Tensor, Tensor]:
         """Rows and columns of the four middle pixels of every cell."""
         height, width = self.sides[0].shape[-2:]
-        middle = torch.tensor([scale // 2 - 1, scale // 2], device=self.sides[0].device)
+        # Not from a list: copying one to a device waits for it, and cannot go into a CUDA graph.
+        middle = torch.arange(scale // 2 - 1, scale // 2 + 1, device=self.sides[0].device)
         rows, columns = (
             (torch.arange(0, length, scale, device=middle.device)[:, None] + middle).flatten()
             for length in (height, width)
