@@ -105,5 +105,6 @@ class AdaptRIFE:
             )
         if not outcome.kept:
             return model, str(outcome)
-        adapted = RIFEModel(outcome.network.cpu(), f"{model.name}, adapted", model.precision)
+        name = f"{model.name}, adapted"
+        adapted = RIFEModel(outcome.network.cpu(), name, model.precision, model.backend)
         return adapted, str(outcome)

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..rife_core.backends import AUTO, EAGER, resolve_backend, set_backend
 from ..rife_core.checkpoints import SUFFIXES, list_weights, load_rife
 from ..rife_core.ifnet import RIFE
 from ..rife_core.precision import default_device, resolve_precision, set_precision
@@ -165,32 +166,38 @@ def compute_device() -> torch.device:
 
 
 class RIFEModel:
-    """What travels along a RIFE_MODEL wire: a network, its name, the precision to run it in.
+    """What travels along a RIFE_MODEL wire: a network, its name, and how to run it.
 
     Args:
         network: float32, in evaluation mode. Read it; to change weights, take a
             `trainable_copy`.
         name: what to call it in reports.
         precision: "auto", "fp32", "bf16" or "fp16".
+        backend: see `BACKENDS`.
 
     Raises:
-        ValueError: the compute device is not for that precision.
+        ValueError: the compute device is not for that precision or backend, or something
+            that the backend needs is not installed.
     """
 
-    def __init__(self, network: RIFE, name: str, precision: str = "auto") -> None:
+    def __init__(
+        self, network: RIFE, name: str, precision: str = "auto", backend: str = AUTO
+    ) -> None:
         self.network = network
         self.name = name
         self.precision = precision
         self.dtype = resolve_precision(precision, compute_device())
+        self.backend = resolve_backend(backend, compute_device())
 
     @classmethod
-    def load(cls, name: str, precision: str = "auto") -> RIFEModel:
+    def load(cls, name: str, precision: str = "auto", backend: str = AUTO) -> RIFEModel:
         """The model listed as `name`. Raises ValueError or OSError where it cannot be read."""
-        return cls(load_rife(model_path(name)), name, precision)
+        return cls(load_rife(model_path(name)), name, precision, backend)
 
     def __str__(self) -> str:
         kind = str(self.dtype).removeprefix("torch.")
-        return f"{self.name!r} (RIFE {self.network.spec.version}, {kind}, {compute_device()})"
+        way = "" if self.backend == EAGER else f", {self.backend}"
+        return f"{self.name!r} (RIFE {self.network.spec.version}, {kind}, {compute_device()}{way})"
 
     @cached_property
     def working(self) -> RIFE:
@@ -211,7 +218,10 @@ class RIFEModel:
         if management := _comfyui("comfy.model_management"):
             management.load_models_gpu([self._patcher], memory_required=memory_required)
         # Where memory is short, ComfyUI leaves a plain module on the CPU without a word.
-        return self.working.to(compute_device())
+        network = self.working.to(compute_device())
+        if network.runner is None:
+            set_backend(network, self.backend)
+        return network
 
     def trainable_copy(self) -> RIFE:
         """A float32 copy on the compute device whose weights can be trained.
@@ -224,11 +234,18 @@ class RIFEModel:
 
     @cached_property
     def _patcher(self) -> Any:
-        return _comfyui("comfy.model_patcher").ModelPatcher(
+        patcher = _comfyui("comfy.model_patcher").ModelPatcher(
             self.working,
             load_device=compute_device(),
             offload_device=_comfyui("comfy.model_management").unet_offload_device(),
         )
+
+        def release(*_: Any) -> None:
+            self.working.runner = None
+
+        # When the weights make room for another model, so does what was compiled for them.
+        patcher.add_callback("on_detach_after", release)
+        return patcher
 
 
 @dataclass(frozen=True)

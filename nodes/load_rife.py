@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..rife_core.backends import BACKEND_NAMES
 from ..rife_core.precision import PRECISIONS
 from .host import RIFEModel, list_models, model_path
 
@@ -47,13 +48,25 @@ class LoadRIFE:
                         "always stay in fp32.",
                     },
                 ),
+                "backend": (
+                    list(BACKEND_NAMES),
+                    {
+                        "default": "auto",
+                        "tooltip": "What runs the network. auto takes CUDA graphs on CUDA and "
+                        "plain PyTorch elsewhere. openvino, compile and tensorrt compile once for "
+                        "each size, which takes a while. Each is checked against plain PyTorch, "
+                        "which steps in where it fails.",
+                    },
+                ),
             },
         }
 
     @classmethod
-    def IS_CHANGED(cls, model_name: str, precision: str = "auto") -> str:  # noqa: D102, N802
+    def IS_CHANGED(  # noqa: D102, N802
+        cls, model_name: str, precision: str = "auto", backend: str = "auto"
+    ) -> str:
         path = model_path(model_name)
-        return f"{path}:{path.stat().st_mtime_ns}:{precision}"
+        return f"{path}:{path.stat().st_mtime_ns}:{precision}:{backend}"
 
     @classmethod
     def VALIDATE_INPUTS(cls, model_name: str) -> bool | str:  # noqa: D102, N802
@@ -63,6 +76,8 @@ class LoadRIFE:
             return str(error)
         return True
 
-    def load(self, model_name: str, precision: str = "auto") -> tuple[RIFEModel]:
+    def load(
+        self, model_name: str, precision: str = "auto", backend: str = "auto"
+    ) -> tuple[RIFEModel]:
         """See DESCRIPTION."""
-        return (RIFEModel.load(model_name, precision),)
+        return (RIFEModel.load(model_name, precision, backend),)

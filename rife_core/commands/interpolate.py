@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ..backends import AUTO, BACKEND_NAMES, set_backend
 from ..checkpoints import DEFAULT, find_weights, load_rife
 from ..files import FileReport, interpolate_file
 from ..ifnet import USER_SCALES
@@ -89,6 +90,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     parser.add_argument(
+        "--backend",
+        choices=BACKEND_NAMES,
+        default=AUTO,
+        help="what runs the network; all but auto and eager compile first (default: CUDA graphs "
+        "on CUDA, plain PyTorch elsewhere)",
+    )
+    parser.add_argument(
         "--batch-size", type=int, default=0, help="frames made at once (default: automatic)"
     )
     parser.add_argument(
@@ -135,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
     )
     network = load_rife(find_weights(args.model, args.models))
     set_precision(network, resolve_precision(args.precision, args.device))
-    network.to(args.device)
+    set_backend(network.to(args.device), args.backend)
     with tqdm(unit="frame", desc=args.input.name) as bar:
 
         def progress(done: int, total: int | None) -> None:

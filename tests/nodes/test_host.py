@@ -110,3 +110,35 @@ def test_progress_counts_with_and_without_a_total():
 def test_a_precision_that_does_not_fit_the_device_is_refused_at_once(network):
     with pytest.raises(ValueError, match="half"):
         RIFEModel(network, "small", "half")
+
+
+def test_a_backend_is_set_on_the_device_and_named_in_reports(network, monkeypatch):
+    """Set once, and again when ComfyUI has let go of it."""
+    set_up = []
+
+    class Runner:
+        def __init__(self, network):
+            set_up.append(network)
+
+        def frame(self, *inputs):
+            return None
+
+        made = frame
+
+    monkeypatch.setattr("rife_video.rife_core.backends.compile.Compiled", Runner)
+    model = RIFEModel(copy.deepcopy(network), "small", "bf16", "compile")
+    assert not set_up
+    assert isinstance(model.ready().runner, Runner)
+    model.ready()
+    assert set_up == [model.working]
+    model.working.runner = None
+    model.ready()
+    assert len(set_up) == 2
+    assert model.network.runner is None
+    assert model.trainable_copy().runner is None
+    assert str(model).endswith("bfloat16, cpu, compile)")
+
+
+def test_a_backend_that_is_not_there_is_refused_at_once(network):
+    with pytest.raises(ValueError, match="runs on cuda"):
+        RIFEModel(network, "small", backend="cudagraphs")

@@ -21,7 +21,7 @@ every_node = pytest.mark.parametrize("node_id", NODE_CLASS_MAPPINGS)
 PUBLISHED = {
     "LoadRIFE": (
         ("model_name",),
-        ("precision",),
+        ("precision", "backend"),
         (("model", "RIFE_MODEL"),),
     ),
     "InterpolateFrames": (
@@ -159,6 +159,7 @@ class TestLoadRIFE:
     def test_changes_with_the_file(self, weights, network):
         before = self.node.IS_CHANGED(weights.name)
         assert self.node.IS_CHANGED(weights.name, precision=None) != before
+        assert self.node.IS_CHANGED(weights.name, backend="eager") != before
         assert self.node.IS_CHANGED(weights.name) == before
         save_rife(network, weights)
         assert self.node.IS_CHANGED(weights.name) != before

@@ -9,6 +9,8 @@ from rife_video.rife_core.checkpoints import save_rife
 from rife_video.rife_core.cli import COMMANDS, main
 from rife_video.rife_core.video import VideoReader, VideoWriter
 
+ON_CPU = ("--device", "cpu", "--backend")
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory, network):
@@ -57,6 +59,19 @@ def test_models(capsys, tmp_path, weights):
         (["interpolate", "{clip}", "{out}.avi", "--model", "{model}"], "must end in .mp4"),
         (["interpolate", "{clip}", "{clip}", "--model", "{model}"], "are one file"),
         (["interpolate", "{clip}", "{out}", "--model", "{model}", "-m", "0"], "multiplier is 0"),
+        (
+            [
+                "interpolate",
+                "{clip}",
+                "{out}",
+                *CPU,
+                "--model",
+                "{model}",
+                "--backend",
+                "cudagraphs",
+            ],
+            "'cudagraphs' runs on cuda, but",
+        ),
         (["interpolate", "{clip}", "{out}", "--model", "{model}", "--fps", "x"], "'x'; it must be"),
         (
             [
