@@ -60,16 +60,7 @@ def test_models(capsys, tmp_path, weights):
         (["interpolate", "{clip}", "{clip}", "--model", "{model}"], "are one file"),
         (["interpolate", "{clip}", "{out}", "--model", "{model}", "-m", "0"], "multiplier is 0"),
         (
-            [
-                "interpolate",
-                "{clip}",
-                "{out}",
-                *CPU,
-                "--model",
-                "{model}",
-                "--backend",
-                "cudagraphs",
-            ],
+            ["interpolate", "{clip}", "{out}", "--model", "{model}", *ON_CPU, "cudagraphs"],
             "'cudagraphs' runs on cuda, but",
         ),
         (["interpolate", "{clip}", "{out}", "--model", "{model}", "--fps", "x"], "'x'; it must be"),
