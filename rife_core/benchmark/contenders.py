@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -91,7 +92,10 @@ class Own(Contender):
             if self.backend not in ("auto", taken):
                 raise ValueError(f"the backend {self.backend} gave way to {taken}")
         timeline = Timeline.multiply(multiplier)
-        yield lambda clip: interpolate(network, clip, timeline, batch_size=self.batch_size)
+        with warnings.catch_warnings():
+            # A backend that cannot do it goes on in eager mode and warns; here that is a failure.
+            warnings.filterwarnings("error", "The backend .* is not used", RuntimeWarning)
+            yield lambda clip: interpolate(network, clip, timeline, batch_size=self.batch_size)
 
 
 @dataclass(frozen=True)

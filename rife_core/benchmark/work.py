@@ -18,7 +18,7 @@ MIB = 2**20
 _TRIES = 20
 _MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}
 _PLANES = {"cpu": (1, 256, 32, 48), "cuda": (8, 256, 240, 368)}
-_COPIED = {"cpu": 128 * MIB, "cuda": 2048 * MIB}
+_COPIED = {"cpu": 256 * MIB, "cuda": 2048 * MIB}
 
 _WRITE_ONLY = ("copy_", "fill_", "zero_")
 

@@ -3,12 +3,14 @@
 import json
 import sys
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from rife_video.rife_core import backends
 from rife_video.rife_core.benchmark import end_to_end as programs
 from rife_video.rife_core.benchmark import reference
 from rife_video.rife_core.benchmark.cases import cases, drawn, frames_of, network_of
@@ -232,6 +234,31 @@ def test_a_table_of_real_processes(checkout):
     assert eager.vs_peer is None
     # At the stated rates the machine would need longer than it takes.
     assert eager.share == pytest.approx(max(eager.gflop, eager.gbyte) / (eager.ms / 1000))
+
+
+def test_a_backend_that_gives_way_is_no_contender(monkeypatch):
+    network = narrow(get_spec("4.22.lite"))
+
+    class Broken:
+        def frame(self, image):
+            warnings.warn("The backend 'broken' is not used: it failed.", RuntimeWarning, 2)
+
+    def broken(network, name):
+        network.runner = Broken()
+        return name
+
+    monkeypatch.setattr(backends, "set_backend", broken)
+    with (
+        own("broken", "fp32").open(network, 2, CPU) as run,
+        pytest.raises(RuntimeWarning, match="is not used: it failed"),
+    ):
+        run(torch.rand(2, 32, 32, 3))
+    monkeypatch.setattr(backends, "set_backend", lambda network, name: "eager")
+    with (
+        pytest.raises(ValueError, match="the backend other gave way to eager"),
+        own("other", "fp32").open(network, 2, CPU),
+    ):
+        pass
 
 
 def test_what_goes_wrong_is_one_line(checkout, tmp_path):
