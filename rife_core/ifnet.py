@@ -16,10 +16,9 @@ Interpolation", ECCV 2022.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from typing import Any, NamedTuple, Protocol, cast
 
 import torch
@@ -154,28 +153,30 @@ class IFBlock(nn.Module):
         height, width = parts[0].shape[-2:]
         small = [part if part.shape[-1] == 1 else resize(part, 1 / scale) for part in parts]
         flow = None if flow is None else resize(flow, 1 / scale)
+        planes = self.run(self.joined(small, flow, scale), scale)
         # A scale that does not divide the size rounds up; the surplus is at the far edges.
-        return crop(resize(self.small(small, flow, scale), self.growth * scale), height, width)
+        return crop(resize(planes, self.growth * scale), height, width)
 
-    def small(
-        self,
-        parts: Sequence[Tensor],
-        flow: Tensor | None,
-        scale: float,
-        wanted: int | None = None,
-    ) -> Tensor:
-        """`planes` before they are grown, of parts that are shrunk already.
+    def joined(self, parts: Sequence[Tensor], flow: Tensor | None, scale: float) -> Tensor:
+        """The block's input, of parts that are shrunk already.
+
+        Shape:
+            parts, flow: B C h w, the flow in pixels of the full image -> B (sum of C) h w
+        """
+        flows = [] if flow is None else [flow / scale]
+        return side_by_side([*parts, *flows], next(self.parameters()).dtype)
+
+    def run(self, x: Tensor, scale: float, wanted: int | None = None) -> Tensor:
+        """What the block makes of its `joined` input.
 
         Args:
-            parts, flow, scale: see `planes`.
+            x: see `joined`.
+            scale: see `planes`.
             wanted: how many of the planes are needed, where it is not all.
 
         Shape:
-            parts, flow: B C h w, the flow in pixels of the full image
-            returns: B P h/growth w/growth, the flow too in pixels of the full image
+            x: B C h w -> B P h/growth w/growth, the flow in it in pixels of the full image
         """
-        dtype = next(self.parameters()).dtype
-        x = side_by_side([*parts, *([] if flow is None else [flow / scale])], dtype)
         x = at_least_float32(self._head(self._trunk(self.conv0(x)), wanted))
         return torch.cat((x[:, :FLOW_PLANES] * (self.growth * scale), x[:, FLOW_PLANES:]), 1)
 
@@ -279,12 +280,26 @@ class Frame:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is known after a block: running flow, mask logits and the two warped sides."""
+    """What is known after a block: running flow, mask logits and the two warped sides.
+
+    Attributes:
+        mixed: the blend, where it came along with the warped sides.
+    """
 
     flow: Tensor
     mask: Tensor
     warped_img0: Tensor
     warped_img1: Tensor
+    mixed: Tensor | None = None
+
+    @staticmethod
+    def of(flow: Tensor, mask: Tensor, img0: Tensor, img1: Tensor) -> Estimate:
+        """Warps both sides by `flow`."""
+        if img0.is_cuda and not torch.is_grad_enabled():
+            from .backends import kernels  # only here is it needed
+
+            return Estimate(flow, mask, *kernels.blend(img0, img1, flow, mask))
+        return Estimate(flow, mask, warp(img0, flow[:, :2]), warp(img1, flow[:, 2:]))
 
     @staticmethod
     def zero(img0: Tensor, img1: Tensor) -> Estimate:
@@ -298,7 +313,7 @@ class Estimate:
         flow = self.flow + planes[:, :FLOW_PLANES]
         mask = planes[:, FLOW_PLANES:CARRIED_FROM]
         mask = self.mask + mask if mask_adds else mask
-        return Estimate(flow, mask, warp(img0, flow[:, :2]), warp(img1, flow[:, 2:]))
+        return Estimate.of(flow, mask, img0, img1)
 
     def detach(self) -> Estimate:
         """The same numbers, with no gradient to what made them."""
@@ -307,6 +322,8 @@ class Estimate:
 
     def blend(self) -> Tensor:
         """The two warped sides mixed by the mask: B 3 H W."""
+        if self.mixed is not None:
+            return self.mixed
         return torch.lerp(self.warped_img1, self.warped_img0, torch.sigmoid(self.mask))
 
     def carry(self, plane0: Tensor, plane1: Tensor) -> Tensor:
@@ -334,7 +351,8 @@ class Made(NamedTuple):
     def join(parts: Sequence[Made]) -> Made:
         """Several made frames as one batch."""
         estimates = [vars(part.estimate) for part in parts]
-        joined = {name: torch.cat([each[name] for each in estimates]) for name in estimates[0]}
+        known = [name for name, value in estimates[0].items() if value is not None]
+        joined = {name: torch.cat([each[name] for each in estimates]) for name in known}
         return Made(torch.cat([part.image for part in parts]), Estimate(**joined))
 
 
@@ -698,16 +716,25 @@ class RIFE(nn.Module):
         spec = self.spec
         pyramid = Pyramid((frame0.planes, frame1.planes), spec.mask_adds)
         for index, (block, scale) in enumerate(zip(self.blocks, scales, strict=True)):
-            first = index == 0 and not spec.starts_at_zero
-            names = spec.first_inputs if first else spec.inputs
-            named = {"timestep": times, **_view(pyramid, names, scale, spec.carried)}
-            flow = None if first else pyramid.flow(scale)
-
             wanted = CARRIED_FROM + (spec.carried if index + 1 < len(scales) else 0)
-            run = partial(block.small, scale=scale, wanted=wanted)
-            pyramid.add(_in_both_orders(run, names, named, flow, swap), block.growth * scale)
-        warped0, warped1 = pyramid.warped(1, IMAGE_PLANES)
-        return Estimate(pyramid.flow(1), pyramid.mask(1), warped0, warped1)
+            # What a block reads is let go of before it runs.
+            inputs = self._inputs(pyramid, index, times, scale, swap)
+            pyramid.add(
+                _average([block.run(inputs.pop(0), scale, wanted) for _ in range(len(inputs))]),
+                block.growth * scale,
+            )
+        return Estimate.of(pyramid.flow(1), pyramid.mask(1), frame0.image, frame1.image)
+
+    def _inputs(
+        self, pyramid: Pyramid, index: int, times: Tensor, scale: float, swap: bool
+    ) -> list[Tensor]:
+        """The joined input of block `index`; with `swap` that of the other order too."""
+        spec, block = self.spec, self.blocks[index]
+        first = index == 0 and not spec.starts_at_zero
+        names = spec.first_inputs if first else spec.inputs
+        named = {"timestep": times, **_view(pyramid, names, scale, spec.carried)}
+        flow = None if first else pyramid.flow(scale)
+        return [block.joined(*order, scale) for order in _orders(names, named, flow, swap)]
 
     def _refined(self, frame0: Frame, frame1: Frame, last: Estimate, merged: Tensor) -> Tensor:
         if not self.spec.refine:
@@ -733,13 +760,8 @@ class RIFE(nn.Module):
 
         def advance(index: int, before: Estimate | None, swap: bool) -> Estimate:
             names = spec.first_inputs if before is None else spec.inputs
-            planes = _in_both_orders(
-                lambda parts, flow: blocks[index].planes(parts, flow, scales[index]),
-                names,
-                named,
-                before.flow if before else None,
-                swap,
-            )
+            orders = _orders(names, named, before.flow if before else None, swap)
+            planes = _average([blocks[index].planes(*order, scales[index]) for order in orders])
             img0, img1 = named["img0"], named["img1"]
             start = before or Estimate.zero(img0, img1)
             after = start.updated(planes, spec.mask_adds, img0, img1)
@@ -895,18 +917,20 @@ def _view(pyramid: Pyramid, names: Sequence[str], scale: float, carried: int) ->
     return {name: part for name, part in view.items() if part.shape[1]}
 
 
-def _in_both_orders(
-    run: Callable[[list[Tensor], Tensor | None], Tensor],
-    names: Sequence[str],
-    named: Mapping[str, Tensor],
-    flow: Tensor | None,
-    swap: bool,
-) -> Tensor:
-    """A block's planes; with `swap` averaged over both orders of the pair."""
-    planes = run(_listed(named, names), flow)
-    if not swap:
-        return planes
-    flow = _mirror_flow(flow) if flow is not None else None
-    other = run(_listed(_mirror_inputs(named), names), flow)
-    other = torch.cat((_mirror_flow(other), -other[:, FLOW_PLANES:]), 1)
-    return (planes + other) / 2
+def _orders(
+    names: Sequence[str], named: Mapping[str, Tensor], flow: Tensor | None, swap: bool
+) -> Iterator[tuple[list[Tensor], Tensor | None]]:
+    """What a block reads; with `swap` also as seen from the pair's other end."""
+    yield _listed(named, names), flow
+    if swap:
+        flow = _mirror_flow(flow) if flow is not None else None
+        yield _listed(_mirror_inputs(named), names), flow
+
+
+def _average(planes: list[Tensor]) -> Tensor:
+    """A block's planes; where it ran in both orders, their mean."""
+    if len(planes) == 1:
+        return planes[0]
+    there, back = planes
+    back = torch.cat((_mirror_flow(back), -back[:, FLOW_PLANES:]), 1)
+    return (there + back) / 2

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .specs import FLOW_PLANES, MASK_PLANES
-from .warp import warp
+from .warp import grid_sample, warp
 
 CARRIED_FROM = FLOW_PLANES + MASK_PLANES
 DENSE_UP_TO = 2
@@ -89,8 +89,8 @@ class Pyramid:
         side0, side1 = self.sides
         return resize(side0, 1 / scale), resize(side1, 1 / scale)
 
-    def warped(self, scale: float, planes: int | None = None) -> tuple[Tensor, Tensor]:
-        """Both sides warped by the flow so far, at 1/scale; the first `planes` of them."""
+    def warped(self, scale: float) -> tuple[Tensor, Tensor]:
+        """Both sides warped by the flow so far, at 1/scale."""
         if not self._updates:
             return self.shrunk(scale)
         if scale <= DENSE_UP_TO:
@@ -99,10 +99,7 @@ class Pyramid:
             points = self._points(int(scale))
             flow = self._flow_at(points)
         flows = flow[:, :2], flow[:, 2:FLOW_PLANES]
-        warps = [
-            warp(side[:, :planes], part, points)
-            for side, part in zip(self.sides, flows, strict=True)
-        ]
+        warps = [warp(side, part, points) for side, part in zip(self.sides, flows, strict=True)]
         # Two points a cell along each axis are left: their mean is what the block reads.
         warped0, warped1 = (resize(each, 0.5 if scale > 1 else 1) for each in warps)
         return warped0, warped1
@@ -161,7 +158,7 @@ class Pyramid:
         grid = torch.stack((x.expand(len(y), -1), y[:, None].expand(-1, len(x))), -1)
         grid = grid.expand(len(side), -1, -1, -1)
         total, *rest = (
-            F.grid_sample(update[:, :FLOW_PLANES], grid, "bilinear", "border", False)
+            grid_sample(update[:, :FLOW_PLANES], grid, align_corners=False)
             for update, _ in self._updates
         )
         for part in rest:

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_NO_BORDER_MODE = ("mps",)
+
 
 def warp(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """Samples `input` at `position + flow`, bilinearly; beyond the border the border counts on.
@@ -35,6 +37,17 @@ def warp(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = Non
             f"warp: the flow has shape {tuple(flow.shape)}, but the input {tuple(input.shape)} "
             f"needs a flow of shape {(batch, 2, *size)}."
         )
+    if input.is_cuda and not torch.is_grad_enabled():
+        from .backends import kernels  # needs this module, and only here is it needed
+
+        return kernels.warp(input, flow, points)
+    return sample(input, flow, points)
+
+
+def sample(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """`warp` as PyTorch does it everywhere; see there. Shapes must fit."""
+    batch, _, height, width = input.shape
+    size = flow.shape[2:]
     input = at_least_float32(input)
     flow, dtype = flow.to(input.dtype), input.dtype
     x = torch.linspace(-1, 1, width, dtype=dtype, device=flow.device)
@@ -49,11 +62,18 @@ def warp(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = Non
         grid = flow.new_empty(batch, *size, 2)
         for place, (at, by, extent) in zip(grid.unbind(-1), axes, strict=True):
             torch.add(at, by, alpha=2 / extent, out=place)
-    if input.device.type == "mps":  # has no border mode; clamping the grid is the same
-        grid, padding = grid.clamp(-1, 1), "zeros"
-    else:
-        padding = "border"
-    return F.grid_sample(input, grid, "bilinear", padding, align_corners=True)
+    return grid_sample(input, grid, align_corners=True)
+
+
+def grid_sample(input: Tensor, grid: Tensor, align_corners: bool) -> Tensor:
+    """`F.grid_sample`, bilinearly; beyond the border the border counts on."""
+    if input.device.type not in _NO_BORDER_MODE:
+        return F.grid_sample(input, grid, "bilinear", "border", align_corners)
+    height, width = input.shape[-2:]
+    ends = [1.0 if align_corners else 1 - 1 / length for length in (width, height)]
+    axes = zip(grid.unbind(-1), ends, strict=True)
+    inside = torch.stack([place.clamp(-end, end) for place, end in axes], -1)
+    return F.grid_sample(input, inside, "bilinear", "zeros", align_corners)
 
 
 def at_least_float32(x: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 import torch
@@ -245,13 +246,31 @@ def test_eager_takes_a_runner_away(own):
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_every_backend_is_where_the_table_says(name):
-    from importlib import import_module
-
     backend = BACKENDS[name]
     module = import_module(f"rife_video.rife_core.backends.{backend.module}")
     runner = getattr(module, backend.runner)
     assert issubclass(runner, Checked)
     assert runner.name == name
+
+
+@pytest.mark.parametrize("version", ["4.26", "rife_m"])
+def test_devices_without_a_border_mode_make_the_same_frames(version, monkeypatch):
+    """MPS is one; there the samples' places are clamped instead."""
+    network = fill(build_network(version), GAINS).eval()
+    clip = 3 * torch.randn(2, 60, 70, 3)
+    expected = frames(network, clip)
+    modes = []
+
+    def sample(input, grid, mode, padding, align_corners):
+        modes.append(padding)
+        return grid_sample(input, grid, mode, padding, align_corners)
+
+    grid_sample = torch.nn.functional.grid_sample
+    warping = import_module("rife_video.rife_core.warp")  # the package has a function of that name
+    monkeypatch.setattr(warping, "_NO_BORDER_MODE", ("cpu",))
+    monkeypatch.setattr(torch.nn.functional, "grid_sample", sample)
+    assert_close(frames(network, clip), expected, atol=1e-4, rtol=0)
+    assert set(modes) == {"zeros"}
 
 
 class TestOpenVINO:
