@@ -73,7 +73,10 @@ def from_planes(image: Tensor, alpha: Tensor | None, like: Tensor) -> Tensor:
         image = torch.cat(((image / alpha.clamp(min=_LEAST_ALPHA)).clamp(0, 1), alpha))
     if like.dtype == torch.uint8:
         image = (image * _LARGEST).round()
-    return image.permute(1, 2, 0).to(like)
+    frame = image.permute(1, 2, 0)
+    if frame.device != like.device:
+        frame = frame.contiguous()  # else the CPU lays out the pixels, which takes it longer
+    return frame.to(like)
 
 
 def mix(a: Tensor, b: Tensor, weight: float | Tensor) -> Tensor:

@@ -888,13 +888,13 @@ def _timesteps(timestep: float | Fraction | Tensor, like: Tensor) -> Tensor:
     """Timesteps as B 1 1 1."""
     if not isinstance(timestep, Tensor):
         timestep = torch.tensor(float(timestep))
-    times = timestep.to(like).reshape(-1, 1, 1, 1)
+    times = timestep.reshape(-1, 1, 1, 1)  # looked at where it is: a device would be waited for
     if len(times) not in (1, len(like)) or not bool(((times >= 0) & (times <= 1)).all()):
         raise ValueError(
             f"timestep is {timestep.tolist()}; it must lie in [0, 1], one number for all "
             f"or one for each of the {len(like)} samples."
         )
-    return times.expand(len(like), 1, 1, 1)
+    return times.to(like, non_blocking=True).expand(len(like), 1, 1, 1)
 
 
 def _listed(named: Mapping[str, Tensor], names: Sequence[str]) -> list[Tensor]:
