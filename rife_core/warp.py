@@ -56,7 +56,7 @@ def sample(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = N
         x, y = x[points[1]], y[points[0]]
     # A side of one pixel has no extent to normalise by; its samples clamp to that pixel.
     axes = ((x, flow[:, 0], max(width - 1, 1)), (y[:, None], flow[:, 1], max(height - 1, 1)))
-    if torch.is_grad_enabled():
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
         grid = torch.stack([torch.add(at, by, alpha=2 / extent) for at, by, extent in axes], -1)
     else:  # the same in one pass over memory
         grid = flow.new_empty(batch, *size, 2)

@@ -253,6 +253,16 @@ def test_every_backend_is_where_the_table_says(name):
     assert runner.name == name
 
 
+def test_compilers_see_a_step_as_one_graph(own):
+    """Without the compiler proper, which takes minutes."""
+    image0, image1 = (own.prepare(each.permute(2, 0, 1)[None]).planes.detach() for each in CLIP[:2])
+    inputs = image0, image1, torch.full((1, 1, 1, 1), 0.25)
+    step = Step(own, 1.0)
+    with torch.no_grad():
+        whole = torch.compile(step, backend="eager", fullgraph=True, dynamic=False)
+        assert_close(whole(*inputs), step(*inputs), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("version", ["4.26", "rife_m"])
 def test_devices_without_a_border_mode_make_the_same_frames(version, monkeypatch):
     """MPS is one; there the samples' places are clamped instead."""
