@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .image_checks import full_precision
-from .warp import at_least_float32
+from .sampling import at_least_float32
 
 CHUNK = 4096
 """How many pixels' features are in memory at once, all samples together."""

@@ -28,8 +28,9 @@ from torch import Tensor, nn
 from .padding import alignment, crop, pad_to_multiple
 from .pyramid import CARRIED_FROM, Pyramid, resize, side_by_side
 from .refine import Contextnet, PReLU, Unet, conv
+from .sampling import at_least_float32
 from .specs import FLOW_PLANES, MASK_PLANES, HeadSpec, NetworkSpec, Output, Trunk, get_spec
-from .warp import at_least_float32, warp
+from .warp import warp
 
 HALVINGS = 6
 """Networks that know the midpoint only reach other timesteps to 1/2**HALVINGS."""
@@ -296,9 +297,9 @@ class Estimate:
     def of(flow: Tensor, mask: Tensor, img0: Tensor, img1: Tensor) -> Estimate:
         """Warps both sides by `flow`."""
         if img0.is_cuda and not torch.is_grad_enabled():
-            from .backends import kernels  # only here is it needed
+            from .kernels import blend  # Triton is loaded only where it can run
 
-            return Estimate(flow, mask, *kernels.blend(img0, img1, flow, mask))
+            return Estimate(flow, mask, *blend(img0, img1, flow, mask))
         return Estimate(flow, mask, warp(img0, flow[:, :2]), warp(img1, flow[:, 2:]))
 
     @staticmethod

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from .image_checks import check_images, check_pair, full_precision
 from .perceptual import MeanShift, VGGPerceptualLoss, mean_shift
-from .warp import at_least_float32
+from .sampling import at_least_float32
 
 __all__ = [
     "EPE",

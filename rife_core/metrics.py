@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .image_checks import check_pair, full_precision
-from .warp import at_least_float32
+from .sampling import at_least_float32
 
 _WINDOW = 11
 _SIGMA = 1.5

@@ -26,8 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from .image_checks import check_pair
+from .sampling import at_least_float32
 from .tensor_files import read_tensors
-from .warp import at_least_float32
 
 Weights = str | os.PathLike[str] | Mapping[str, Tensor] | None
 """A file of tensors, the tensors themselves, or None to look in the usual folders."""

@@ -18,8 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .sampling import grid_sample
 from .specs import FLOW_PLANES, MASK_PLANES
-from .warp import grid_sample, warp
+from .warp import warp
 
 CARRIED_FROM = FLOW_PLANES + MASK_PLANES
 DENSE_UP_TO = 2

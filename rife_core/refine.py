@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .pyramid import side_by_side
-from .warp import at_least_float32, warp
+from .sampling import at_least_float32
+from .warp import warp
 
 CONTEXT_CHANNELS = 16
 

@@ -28,7 +28,7 @@ from torch.func import functional_call
 from .discriminators import Discriminator, Discriminator3D, Discriminator3DWithfirstframe
 from .image_checks import check_same, full_precision
 from .perceptual import LPIPS, Weights
-from .warp import at_least_float32
+from .sampling import at_least_float32
 
 _FRAME_JUDGES = (Discriminator,)
 _CLIP_JUDGES = (Discriminator3D, Discriminator3DWithfirstframe)

@@ -277,7 +277,7 @@ def test_devices_without_a_border_mode_make_the_same_frames(version, monkeypatch
 
     grid_sample = torch.nn.functional.grid_sample
     warping = import_module("rife_video.rife_core.warp")  # the package has a function of that name
-    monkeypatch.setattr(warping, "_NO_BORDER_MODE", ("cpu",))
+    monkeypatch.setattr(sampling, "_NO_BORDER_MODE", ("cpu",))
     monkeypatch.setattr(torch.nn.functional, "grid_sample", sample)
     assert_close(frames(network, clip), expected, atol=1e-4, rtol=0)
     assert set(modes) == {"zeros"}

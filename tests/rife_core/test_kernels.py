@@ -13,9 +13,9 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when kernels are defined, Triton's own too
 pytest.importorskip("triton", reason="Triton is not installed")
 
-from rife_video.rife_core.backends import kernels
+from rife_video.rife_core import kernels
 from rife_video.rife_core.ifnet import Estimate
-from rife_video.rife_core.warp import sample
+from rife_video.rife_core.sampling import sample
 from torch.testing import assert_close
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -160,7 +160,7 @@ def test_kernels_compile_without_a_device():
 from triton import compile
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from rife_video.rife_core.backends import kernels
+from rife_video.rife_core import kernels
 
 def build(kernel, pointers, **constants):
     names = [parameter.name for parameter in kernel.params]

@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from ..warp import sample
+from .sampling import sample
 
 _FORMATS = (torch.float32, torch.float16, torch.bfloat16)
 _BLOCK = 256
@@ -49,7 +49,7 @@ class _State:
 
 
 def warp(input: Tensor, flow: Tensor, points: Points = None) -> Tensor:
-    """See `rife_core.warp.warp`, of which this is the one for devices; without gradients."""
+    """See `warp.warp`, of which this is the one for devices; without gradients."""
     return _either(_launch_warp, lambda *args: (sample(*args),), input, flow, points)[0]
 
 
