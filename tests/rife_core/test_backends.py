@@ -7,6 +7,7 @@ from importlib import import_module
 
 import pytest
 import torch
+from rife_video.rife_core import sampling
 from rife_video.rife_core.backends import BACKENDS, resolve_backend, set_backend
 from rife_video.rife_core.backends.checked import Checked, Step
 from rife_video.rife_core.engine import interpolate
@@ -276,7 +277,6 @@ def test_devices_without_a_border_mode_make_the_same_frames(version, monkeypatch
         return grid_sample(input, grid, mode, padding, align_corners)
 
     grid_sample = torch.nn.functional.grid_sample
-    warping = import_module("rife_video.rife_core.warp")  # the package has a function of that name
     monkeypatch.setattr(sampling, "_NO_BORDER_MODE", ("cpu",))
     monkeypatch.setattr(torch.nn.functional, "grid_sample", sample)
     assert_close(frames(network, clip), expected, atol=1e-4, rtol=0)
