@@ -78,6 +78,7 @@ class Result:
         contender, kind, precision: see `Contender`.
         error: why there are no figures, or empty.
         ms: a made frame, median of the rounds.
+        spread: the slowest round over the fastest one.
         vs_reference, vs_peer: how many times as fast as the reference and as the fastest
             peer; median of the rounds' ratios.
         psnr: dB, against the reference; of the worst made frame.
@@ -95,6 +96,7 @@ class Result:
     precision: str
     error: str = ""
     ms: float | None = None
+    spread: float | None = None
     vs_reference: float | None = None
     vs_peer: float | None = None
     psnr: float | None = None
@@ -217,6 +219,7 @@ def measure(
             Result(
                 *head,
                 ms=1000 * median(own) / count,
+                spread=max(own) / min(own),
                 vs_reference=ratio(times[reference], own),
                 vs_peer=ratio(times[best], own) if best else None,
                 psnr=min(float(psnr(made[name], made[reference]).min()), MOST_PSNR),

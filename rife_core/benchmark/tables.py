@@ -17,6 +17,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Entry], str]], ...] = (
     ("row", lambda e: e["row"]),
     ("contender", lambda e: e["contender"]),
     ("ms a made frame", lambda e: _figure(e, "ms", "{:.4g}") or e.get("error", "")),
+    ("spread", lambda e: _figure(e, "spread", "{:.2f}")),
     ("x reference", lambda e: _figure(e, "vs_reference", "{:.2f}")),
     ("x fastest peer", lambda e: _figure(e, "vs_peer", "{:.2f}")),
     ("PSNR, dB", lambda e: _figure(e, "psnr", "{:.1f}") if e["kind"] != "reference" else ""),
@@ -30,6 +31,8 @@ _COLUMNS: tuple[tuple[str, Callable[[Entry], str]], ...] = (
 _LEGEND = """\
 - ms a made frame: median of the rounds; all contenders take a turn in each round. Source
   frames are copied into the result in that time too.
+- spread: the slowest round over the fastest one. Far above 1, the machine had other work,
+  and the line is worth little.
 - x reference, x fastest peer: how many times as fast; median of the rounds' ratios.
 - reference: plain eager float32 the way the published code does it
   (`rife_core/benchmark/reference.py`).
@@ -137,7 +140,7 @@ def picture(results: Sequence[Entry]) -> str:
     """Bars: how many times as fast as the fastest peer, or as the reference without a peer."""
     groups = [(case, [e for e in group if "ms" in e]) for case, group in groupby(results, _case)]
     speeds = [_speed(entry) for _, entries in groups for entry in entries]
-    across = (_WIDTH - _LEFT - 90) / max([1.0, *speeds])
+    across = (_WIDTH - _LEFT - 110) / max([1.0, *speeds])
     y, parts = float(_TOP), list[str]()
     for (row, size, multiplier), entries in groups:
         parts.append(_text(10, y + _BAR - 3, f"{row}, {size} x{multiplier}", "start", True))
@@ -149,12 +152,12 @@ def picture(results: Sequence[Entry]) -> str:
                 f'<rect x="{_LEFT}" y="{y:.0f}" width="{wide:.1f}" height="{_BAR - 2}" '
                 f'fill="{colour}"/>'
             )
-            label = f"{speed:.2f}, {entry['ms']:.0f} ms"
+            label = f"{speed:.2f} x, {entry['ms']:.0f} ms"
             parts.append(_text(_LEFT + wide + 5, y + _BAR - 3, label, "start"))
             y += _BAR
         y += _GAP
     one = _LEFT + across
-    parts.append(
+    line = (
         f'<line x1="{one:.1f}" y1="{_TOP - 6}" x2="{one:.1f}" y2="{y - _GAP + 2:.0f}" '
         f'stroke="#333" stroke-dasharray="3 3"/>'
     )
@@ -166,7 +169,7 @@ def picture(results: Sequence[Entry]) -> str:
         _text(10, 18, title, "start", True),
         _text(10, 36, "Milliseconds a made frame beside the bars", "start"),
     ]
-    return "\n".join((*head, *parts, "</svg>\n"))
+    return "\n".join((*head, line, *parts, "</svg>\n"))
 
 
 def _speed(entry: Entry) -> float:
@@ -176,6 +179,7 @@ def _speed(entry: Entry) -> float:
 def _text(x: float, y: float, text: str, anchor: str, bold: bool = False) -> str:
     weight = ' font-weight="bold"' if bold else ""
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="#333"{weight}>'
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="#333"{weight} '
+        f'stroke="white" stroke-width="3" paint-order="stroke">'
         f"{escape(text)}</text>"
     )
