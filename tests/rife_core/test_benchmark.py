@@ -334,7 +334,7 @@ def test_the_command_from_end_to_end(tmp_path, capsys, clip_file):
 
 
 def test_a_program_that_fails_says_why(tmp_path):
-    code = "import sys; sys.exit('no luck with /tmp/x/file.mp4')"
+    code = "import sys; sys.exit('no luck with /some/x/file.mp4')"
     program = programs.Program("it", [sys.executable, "-c", code], tmp_path / "out.mp4")
     with pytest.raises(ContenderError, match=r"exit code 1, .*no luck with file\.mp4"):
         programs._timed(program, 1, {})
