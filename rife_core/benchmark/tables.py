@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
-from xml.sax.saxutils import escape
+
+from .. import svg
 
 Entry = Mapping[str, Any]
 """A result as it stands in the JSON; what is not known is left out."""
@@ -69,9 +71,12 @@ def _case(entry: Entry) -> tuple[Any, ...]:
 def _table(
     columns: Sequence[tuple[str, Callable[[Entry], str]]], entries: Iterable[Entry]
 ) -> list[str]:
-    lines = [" | ".join(name for name, _ in columns), " | ".join("---" for _ in columns)]
-    lines += [" | ".join(cell(entry) or "-" for _, cell in columns) for entry in entries]
-    return [f"| {line} |" for line in lines]
+    rows = [[cell(entry) or "-" for _, cell in columns] for entry in entries]
+    return _lines([name for name, _ in columns], rows)
+
+
+def _lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
 def _fastest(entries: Iterable[Entry], kind: str, name: str = "") -> Entry | None:
@@ -87,7 +92,7 @@ def summary(results: Sequence[Entry]) -> str:
     """One line a case: the fastest peer, and this project without and with other backends."""
     head = ("row", "size", "x", "fastest peer", "eager", "times as fast", "PSNR, dB")
     head += ("any backend", "times as fast", "PSNR, dB")
-    lines = [head, tuple("---" for _ in head)]
+    rows: list[list[str]] = []
     for case, group in groupby(results, _case):
         entries = list(group)
         rival = _fastest(entries, "peer") or _fastest(entries, "reference")
@@ -100,8 +105,8 @@ def summary(results: Sequence[Entry]) -> str:
             times = found.get("vs_peer", found["vs_reference"])
             cells += [f"{found['contender']}, {found['ms']:.4g} ms", f"{times:.2f}"]
             cells.append(f"{found['psnr']:.1f}")
-        lines.append(tuple(cells))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+        rows.append(cells)
+    return "\n".join(_lines(head, rows)) + "\n"
 
 
 def markdown(runs: Sequence[Entry]) -> str:
@@ -133,6 +138,7 @@ def _machine(run: Entry) -> str:
 
 
 _WIDTH, _LEFT, _BAR, _GAP, _TOP = 900, 250, 15, 14, 56
+_text = partial(svg.text, halo=True)
 _COLOURS = {"reference": "#bbbbbb", "peer": "#8c8c8c", "own": "#4269d0"}
 
 
@@ -143,43 +149,26 @@ def picture(results: Sequence[Entry]) -> str:
     across = (_WIDTH - _LEFT - 110) / max([1.0, *speeds])
     y, parts = float(_TOP), list[str]()
     for (row, size, multiplier), entries in groups:
-        parts.append(_text(10, y + _BAR - 3, f"{row}, {size} x{multiplier}", "start", True))
+        parts.append(_text(10, y + _BAR - 3, f"{row}, {size} x{multiplier}", bold=True))
         for entry in entries:
             speed, colour = _speed(entry), _COLOURS[entry["kind"]]
             wide = speed * across
             parts.append(_text(_LEFT - 6, y + _BAR - 3, entry["contender"], "end"))
-            parts.append(
-                f'<rect x="{_LEFT}" y="{y:.0f}" width="{wide:.1f}" height="{_BAR - 2}" '
-                f'fill="{colour}"/>'
-            )
+            parts.append(svg.bar(_LEFT, y, wide, _BAR - 2, colour))
             label = f"{speed:.2f} x, {entry['ms']:.0f} ms"
-            parts.append(_text(_LEFT + wide + 5, y + _BAR - 3, label, "start"))
+            parts.append(_text(_LEFT + wide + 5, y + _BAR - 3, label))
             y += _BAR
         y += _GAP
     one = _LEFT + across
-    line = (
-        f'<line x1="{one:.1f}" y1="{_TOP - 6}" x2="{one:.1f}" y2="{y - _GAP + 2:.0f}" '
-        f'stroke="#333" stroke-dasharray="3 3"/>'
-    )
+    line = svg.line(one, _TOP - 6, one, y - _GAP + 2, svg.INK, "3 3")
     title = "Times as fast as the fastest peer (as the reference, where there is no peer)"
     head = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y + 6:.0f}" '
-        'font-family="sans-serif" font-size="11">',
-        '<rect width="100%" height="100%" fill="white"/>',
-        _text(10, 18, title, "start", True),
-        _text(10, 36, "Milliseconds a made frame beside the bars", "start"),
+        svg.opening(_WIDTH, y + 6),
+        _text(10, 18, title, bold=True),
+        _text(10, 36, "Milliseconds a made frame beside the bars"),
     ]
     return "\n".join((*head, line, *parts, "</svg>\n"))
 
 
 def _speed(entry: Entry) -> float:
     return entry.get("vs_peer", entry["vs_reference"])
-
-
-def _text(x: float, y: float, text: str, anchor: str, bold: bool = False) -> str:
-    weight = ' font-weight="bold"' if bold else ""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="#333"{weight} '
-        f'stroke="white" stroke-width="3" paint-order="stroke">'
-        f"{escape(text)}</text>"
-    )

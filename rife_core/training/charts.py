@@ -6,10 +6,11 @@ import struct
 import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
-from xml.sax.saxutils import escape
 
 import torch
 from torch import Tensor
+
+from .. import svg
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 720, 180, 60, 28
 _COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#a463f2", "#97bbf5")
@@ -58,7 +59,7 @@ def curve_svg(curves: Sequence[Curve], marks: Sequence[tuple[float, str]] = ()) 
         marks: (x, name) in ascending order; a vertical line stands where the name changes.
     """
     height = (_HEIGHT + 2 * _TOP) * len(curves) + 20
-    parts = [_svg_open(_WIDTH + 2 * _LEFT, height)]
+    parts = [svg.opening(_WIDTH + 2 * _LEFT, height)]
     xs = [x for curve in curves for x, _ in curve.points] or [0.0, 1.0]
     low_x, high_x = min(xs), max(max(xs), min(xs) + 1e-9)
     for number, curve in enumerate(curves):
@@ -70,22 +71,24 @@ def curve_svg(curves: Sequence[Curve], marks: Sequence[tuple[float, str]] = ()) 
             across = _LEFT + (x - low_x) / (high_x - low_x) * _WIDTH
             return f"{across:.1f},{top + (high - y) / (high - low) * _HEIGHT:.1f}"
 
-        parts.append(_text(_LEFT, top - 8, curve.name, bold=True))
+        parts.append(svg.text(_LEFT, top - 8, curve.name, bold=True))
         for y in (low, (low + high) / 2, high):
             at = place(low_x, y).split(",")[1]
-            parts.append(_line(_LEFT, float(at), _LEFT + _WIDTH, float(at), "#ddd"))
-            parts.append(_text(_LEFT - 6, float(at) + 4, f"{y:.3g}", anchor="end"))
+            parts.append(svg.line(_LEFT, float(at), _LEFT + _WIDTH, float(at), "#ddd"))
+            parts.append(svg.text(_LEFT - 6, float(at) + 4, f"{y:.3g}", anchor="end"))
         before = None
         for x, name in marks:
             if name != before:
                 across = float(place(x, low).split(",")[0])
-                parts.append(_line(across, top, across, top + _HEIGHT, "#bbb"))
-                parts.append(_text(across + 3, top + 12, name, colour="#888"))
+                parts.append(svg.line(across, top, across, top + _HEIGHT, "#bbb"))
+                parts.append(svg.text(across + 3, top + 12, name, colour="#888"))
                 before = name
         points = " ".join(place(x, y) for x, y in curve.points)
         colour = _COLOURS[number % len(_COLOURS)]
         parts.append(f'<polyline fill="none" stroke="{colour}" points="{points}"/>')
-        parts.append(_text(_LEFT + _WIDTH, top + _HEIGHT + 16, f"{high_x:.0f} steps", anchor="end"))
+        parts.append(
+            svg.text(_LEFT + _WIDTH, top + _HEIGHT + 16, f"{high_x:.0f} steps", anchor="end")
+        )
     return "\n".join((*parts, "</svg>\n"))
 
 
@@ -97,43 +100,17 @@ def bars_svg(title: str, groups: Sequence[str], bars: Sequence[tuple[str, Sequen
     slot = _WIDTH / len(groups)
     thick = slot * 0.85 / len(bars)
     height = _HEIGHT + 4 * _TOP + 20
-    parts = [_svg_open(_WIDTH + 2 * _LEFT, height), _text(_LEFT, 18, title, bold=True)]
+    parts = [svg.opening(_WIDTH + 2 * _LEFT, height), svg.text(_LEFT, 18, title, bold=True)]
     base = 2 * _TOP + _HEIGHT
     for i, (name, row) in enumerate(bars):
         colour = _COLOURS[i % len(_COLOURS)]
         for j, value in enumerate(row):
             left, tall = _LEFT + j * slot + i * thick, (value - low) / span * _HEIGHT
-            parts.append(
-                f'<rect x="{left:.1f}" y="{base - tall:.1f}" width="{thick * 0.9:.1f}" '
-                f'height="{tall:.1f}" fill="{colour}"/>'
-            )
-            parts.append(_text(left + thick * 0.45, base - tall - 3, f"{value:.1f}", "middle"))
+            parts.append(svg.bar(left, base - tall, thick * 0.9, tall, colour))
+            parts.append(svg.text(left + thick * 0.45, base - tall - 3, f"{value:.1f}", "middle"))
         across = _LEFT + i * _WIDTH / len(bars)
-        parts.append(
-            f'<rect x="{across}" y="{height - 26}" width="12" height="12" fill="{colour}"/>'
-        )
-        parts.append(_text(across + 16, height - 16, name))
+        parts.append(svg.bar(across, height - 26, 12, 12, colour))
+        parts.append(svg.text(across + 16, height - 16, name))
     for j, group in enumerate(groups):
-        parts.append(_text(_LEFT + (j + 0.42) * slot, base + 16, group, "middle"))
+        parts.append(svg.text(_LEFT + (j + 0.42) * slot, base + 16, group, "middle"))
     return "\n".join((*parts, "</svg>\n"))
-
-
-def _svg_open(width: int, height: int) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'font-family="sans-serif" font-size="11">\n<rect width="100%" height="100%" fill="white"/>'
-    )
-
-
-def _line(x0: float, y0: float, x1: float, y1: float, colour: str) -> str:
-    return f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="{colour}"/>'
-
-
-def _text(
-    x: float, y: float, text: str, anchor: str = "start", colour: str = "#333", bold: bool = False
-) -> str:
-    weight = ' font-weight="bold"' if bold else ""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}"{weight}>'
-        f"{escape(text)}</text>"
-    )
