@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .padding import alignment, crop, pad_to_multiple
-from .pyramid import CARRIED_FROM, Pyramid, resize, side_by_side
+from .pyramid import CARRIED_FROM, Pyramid, join_planes, resize
 from .refine import Contextnet, PReLU, Unet, conv
 from .sampling import at_least_float32
 from .specs import FLOW_PLANES, MASK_PLANES, HeadSpec, NetworkSpec, Output, Trunk, get_spec
@@ -165,7 +165,7 @@ class IFBlock(nn.Module):
             parts, flow: B C h w, the flow in pixels of the full image -> B (sum of C) h w
         """
         flows = [] if flow is None else [flow / scale]
-        return side_by_side([*parts, *flows], next(self.parameters()).dtype)
+        return join_planes([*parts, *flows], next(self.parameters()).dtype)
 
     def run(self, x: Tensor, scale: float, wanted: int | None = None) -> Tensor:
         """What the block makes of its `joined` input.
@@ -178,8 +178,12 @@ class IFBlock(nn.Module):
         Shape:
             x: B C h w -> B P h/growth w/growth, the flow in it in pixels of the full image
         """
-        x = at_least_float32(self._head(self._trunk(self.conv0(x)), wanted))
+        x = self.raw(x, wanted)
         return torch.cat((x[:, :FLOW_PLANES] * (self.growth * scale), x[:, FLOW_PLANES:]), 1)
+
+    def raw(self, x: Tensor, wanted: int | None = None) -> Tensor:
+        """The same as `run`, with the flow in pixels of what it returns."""
+        return at_least_float32(self._head(self._trunk(self.conv0(x)), wanted))
 
     def _trunk(self, x: Tensor) -> Tensor:
         if self.trunk == "pairs":

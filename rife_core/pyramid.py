@@ -34,7 +34,7 @@ def resize(x: Tensor, factor: float) -> Tensor:
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
-def side_by_side(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+def join_planes(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     """Planes joined along channels, in `dtype`; laid out for convolutions where that is faster.
 
     Shape:
@@ -131,9 +131,7 @@ class Pyramid:
             size = (batch, count, int(height / scale), int(width / scale))
             return self.sides[0].new_zeros(size)
         total, *rest = (resize(update[:, planes], g / scale) for update, g in self._updates)
-        for part in rest:
-            total = total + part
-        return total
+        return sum(rest, total)
 
     def _last(self, planes: slice, scale: float) -> Tensor:
         update, growth = self._updates[-1]
@@ -162,6 +160,4 @@ class Pyramid:
             grid_sample(update[:, :FLOW_PLANES], grid, align_corners=False)
             for update, _ in self._updates
         )
-        for part in rest:
-            total = total + part
-        return total
+        return sum(rest, total)

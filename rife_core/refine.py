@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .pyramid import side_by_side
+from .pyramid import join_planes
 from .sampling import at_least_float32
 from .warp import warp
 
@@ -156,10 +156,10 @@ class Unet(nn.Module):
         dtype = self.conv.weight.dtype
 
         def beside(x: Tensor, level: int) -> Tensor:
-            return torch.cat((x, side_by_side((c0[level], c1[level]), dtype)), 1)
+            return torch.cat((x, join_planes((c0[level], c1[level]), dtype)), 1)
 
         planes = (img0, img1, warped_img0, warped_img1, mask, flow)
-        s0 = self.down0(side_by_side(planes, dtype))
+        s0 = self.down0(join_planes(planes, dtype))
         s1 = self.down1(beside(s0, 0))
         s2 = self.down2(beside(s1, 1))
         s3 = self.down3(beside(s2, 2))

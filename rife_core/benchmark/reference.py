@@ -15,10 +15,10 @@ from torch import Tensor
 
 from ..ifnet import RIFE, IFBlock, nearest_halving
 from ..padding import alignment, crop, pad_to_multiple
-from ..specs import FLOW_PLANES, MASK_PLANES
+from ..pyramid import CARRIED_FROM
+from ..specs import FLOW_PLANES
 from ..warp import warp
 
-_KNOWN = FLOW_PLANES + MASK_PLANES
 _MIRROR = str.maketrans("01", "10")
 
 
@@ -86,9 +86,9 @@ def _estimate(network: RIFE, img0: Tensor, img1: Tensor, timestep: float) -> tup
             other = torch.cat((other[:, :FLOW_PLANES].roll(2, 1), -other[:, FLOW_PLANES:]), 1)
             planes = (planes + other) / 2
         flow = planes[:, :FLOW_PLANES] if first else flow + planes[:, :FLOW_PLANES]
-        mask = planes[:, FLOW_PLANES:_KNOWN]
+        mask = planes[:, FLOW_PLANES:CARRIED_FROM]
         adds = spec.mask_adds and not first
-        carried = planes[:, _KNOWN : _KNOWN + spec.carried]
+        carried = planes[:, CARRIED_FROM : CARRIED_FROM + spec.carried]
         named.update(mask=named["mask"] + mask if adds else mask, carried=carried)
         for side, part in enumerate(flow.split(2, 1)):
             for kind in ("img", "feat") if spec.head else ("img",):
@@ -116,17 +116,10 @@ def _planes(block: IFBlock, x: Tensor, flow: Tensor | None, scale: float) -> Ten
         x = _resized(x, 1 / scale)
     if flow is not None:
         x = torch.cat((x, _resized(flow, 1 / scale) / scale), 1)
-    x = block.conv0(x)
-    if block.trunk == "pairs":
-        for pair in (block.convblock0, block.convblock1, block.convblock2, block.convblock3):
-            x = pair(x) + x
-    else:
-        x = block.convblock(x) + x if block.trunk == "residual" else block.convblock(x)
-    separate = block.output == "separate"
-    x = torch.cat((block.conv1(x), block.conv2(x)), 1) if separate else block.lastconv(x)
-    x = crop(_resized(x, block.growth * scale), *size)
+    x = crop(_resized(block.raw(x), block.growth * scale), *size)
     return torch.cat((x[:, :FLOW_PLANES] * (block.growth * scale), x[:, FLOW_PLANES:]), 1)
 
 
 def _resized(x: Tensor, factor: float) -> Tensor:
+    """`pyramid.resize`, but it resizes by 1 too, as the published code does."""
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
