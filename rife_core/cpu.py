@@ -38,8 +38,13 @@ def kept_memory() -> Generator[None]:
         yield
     finally:
         _set_allocator(_USUAL)
-        if library := _glibc():
-            library.malloc_trim(0)
+        return_memory()
+
+
+def return_memory() -> None:
+    """Returns all memory that is free to the system, where the allocator is glibc's."""
+    if library := _glibc():
+        library.malloc_trim(0)
 
 
 def _set_allocator(options: dict[int, int]) -> None:

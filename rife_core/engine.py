@@ -420,9 +420,9 @@ class _Maker:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._memory.__exit__(None, None, None)
         if self._threads:
             self._threads.close()
+        self._memory.__exit__(None, None, None)
 
     @torch.no_grad()
     def run(self, tasks: list[_Task]) -> None:

@@ -50,6 +50,16 @@ def resolve_precision(name: str, device: torch.device | str) -> torch.dtype:
     return _DTYPES[name]
 
 
+def precision_name(dtype: torch.dtype) -> str:
+    """The name of a format that `resolve_precision` gives.
+
+    Example:
+        >>> precision_name(torch.bfloat16)
+        'bf16'
+    """
+    return next(name for name, known in _DTYPES.items() if known is dtype)
+
+
 def set_precision(network: nn.Module, dtype: torch.dtype) -> None:
     """Casts the weights of `network` in place and lays them out for fast convolutions.
 

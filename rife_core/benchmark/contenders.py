@@ -8,12 +8,13 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 
+from .. import backends
+from ..backends import EAGER
 from ..engine import interpolate
 from ..ifnet import RIFE
 from ..precision import resolve_precision, set_precision
@@ -21,8 +22,6 @@ from ..specs import NetworkSpec, get_spec
 from ..timeline import Timeline
 from .peers import PEERS, Run, assemble
 from .reference import between
-
-EAGER = "eager"
 
 
 @dataclass(frozen=True)
@@ -86,11 +85,9 @@ class Own(Contender):
         """
         set_precision(network, resolve_precision(self.precision, device))
         network.to(device)
-        if self.backend != EAGER:
-            backends = import_module("..backends", __package__)
-            taken = backends.set_backend(network, self.backend)
-            if self.backend not in ("auto", taken):
-                raise ValueError(f"the backend {self.backend} gave way to {taken}")
+        taken = backends.set_backend(network, self.backend)
+        if self.backend not in (backends.AUTO, taken):
+            raise ValueError(f"the backend {self.backend} gave way to {taken}")
         timeline = Timeline.multiply(multiplier)
         with warnings.catch_warnings():
             # A backend that cannot do it goes on in eager mode and warns; here that is a failure.

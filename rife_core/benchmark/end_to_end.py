@@ -19,11 +19,11 @@ from typing import Any
 import torch
 
 from ..checkpoints import save_rife
+from ..memory import MIB
 from ..video import VideoReader
 from .cases import network_of
 from .contenders import Contender, Visitor
-from .harness import interleave, ratio
-from .work import MIB
+from .harness import interleave, ratio, rounded
 from .workers import ContenderError, one_line, resident
 
 _ROOT = __name__.removesuffix(".rife_core.benchmark.end_to_end")
@@ -118,18 +118,14 @@ def end_to_end(
                 results.append({**found, "error": errors[program.name]})
                 continue
             took = times[program.name]
-            found |= {"frames": written[program.name], "seconds": _rounded(median(took))}
-            found |= {"ratio": _rounded(ratio(baseline, took))} if baseline else {}
-            results.append({**found, "peak_mib": _rounded(peaks[program.name] / MIB)})
+            found |= {"frames": written[program.name], "seconds": rounded(median(took))}
+            found |= {"ratio": rounded(ratio(baseline, took))} if baseline else {}
+            results.append({**found, "peak_mib": rounded(peaks[program.name] / MIB)})
     return results
 
 
 def _count(clip: Path) -> int:
     return sum(1 for _ in VideoReader(clip))
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")
 
 
 def _programs(
@@ -213,7 +209,7 @@ def start_up(rounds: int, device: str) -> dict[str, float]:
     ends = {stage: median(run[stage] for run in runs) for stage in runs[0]}
     starts = (0.0, *ends.values())
     spent = {
-        stage: _rounded(end - start)
+        stage: rounded(end - start)
         for (stage, end), start in zip(ends.items(), starts, strict=False)
     }
-    return {**spent, "total": _rounded(ends["frame"])}
+    return {**spent, "total": rounded(ends["frame"])}

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..memory import MIB
 from ..metrics import psnr
 from ..precision import resolve_precision
 from .cases import Case, frames_of, network_of
 from .contenders import Contender
-from .work import MIB, Work, copy_rate, matrix_rate
+from .work import Work, copy_rate, matrix_rate
 from .workers import ContenderError, First, Job, Worker
 
 MOST_PSNR = 200.0
@@ -283,11 +284,16 @@ def public_command(arguments: Sequence[str]) -> str:
     return " ".join(("rife-video", *words))
 
 
+def rounded(value: float) -> float:
+    """A figure to four digits."""
+    return float(f"{value:.4g}")
+
+
 def as_json(results: Sequence[Result]) -> list[dict[str, Any]]:
     """Results as plain dictionaries, figures to four digits, what is not known left out."""
     return [
         {
-            key: float(f"{value:.4g}") if isinstance(value, float) else value
+            key: rounded(value) if isinstance(value, float) else value
             for key, value in asdict(result).items()
             if value not in (None, "")
         }

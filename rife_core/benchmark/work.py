@@ -14,7 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import FlopCounterMode
 
-MIB = 2**20
+from ..memory import MIB
+
 _TRIES = 20
 _MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}
 _PLANES = {"cpu": (1, 256, 32, 48), "cuda": (8, 256, 240, 368)}

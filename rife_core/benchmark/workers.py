@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import ctypes
 import gc
 import multiprocessing
 import os
@@ -19,9 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..backends import EAGER
+from ..cpu import return_memory
 from ..padding import crop
 from .cases import Case, network_of
-from .contenders import EAGER, Contender, own
+from .contenders import Contender, own
 from .peers import Run
 from .work import Work, seconds, synchronize, work_of
 
@@ -158,8 +159,7 @@ class Bench:
     def first(self) -> First:
         """Runs for the first time."""
         gc.collect()
-        with suppress(AttributeError, OSError, TypeError):
-            ctypes.CDLL(None).malloc_trim(0)
+        return_memory()
         before = _memory_now(self.device)
         took = seconds(lambda: self.run(self.clip), self.device)
         return First(took, max(0, _memory_peak(self.device) - before))

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
+from ..backends import EAGER
 from ..benchmark.cases import ROWS, SIZES, cases, network_of
-from ..benchmark.contenders import EAGER, Contender, Reference, own, parse_peer
+from ..benchmark.contenders import Contender, Reference, own, parse_peer
 from ..benchmark.end_to_end import end_to_end, start_up
 from ..benchmark.harness import (
     Result,
@@ -26,9 +27,7 @@ from ..benchmark.harness import (
 from ..benchmark.peers import PEERS
 from ..benchmark.tables import markdown, picture
 from ..benchmark.workers import ContenderError
-from ..precision import PRECISIONS, default_device, resolve_precision
-
-_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+from ..precision import PRECISIONS, default_device, precision_name, resolve_precision
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -157,7 +156,7 @@ def _contenders(args: argparse.Namespace) -> list[Contender]:
 
 def _named(precision: str, device: str) -> str:
     """The name of the format that "auto" means here."""
-    return _NAMES[resolve_precision(precision, device)]
+    return precision_name(resolve_precision(precision, device))
 
 
 def _weights(args: argparse.Namespace) -> dict[str, str]:
