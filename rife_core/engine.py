@@ -12,18 +12,21 @@ memory runs out that of `memory`. Here they meet.
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
+from itertools import chain, islice
 from itertools import count as count_from
-from itertools import islice
 from typing import TypedDict, TypeVar, cast
 
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
+from .copies import Arrival, Copies, copies_for, unpinned
 from .cpu import SideBySide, kept_memory
 from .formats import Planes, check_frame, from_planes, mix, to_planes
 from .ifnet import RIFE, Frame, nearest_halving
@@ -165,7 +168,7 @@ def stream(
     settings, report = _Settings(**options), report or Report()
     items = _stream(network, frames, timeline, settings, places, progress, total, report, False)
     for item in items:
-        yield item.result
+        yield unpinned(item.result) if isinstance(item, _Task) else item.result
 
 
 @dataclass(frozen=True)
@@ -203,20 +206,27 @@ def _stream(
     maker = _Maker(network, settings, first.frame, report, wants_disagreement)
     if progress:
         progress(0, total)
-    waiting: list[_Shown | _Task] = []
+    waiting: deque[_Shown | _Task] = deque()
+    tasks: list[_Task] = []
+    under_way: deque[list[_Task]] = deque()
 
-    def finished() -> Iterator[_Shown | _Task]:
-        tasks = [item for item in waiting if isinstance(item, _Task)]
-        while tasks:
-            batch = tasks[: maker.plan.batch_size]
-            maker.run(batch)
-            del tasks[: len(batch)]
-            report.made += len(batch)
-            if progress:
-                progress(report.made, total)
-        report.frames_out += len(waiting)
-        yield from waiting
-        waiting.clear()
+    def finished(ahead: int) -> Iterator[_Shown | _Task]:
+        """Begins what waits, ends it but for `ahead` batches, and hands on what is ready."""
+        while tasks or len(under_way) > ahead:
+            if tasks:
+                batch = tasks[: maker.plan.batch_size]
+                maker.begin(batch)
+                under_way.append(batch)
+                del tasks[: len(batch)]
+            if len(under_way) > ahead:
+                batch = under_way.popleft()
+                maker.end(batch)
+                report.made += len(batch)
+                if progress:
+                    progress(report.made, total)
+        while waiting and waiting[0].is_ready:
+            report.frames_out += 1
+            yield waiting.popleft()
 
     def show(span: Span) -> None:
         pair = _Pair(cast(_Source, span.left), cast(_Source, span.right))
@@ -224,11 +234,15 @@ def _stream(
         report.pairs.append(len(wanted))
         for place in wanted:
             timestep = (place - span.start) / (span.stop - span.start)
-            waiting.append(_item(pair, timestep, span.is_cut, settings.scenes))
+            item = _item(pair, timestep, span.is_cut, settings.scenes)
+            waiting.append(item)
+            if isinstance(item, _Task):
+                tasks.append(item)
 
     def chained() -> Iterator[tuple[Fraction, _Source]]:
-        yield opening
-        yield from source
+        for place, each in chain((opening,), source):
+            maker.send(each)
+            yield place, each
 
     with maker:
         last, last_place, gap = first, opening[0], Fraction(1)
@@ -236,9 +250,8 @@ def _stream(
             show(span)
             last, last_place = cast(_Source, span.right), span.stop
             gap = span.stop - span.start
-            tasks = sum(isinstance(item, _Task) for item in waiting)
-            if tasks == 0 or tasks >= maker.plan.batch_size:
-                yield from finished()
+            if not tasks or len(tasks) >= maker.plan.batch_size:
+                yield from finished(maker.copies.ahead if tasks else 0)
         if report.frames_in == 1:
             waiting.append(_Shown(last.frame))
         elif timeline.end == "loop":
@@ -246,32 +259,44 @@ def _stream(
         else:
             places_left = timeline.tail(last_place, last_place + gap)
             waiting += [_Shown(last.frame) for _ in places_left]
-        yield from finished()
+        yield from finished(0)
 
 
 class _Source:
-    """A source frame; made ready for the network when first needed, then kept for both pairs."""
+    """A source frame; made ready for the network when first needed, then kept for both pairs.
+
+    Values that are no numbers are 0 for the network.
+    """
 
     def __init__(self, frame: Tensor, number: int, report: Report) -> None:
         self.frame = frame
         self._number, self._report = number, report
+        self._arrival: Arrival | None = None
         self._picture: _Picture | None = None
 
-    def picture(self, device: torch.device) -> _Picture:
+    def send(self, copies: Copies) -> Arrival:
+        """Begins to copy the frame to the device, if that has not been done."""
+        if self._arrival is None:
+            self._arrival = copies.send(self._checked())
+        return self._arrival
+
+    def picture(self, copies: Copies) -> _Picture:
         if self._picture is None:
-            self._check_values()
-            self._picture = _Picture(to_planes(self.frame, device))
-        self._picture = self._picture.on(device)
+            self._picture = _Picture(to_planes(self.send(copies)()))
+            self._arrival = None
+        self._picture = self._picture.on(copies.device)
         return self._picture
 
-    def _check_values(self) -> None:
+    def _checked(self) -> Tensor:
         if not self.frame.is_floating_point():
-            return
+            return self.frame
         low, high = (float(value) for value in self.frame.aminmax())
         if not (low > -_INFINITY and high < _INFINITY):  # also where they are no numbers
             self._report.not_finite.append(self._number)
-        elif low < 0 or high > 1:
+            return self.frame.nan_to_num(0, 0, 0)
+        if low < 0 or high > 1:
             self._report.beyond_range.append(self._number)
+        return self.frame
 
 
 def _sources(
@@ -318,10 +343,10 @@ class _Pair:
     right: _Source
     between: dict[Fraction, _Picture] = field(default_factory=dict[Fraction, "_Picture"])
 
-    def at(self, timestep: Fraction, device: torch.device) -> _Picture:
+    def at(self, timestep: Fraction, copies: Copies) -> _Picture:
         if timestep in (0, 1):
-            return (self.right if timestep else self.left).picture(device)
-        self.between[timestep] = self.between[timestep].on(device)
+            return (self.right if timestep else self.left).picture(copies)
+        self.between[timestep] = self.between[timestep].on(copies.device)
         return self.between[timestep]
 
 
@@ -330,31 +355,48 @@ class _Shown:
     """An output frame that needs no network."""
 
     result: Tensor
+    is_ready = True
 
 
 class _Task:
-    """One frame to make."""
+    """One frame to make: taken from the network, then ended once it has come home."""
 
     def __init__(self, pair: _Pair, timestep: Fraction) -> None:
         self.pair = pair
         self.timestep = timestep
         self.disagreement: Tensor = torch.empty(0)
+        self._arrivals: tuple[Arrival, Arrival] | None = None
         self._result: Tensor | None = None
+
+    @property
+    def wanted(self) -> Wanted:
+        return self.pair, Fraction(0), self.timestep, Fraction(1)
+
+    @property
+    def is_ready(self) -> bool:
+        return self._result is not None
 
     @property
     def result(self) -> Tensor:
         assert self._result is not None, "the task was not run"
         return self._result
 
-    def finish(self, made: _Made, keep: Tensor | None) -> None:
-        """Takes the planes; keeps a frame of the kind of its source."""
+    def take(self, made: _Made, copies: Copies) -> None:
+        """Begins to bring home a frame of the kind of its source."""
         like = self.pair.left.frame
-        result = from_planes(made.image, made.alpha, like)
+        frame = from_planes(made.image, made.alpha, like)
+        self._arrivals = copies.fetch(frame, like.device), copies.fetch(made.is_finite, like.device)
+        self.disagreement = made.disagreement
+
+    def end(self, keep: Tensor | None) -> bool:
+        """Waits for the frame; returns whether all its values are numbers."""
+        assert self._arrivals is not None, "the task was not begun"
+        result, is_finite = (arrival() for arrival in self._arrivals)
         if keep is not None:
             near = (self.pair.left if self.timestep < Fraction(1, 2) else self.pair.right).frame
             result = mix(result, near, keep[..., None])
-        self._result = result
-        self.disagreement = made.disagreement
+        self._result, self._arrivals = result, None
+        return bool(is_finite)
 
 
 def _item(pair: _Pair, timestep: Fraction, is_cut: bool, rules: SceneRules) -> _Shown | _Task:
@@ -376,6 +418,10 @@ class _Made:
     image: Tensor
     alpha: Tensor | None
     disagreement: Tensor
+
+    @cached_property
+    def is_finite(self) -> Tensor:
+        return self.image.sum().isfinite()  # one value that is no number shows in the sum
 
 
 Wanted = tuple[_Pair, Fraction, Fraction, Fraction]
@@ -411,6 +457,7 @@ class _Maker:
             network, min(self.height, side), min(self.width, side), self.plan.batch_size
         )
         report.plans.append(str(self.plan))
+        self.copies = copies_for(self.plan.device)
         self._in_float32: RIFE | None = None
         self._threads: SideBySide | None = None
         self._memory = kept_memory() if self.plan.device.type == "cpu" else nullcontext()
@@ -424,50 +471,68 @@ class _Maker:
             self._threads.close()
         self._memory.__exit__(None, None, None)
 
-    @torch.no_grad()
-    def run(self, tasks: list[_Task]) -> None:
-        if self.network.spec.arbitrary_timestep:
-            ends = [(task.pair, Fraction(0), task.timestep, Fraction(1)) for task in tasks]
-            for task, made in zip(tasks, self._make(ends), strict=True):
-                task.finish(made, self.settings.keep)
-        else:
-            self._run_by_halving(tasks)
+    def send(self, source: _Source) -> None:
+        """Lets a source frame travel to the device before it is needed there."""
+        if self.copies.ahead and self.plan.tile is None:
+            source.send(self.copies)
 
-    def _run_by_halving(self, tasks: list[_Task]) -> None:
+    @torch.no_grad()
+    def begin(self, tasks: list[_Task]) -> None:
+        """Lets the network make these frames; on some devices they are still being made then."""
+        by = self._make if self.network.spec.arbitrary_timestep else self._make_by_halving
+        for task, made in zip(tasks, by([task.wanted for task in tasks]), strict=True):
+            task.take(made, self.copies)
+
+    @torch.no_grad()
+    def end(self, tasks: list[_Task]) -> None:
+        """Brings these frames home."""
+        for task in tasks:
+            if not task.end(self.settings.keep):
+                task.take(self._in_full(task.wanted), self.copies)
+                task.end(self.settings.keep)
+
+    def _make_by_halving(self, wanted: list[Wanted]) -> list[_Made]:
         """For networks that know the midpoint only: midpoints of midpoints, each made once."""
-        roads = [nearest_halving(task.timestep) for task in tasks]
+        roads = [nearest_halving(timestep) for _, _, timestep, _ in wanted]
         results: dict[tuple[int, Fraction], _Made] = {}
         for level in range(max(len(halvings) for _, halvings in roads)):
             missing: dict[tuple[int, Fraction], Wanted] = {
-                (id(task.pair), halvings[level][1]): (task.pair, *halvings[level])
-                for task, (_, halvings) in zip(tasks, roads, strict=True)
-                if level < len(halvings) and halvings[level][1] not in task.pair.between
+                (id(pair), halvings[level][1]): (pair, *halvings[level])
+                for (pair, *_), (_, halvings) in zip(wanted, roads, strict=True)
+                if level < len(halvings) and halvings[level][1] not in pair.between
             }
             for batch in _batches(list(missing.items()), self.plan.batch_size):
-                made = self._make([wanted for _, wanted in batch])
-                for (key, (pair, _, middle, _)), one in zip(batch, made, strict=True):
+                midpoints = [midpoint for _, midpoint in batch]
+                for (key, midpoint), made in zip(batch, self._make(midpoints), strict=True):
+                    pair, _, middle, _ = midpoint
+                    # What follows is made of it, so it must be right at once.
+                    one = made if bool(made.is_finite) else self._in_full(midpoint)
                     alpha = None if one.alpha is None else one.alpha[None]
                     pair.between[middle] = _Picture(Planes(one.image[None], alpha))
                     results[key] = one
-        for task, (target, _) in zip(tasks, roads, strict=True):
-            made = results.get((id(task.pair), target))
-            task.finish(made or self._known(task.pair, target), self.settings.keep)
+        targets = [(pair, target) for (pair, *_), (target, _) in zip(wanted, roads, strict=True)]
+        return [results.get((id(pair), at)) or self._known(pair, at) for pair, at in targets]
 
     def _known(self, pair: _Pair, timestep: Fraction) -> _Made:
         """What an earlier batch made, or a source frame that is nearest."""
-        planes = pair.at(timestep, self.plan.device).planes
+        planes = pair.at(timestep, self.copies).planes
         still = planes.image.new_zeros(planes.image.shape[-2:])
         return _Made(
             planes.image[0].clamp(0, 1), None if planes.alpha is None else planes.alpha[0], still
         )
 
-    def _make(self, wanted: list[Wanted]) -> list[_Made]:
+    def _in_full(self, wanted: Wanted) -> _Made:
+        """In float32, what overflowed in half precision."""
+        self.report.redone += 1
+        return self._make([wanted], in_float32=True)[0]
+
+    def _make(self, wanted: list[Wanted], in_float32: bool = False) -> list[_Made]:
         """Makes what is wanted; goes down the ladder where memory runs out."""
         made: list[_Made] = []
         while len(made) < len(wanted):
             batch = wanted[len(made) : len(made) + self.plan.batch_size]
             try:
-                made += self._finite(batch)
+                made += self._at_once(self._float32() if in_float32 else self.network, batch)
             except OUT_OF_MEMORY:
                 lower = self.plan.smaller(self.height, self.width)
                 if lower is None:
@@ -475,34 +540,30 @@ class _Maker:
                 self._descend(lower)
         return made
 
+    def _float32(self) -> RIFE:
+        self._in_float32 = self._in_float32 or copy.deepcopy(self.network).float()
+        return self._in_float32
+
     def _descend(self, plan: Plan) -> None:
         if plan.device != self.plan.device:
             self.network = copy.deepcopy(self.network).to(plan.device).float()
+            self.copies = copies_for(plan.device)
+            self._in_float32 = None
         self.plan = plan
         self.report.plans.append(str(plan))
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _finite(self, wanted: list[Wanted]) -> list[_Made]:
-        """Made frames; those in which half precision overflowed are made again in float32."""
-        made = self._at_once(self.network, wanted)
-        for index, one in enumerate(made):
-            if not bool(one.image.sum().isfinite()):  # one value that is no number shows in the sum
-                self._in_float32 = self._in_float32 or copy.deepcopy(self.network).float()
-                made[index] = self._at_once(self._in_float32, wanted[index : index + 1])[0]
-                self.report.redone += 1
-        return made
-
     def _at_once(self, network: RIFE, wanted: list[Wanted]) -> list[_Made]:
-        device, side = self.plan.device, self.plan.tile
+        side = self.plan.tile
         if side is None:
-            lows = [pair.at(low, device) for pair, low, _, _ in wanted]
-            highs = [pair.at(high, device) for pair, _, _, high in wanted]
+            lows = [pair.at(low, self.copies) for pair, low, _, _ in wanted]
+            highs = [pair.at(high, self.copies) for pair, _, _, high in wanted]
             times = [_share(*each) for each in wanted]
-            if device.type == "cpu" and len(wanted) > 1 and torch.get_num_threads() > 1:
+            if self.plan.device.type == "cpu" and len(wanted) > 1 and torch.get_num_threads() > 1:
                 return self._side_by_side(network, lows, highs, times)
             return self._whole(network, lows, highs, times)
-        here = torch.device("cpu")  # whole frames stay off a device that they do not fit on
+        here = Copies(torch.device("cpu"))  # whole frames stay off a device that they do not fit on
         return [
             self._tiled(network, pair.at(low, here), pair.at(high, here), side, _share(*each))
             for each in wanted

@@ -46,13 +46,11 @@ def check_frame(frame: Tensor, first: Tensor | None = None) -> None:
         )
 
 
-def to_planes(frame: Tensor, device: torch.device) -> Planes:
-    """H W C to planes on `device`. Values beyond [0, 1] stay; what is no number becomes 0."""
-    planes = frame.to(device, non_blocking=True).permute(2, 0, 1)[None].float()
+def to_planes(frame: Tensor) -> Planes:
+    """H W C to planes. Values beyond [0, 1] stay."""
+    planes = frame.permute(2, 0, 1)[None].float()
     if frame.dtype == torch.uint8:
         planes = planes / _LARGEST
-    if frame.is_floating_point() and not bool(planes.sum().isfinite()):
-        planes = planes.nan_to_num(0, 0, 0)
     if frame.shape[2] == 1:
         return Planes(planes.expand(-1, 3, -1, -1), None)
     if frame.shape[2] == 3:
@@ -62,7 +60,7 @@ def to_planes(frame: Tensor, device: torch.device) -> Planes:
 
 
 def from_planes(image: Tensor, alpha: Tensor | None, like: Tensor) -> Tensor:
-    """A made picture as a frame of the kind of `like`.
+    """A made picture as a frame of the kind of `like`, on the device that it was made on.
 
     Shape:
         image: 3 H W in [0, 1]; alpha: 1 H W or None; returns: H W C
@@ -73,10 +71,10 @@ def from_planes(image: Tensor, alpha: Tensor | None, like: Tensor) -> Tensor:
         image = torch.cat(((image / alpha.clamp(min=_LEAST_ALPHA)).clamp(0, 1), alpha))
     if like.dtype == torch.uint8:
         image = (image * _LARGEST).round()
-    frame = image.permute(1, 2, 0)
+    frame = image.permute(1, 2, 0).to(like.dtype)
     if frame.device != like.device:
         frame = frame.contiguous()  # else the CPU lays out the pixels, which takes it longer
-    return frame.to(like)
+    return frame
 
 
 def mix(a: Tensor, b: Tensor, weight: float | Tensor) -> Tensor:

@@ -16,13 +16,15 @@ from .synthetic import SceneBatch
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
+GAPS = (1, 1, 2, 2, 3, 4)
+"""Steps between the frames of a triplet, unless told: one is drawn for each."""
+
 TRIES = 8
 """Windows looked at before a cut or a still picture is taken for want of better."""
 
 _THUMBNAIL = 8
 _STILL = 0.004
 _CUT, _CUT_RATIO = 0.06, 4.0
-_GAPS = (1, 1, 2, 2, 3, 4)
 _CROPS_PER_WINDOW = 2
 _FULL_SIZE = 0.6
 """Share of the crops that are cut from frames at full size; the others see more of the picture."""
@@ -78,6 +80,8 @@ class ClipTriplets:
         size: height and width of the crops.
         seed: decides everything.
         device: where the batches go.
+        gaps: steps between the frames of a triplet, of which one is drawn for each; clips
+            of more frames a second want larger ones.
 
     Raises:
         ValueError: the folders hold nothing that can be read.
@@ -89,10 +93,12 @@ class ClipTriplets:
         size: int,
         seed: int,
         device: torch.device | str = "cpu",
+        gaps: Sequence[int] = GAPS,
     ) -> None:
         self.size = size
         self.seed = seed
         self.device = torch.device(device)
+        self.gaps = gaps
         self.sources = [source for folder in folders for source in _sources(folder)]
         if not self.sources:
             names = ", ".join(folder.name for folder in folders)
@@ -116,7 +122,7 @@ class ClipTriplets:
         for _ in range(TRIES):
             source = self.sources[_pick(len(self.sources), generator)]
             length = self._length(source)
-            gap = min(_GAPS[_pick(len(_GAPS), generator)], (length - 1) // 2)
+            gap = min(self.gaps[_pick(len(self.gaps), generator)], (length - 1) // 2)
             if gap < 1:
                 continue
             start = _pick(length - 2 * gap, generator)

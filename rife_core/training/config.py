@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..specs import NetworkSpec, get_spec
+from .clips import GAPS
 from .objective import Weights
 from .synthetic import SceneSettings
 
@@ -62,6 +63,7 @@ class TrainConfig:
         seed: decides initialisation, scenes and augmentation.
         stages: run one after the other.
         clips: folders of videos or frames, for stages with `real` above 0.
+        gaps: steps between the frames of a clip's triplet, of which one is drawn for each.
         vgg: file of trained VGG-19 weights, for stages with a `vgg` weight; empty looks
             where torch.hub keeps its files.
         weight_decay, ema, clip: AdamW's decay, the decay of the averaged weights, and
@@ -80,6 +82,7 @@ class TrainConfig:
     channels: tuple[int, ...] = ()
     seed: int = 0
     clips: tuple[str, ...] = ()
+    gaps: tuple[int, ...] = GAPS
     vgg: str = ""
     weight_decay: float = 1e-4
     ema: float = 0.999

@@ -408,7 +408,7 @@ def clips_of(
 
     sizes = {stage.scenes.size for stage in config.stages if stage.real}
     folders = [folder / name for name in config.clips]
-    return {size: ClipTriplets(folders, size, config.seed, device) for size in sizes}
+    return {size: ClipTriplets(folders, size, config.seed, device, config.gaps) for size in sizes}
 
 
 def _stop_on_signal() -> list[int]:

@@ -66,7 +66,7 @@ def test_colours_of_clear_pixels_do_not_bleed(network):
 def test_planes_make_the_round_trip():
     for channels in (1, 3, 4):
         frame = torch.rand(5, 7, channels)
-        planes = to_planes(frame, torch.device("cpu"))
+        planes = to_planes(frame)
         alpha = None if planes.alpha is None else planes.alpha[0]
         assert torch.allclose(from_planes(planes.image[0], alpha, frame), frame, atol=1e-5)
 
