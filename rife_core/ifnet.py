@@ -137,6 +137,11 @@ class IFBlock(nn.Module):
             self.lastconv = nn.ConvTranspose2d(c, planes, 4, 2, 1)
         self.output = output
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its weights, and so of what it computes in."""
+        return next(self.parameters()).dtype
+
     def forward(self, x: Tensor, flow: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
         """See the class."""
         planes = self.planes([x], flow, scale)
@@ -164,8 +169,8 @@ class IFBlock(nn.Module):
         Shape:
             parts, flow: B C h w, the flow in pixels of the full image -> B (sum of C) h w
         """
-        flows = [] if flow is None else [flow / scale]
-        return join_planes([*parts, *flows], next(self.parameters()).dtype)
+        flows = [] if flow is None else [flow if scale == 1 else flow / scale]
+        return join_planes([*parts, *flows], self.dtype)
 
     def run(self, x: Tensor, scale: float, wanted: int | None = None) -> Tensor:
         """What the block makes of its `joined` input.
@@ -737,7 +742,7 @@ class RIFE(nn.Module):
         spec, block = self.spec, self.blocks[index]
         first = index == 0 and not spec.starts_at_zero
         names = spec.first_inputs if first else spec.inputs
-        named = {"timestep": times, **_view(pyramid, names, scale, spec.carried)}
+        named = {"timestep": times, **_view(pyramid, names, scale, spec.carried, block.dtype)}
         flow = None if first else pyramid.flow(scale)
         return [block.joined(*order, scale) for order in _orders(names, named, flow, swap)]
 
@@ -907,19 +912,30 @@ def _listed(named: Mapping[str, Tensor], names: Sequence[str]) -> list[Tensor]:
     return [named[name] for name in names if name in named]
 
 
-def _view(pyramid: Pyramid, names: Sequence[str], scale: float, carried: int) -> dict[str, Tensor]:
-    """What a block at `scale` reads of the pair, by name."""
+def _view(
+    pyramid: Pyramid, names: Sequence[str], scale: float, carried: int, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """What a block at `scale` reads of the pair, by name.
+
+    What is made for it alone waits in `dtype`, the block's own, to be joined: it takes
+    less memory so.
+    """
     view: dict[str, Tensor] = {}
-    for kind, sides in {"": pyramid.shrunk, "warped_": pyramid.warped}.items():
-        if f"{kind}img0" in names:
-            for index, side in enumerate(sides(scale)):
-                view[f"{kind}img{index}"] = side[:, :IMAGE_PLANES]
-                view[f"{kind}feat{index}"] = side[:, IMAGE_PLANES:]
+    for index, side in enumerate(pyramid.shrunk(scale) if "img0" in names else ()):
+        view |= _split(side, f"img{index}", f"feat{index}")
+    for index, side in enumerate(pyramid.warped(scale) if "warped_img0" in names else ()):
+        view |= _split(side.to(dtype), f"warped_img{index}", f"warped_feat{index}")
     if "mask" in names:
         view["mask"] = pyramid.mask(scale)
     if carried and "carried" in names:
-        view["carried"] = pyramid.carried(scale, carried)
-    return {name: part for name, part in view.items() if part.shape[1]}
+        view["carried"] = pyramid.carried(scale, carried).to(dtype)
+    return view
+
+
+def _split(side: Tensor, image: str, features: str) -> dict[str, Tensor]:
+    """The parts of a frame's planes under these names; features of no width are absent."""
+    parts = {image: side[:, :IMAGE_PLANES], features: side[:, IMAGE_PLANES:]}
+    return {name: part for name, part in parts.items() if part.shape[1]}
 
 
 def _orders(

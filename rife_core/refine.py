@@ -35,7 +35,8 @@ class PReLU(nn.PReLU):
         slow = input.dtype is torch.bfloat16 and input.device.type == "cpu" and input.shape[1] % 32
         if not slow or torch.is_grad_enabled() or bool((self.weight > 1).any()):
             return super().forward(input)
-        return torch.maximum(input, input * self.weight[:, None, None])
+        scaled = input * self.weight[:, None, None]
+        return torch.maximum(input, scaled, out=scaled)
 
 
 def conv(
@@ -159,12 +160,12 @@ class Unet(nn.Module):
             return torch.cat((x, join_planes((c0[level], c1[level]), dtype)), 1)
 
         planes = (img0, img1, warped_img0, warped_img1, mask, flow)
-        s0 = self.down0(join_planes(planes, dtype))
-        s1 = self.down1(beside(s0, 0))
-        s2 = self.down2(beside(s1, 1))
-        s3 = self.down3(beside(s2, 2))
-        x = self.up0(beside(s3, 3))
-        x = self.up1(torch.cat((x, s2), 1))
-        x = self.up2(torch.cat((x, s1), 1))
-        x = self.up3(torch.cat((x, s0), 1))
+        x = self.down0(join_planes(planes, dtype))
+        skips: list[Tensor] = []
+        for level, down in enumerate((self.down1, self.down2, self.down3)):
+            skips.append(x)
+            x = down(beside(x, level))
+        x = self.up0(beside(x, 3))
+        for up in (self.up1, self.up2, self.up3):
+            x = up(torch.cat((x, skips.pop()), 1))
         return torch.sigmoid(at_least_float32(self.conv(x)))
