@@ -9,8 +9,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ..rife_core.engine import Options, interpolate
-from ..rife_core.ifnet import RIFE, USER_SCALES
+from ..rife_core.engine import AUTO, SCALES, Options, Scale, interpolate
+from ..rife_core.ifnet import RIFE
 from ..rife_core.memory import MIB, auto_batch_size, estimate_memory
 from ..rife_core.report import Report
 from ..rife_core.scenes import AT_CUT, REPEATS, AtCut, Repeats, SceneRules, parse_cuts
@@ -108,11 +108,12 @@ class InterpolateFrames:
                     },
                 ),
                 "scale": (
-                    list(USER_SCALES),
+                    list(SCALES),
                     {
-                        "default": 1.0,
-                        "tooltip": "The size at which motion is estimated. 0.5 for 4K or for "
-                        "motion too large to be followed, 2 for small frames with fine motion.",
+                        "default": AUTO,
+                        "tooltip": "The size at which motion is estimated. auto: 1, and less "
+                        "between frames with motion too large for that. 0.5 for 4K or for fast "
+                        "motion, 2 for small frames with fine motion.",
                     },
                 ),
                 "ensemble": (
@@ -203,7 +204,7 @@ class InterpolateFrames:
         source_fps: float,
         target_fps: float = 0.0,
         end: str = next(iter(ENDS_SHOWN)),
-        scale: float = 1.0,
+        scale: Scale = AUTO,
         ensemble: bool = False,
         batch_size: int = 0,
         schedule: str = "",
@@ -256,7 +257,7 @@ def timeline_of(
 
 
 def options_of(
-    scale: float,
+    scale: Scale,
     ensemble: bool,
     batch_size: int,
     max_memory: int,

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..rife_core.engine import Watch, stream
+from ..rife_core.engine import AUTO, Scale, Watch, stream
 from ..rife_core.files import FileReport, interpolate_file
 from ..rife_core.ifnet import RIFE
 from ..rife_core.report import Report
@@ -100,7 +100,7 @@ class InterpolateVideo:
         multiplier: int,
         target_fps: float = 0.0,
         end: str = next(iter(ENDS_SHOWN)),
-        scale: float = 1.0,
+        scale: Scale = AUTO,
         ensemble: bool = False,
         batch_size: int = 0,
         schedule: str = "",

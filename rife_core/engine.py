@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from itertools import count as count_from
-from typing import TypedDict, TypeVar, cast
+from math import isfinite
+from typing import Literal, NamedTuple, TypedDict, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -29,12 +29,18 @@ from typing_extensions import Unpack
 from .copies import Arrival, Copies, copies_for, unpinned
 from .cpu import SideBySide, kept_memory
 from .formats import Planes, check_frame, from_planes, mix, to_planes
-from .ifnet import RIFE, Frame, nearest_halving
+from .ifnet import RIFE, USER_SCALES, Frame, nearest_halving
 from .memory import OUT_OF_MEMORY, Plan, estimate_memory, first_plan, tiles
 from .padding import crop
 from .report import Report
 from .scenes import SceneRules, Span, spans
 from .timeline import Timeline
+
+Scale = float | Literal["auto"]
+AUTO: Literal["auto"] = "auto"
+"""The scale that is chosen for each pair."""
+
+SCALES = (AUTO, *USER_SCALES)
 
 Progress = Callable[[int, int | None], None]
 """Called with the number of frames made so far and in all (None: not known).
@@ -47,7 +53,20 @@ Watch = Callable[[Tensor], None]
 
 T = TypeVar("T")
 
+COARSER = (0.5, 0.25)
+"""Scales that follow larger motion."""
+
+AGREED = 0.03
+"""Mean difference of the two warped sides up to which coarser scales are not tried.
+
+On 88 triplets with fast motion, choosing by the least difference gained 0.19 dB, of which
+not trying them below this value costs 0.02 dB (`tests/benchmarks/scales.py`).
+"""
+
+_FIRST = 1.0
 _NO_RULES = SceneRules()
+_SEEN = 4
+"""Every so many pixels of a row and a column are looked at to see whether the sides agree."""
 _INFINITY = float("inf")
 
 
@@ -55,7 +74,9 @@ class Options(TypedDict, total=False):
     """How frames are made; every entry may be left out.
 
     Attributes:
-        scale: see `RIFE.inference`.
+        scale: see `RIFE.inference`; or "auto": 1, but where the two sides of a made frame
+            contradict each other, what of 1 and `COARSER` makes them agree best, chosen
+            once for each pair.
         ensemble: see `RIFE.inference`.
         batch_size: how many frames are made at once, on a CPU side by side on a core or
             more each; 0 chooses by device and size.
@@ -65,7 +86,7 @@ class Options(TypedDict, total=False):
             (captions, displays).
     """
 
-    scale: float
+    scale: Scale
     ensemble: bool
     batch_size: int
     max_memory: int
@@ -175,7 +196,7 @@ def stream(
 class _Settings:
     """`Options` with all entries filled."""
 
-    scale: float = 1.0
+    scale: Scale = 1.0
     ensemble: bool = False
     batch_size: int = 0
     max_memory: int = 0
@@ -270,7 +291,7 @@ class _Source:
 
     def __init__(self, frame: Tensor, number: int, report: Report) -> None:
         self.frame = frame
-        self._number, self._report = number, report
+        self.number, self._report = number, report
         self._arrival: Arrival | None = None
         self._picture: _Picture | None = None
 
@@ -292,10 +313,10 @@ class _Source:
             return self.frame
         low, high = (float(value) for value in self.frame.aminmax())
         if not (low > -_INFINITY and high < _INFINITY):  # also where they are no numbers
-            self._report.not_finite.append(self._number)
+            self._report.not_finite.append(self.number)
             return self.frame.nan_to_num(0, 0, 0)
         if low < 0 or high > 1:
-            self._report.beyond_range.append(self._number)
+            self._report.beyond_range.append(self.number)
         return self.frame
 
 
@@ -315,13 +336,15 @@ class _Picture:
 
     def __init__(self, planes: Planes) -> None:
         self.planes = planes
-        self._frame: Frame | None = None
+        self._frames: dict[float, Frame] = {}
         self._network: RIFE | None = None
 
     def frame(self, network: RIFE, scale: float) -> Frame:
-        if self._frame is None or self._network is not network:
-            self._frame, self._network = network.prepare(self.planes.image, scale), network
-        return self._frame
+        if self._network is not network:
+            self._frames, self._network = {}, network
+        if scale not in self._frames:
+            self._frames[scale] = network.prepare(self.planes.image, scale)
+        return self._frames[scale]
 
     def on(self, device: torch.device) -> _Picture:
         if self.planes.image.device == device:
@@ -337,10 +360,15 @@ class _Picture:
 
 @dataclass
 class _Pair:
-    """Two neighbouring source frames, and what was made between them on the way elsewhere."""
+    """Two neighbouring source frames, and what was made between them on the way elsewhere.
+
+    Attributes:
+        scale: at which its motion is estimated, once that is decided.
+    """
 
     left: _Source
     right: _Source
+    scale: float | None = None
     between: dict[Fraction, _Picture] = field(default_factory=dict[Fraction, "_Picture"])
 
     def at(self, timestep: Fraction, copies: Copies) -> _Picture:
@@ -364,13 +392,10 @@ class _Task:
     def __init__(self, pair: _Pair, timestep: Fraction) -> None:
         self.pair = pair
         self.timestep = timestep
+        self.wanted = _Wanted(pair, Fraction(0), timestep, Fraction(1))
         self.disagreement: Tensor = torch.empty(0)
         self._arrivals: tuple[Arrival, Arrival] | None = None
         self._result: Tensor | None = None
-
-    @property
-    def wanted(self) -> Wanted:
-        return self.pair, Fraction(0), self.timestep, Fraction(1)
 
     @property
     def is_ready(self) -> bool:
@@ -385,18 +410,22 @@ class _Task:
         """Begins to bring home a frame of the kind of its source."""
         like = self.pair.left.frame
         frame = from_planes(made.image, made.alpha, like)
-        self._arrivals = copies.fetch(frame, like.device), copies.fetch(made.is_finite, like.device)
+        self._arrivals = copies.fetch(frame, like.device), copies.fetch(made.signs, like.device)
         self.disagreement = made.disagreement
 
-    def end(self, keep: Tensor | None) -> bool:
-        """Waits for the frame; returns whether all its values are numbers."""
+    def signs(self) -> Tensor:
+        """See `_Made`; waits for them."""
         assert self._arrivals is not None, "the task was not begun"
-        result, is_finite = (arrival() for arrival in self._arrivals)
+        return self._arrivals[1]()
+
+    def end(self, keep: Tensor | None) -> None:
+        """Waits for the frame."""
+        assert self._arrivals is not None, "the task was not begun"
+        result = self._arrivals[0]()
         if keep is not None:
             near = (self.pair.left if self.timestep < Fraction(1, 2) else self.pair.right).frame
             result = mix(result, near, keep[..., None])
         self._result, self._arrivals = result, None
-        return bool(is_finite)
 
 
 def _item(pair: _Pair, timestep: Fraction, is_cut: bool, rules: SceneRules) -> _Shown | _Task:
@@ -411,21 +440,44 @@ def _item(pair: _Pair, timestep: Fraction, is_cut: bool, rules: SceneRules) -> _
     return _Shown(mix(left, right, float(timestep)))
 
 
-@dataclass(frozen=True)
-class _Made:
-    """One made picture, cropped: image 3 H W, alpha 1 H W or None, disagreement H W."""
+class _Made(NamedTuple):
+    """One made picture, cropped: image 3 H W, alpha 1 H W or None, disagreement H W.
+
+    `signs` are three numbers that tell whether it will do: the sum of the image, in which one
+    value that is no number shows, how far the two sides are apart in the mean, and the scale.
+    """
 
     image: Tensor
     alpha: Tensor | None
     disagreement: Tensor
-
-    @cached_property
-    def is_finite(self) -> Tensor:
-        return self.image.sum().isfinite()  # one value that is no number shows in the sum
+    signs: Tensor
 
 
-Wanted = tuple[_Pair, Fraction, Fraction, Fraction]
-"""Make the middle of (pair, low, middle, high)."""
+class _Wanted(NamedTuple):
+    """The middle of two pictures of a pair, to be made at `scale`; None: the pair's or the first.
+
+    All three are places in the pair.
+    """
+
+    pair: _Pair
+    low: Fraction
+    middle: Fraction
+    high: Fraction
+    scale: float | None = None
+
+    @property
+    def share(self) -> float:
+        """Where the middle lies between the two."""
+        return float((self.middle - self.low) / (self.high - self.low))
+
+
+class _Job(NamedTuple):
+    """Two pictures, where between them a frame is made, and at which scale."""
+
+    low: _Picture
+    high: _Picture
+    time: float
+    scale: float
 
 
 class _Maker:
@@ -444,6 +496,9 @@ class _Maker:
         self.report = report
         self.wants_disagreement = wants_disagreement
         self.height, self.width = first.shape[:2]
+        if settings.scale not in SCALES:
+            known = ", ".join(map(str, SCALES))
+            raise ValueError(f"scale is {settings.scale}; it must be one of {known}.")
         if settings.keep is not None and settings.keep.shape != first.shape[:2]:
             raise ValueError(
                 f"keep is {tuple(settings.keep.shape)}, but the frames are {self.height} high and "
@@ -485,48 +540,86 @@ class _Maker:
 
     @torch.no_grad()
     def end(self, tasks: list[_Task]) -> None:
-        """Brings these frames home."""
-        for task in tasks:
-            if not task.end(self.settings.keep):
-                task.take(self._in_full(task.wanted), self.copies)
-                task.end(self.settings.keep)
+        """Brings these frames home; makes those anew that will not do."""
+        better: list[_Made | None] = [None] * len(tasks)
+        if self.network.spec.arbitrary_timestep:  # by halving, it has been seen to already
+            better = self._better([task.wanted for task in tasks], [task.signs() for task in tasks])
+        for task, made in zip(tasks, better, strict=True):
+            if made:
+                task.take(made, self.copies)
+            task.end(self.settings.keep)
 
-    def _make_by_halving(self, wanted: list[Wanted]) -> list[_Made]:
+    def _better(self, wanted: list[_Wanted], signs: list[Tensor]) -> list[_Made | None]:
+        """For each frame that was made: a better one where it will not do, else None."""
+        better: list[_Made | None] = [None] * len(wanted)
+        read = [each.tolist() for each in signs]
+        for index, (one, (total, *_)) in enumerate(zip(wanted, read, strict=True)):
+            if not isfinite(total):
+                better[index] = self._make([one], in_float32=True)[0]
+                self.report.redone += 1
+        if self.settings.scale == AUTO:
+            sound = [index for index, made in enumerate(better) if made is None]
+            self._choose_scales(wanted, {index: read[index][1] for index in sound}, better)
+            # Others of a pair may have been begun before its scale was chosen.
+            late = [i for i in sound if not better[i] and read[i][2] != wanted[i].pair.scale]
+            for i, made in zip(late, self._make([wanted[i] for i in late]), strict=True):
+                better[i] = made if isfinite(float(made.signs[0])) else None
+        return better
+
+    def _choose_scales(
+        self, wanted: list[_Wanted], apart: dict[int, float], better: list[_Made | None]
+    ) -> None:
+        """Decides for each pair by the first of its frames; puts what it made into `better`."""
+        hard: list[int] = []
+        for index, distance in apart.items():
+            pair = wanted[index].pair
+            if pair.scale is None:
+                pair.scale = _FIRST
+                if distance > AGREED:
+                    hard.append(index)
+        trials = [wanted[index]._replace(scale=scale) for index in hard for scale in COARSER]
+        tried = _batches(self._make(trials), len(COARSER))
+        for index, made in zip(hard, tried, strict=True):
+            best = apart[index]
+            for scale, one in zip(COARSER, made, strict=True):
+                if (distance := float(one.signs[1])) < best:
+                    best, better[index], wanted[index].pair.scale = distance, one, scale
+            if better[index]:
+                self.report.coarser.append(wanted[index].pair.left.number)
+
+    def _make_by_halving(self, wanted: list[_Wanted]) -> list[_Made]:
         """For networks that know the midpoint only: midpoints of midpoints, each made once."""
-        roads = [nearest_halving(timestep) for _, _, timestep, _ in wanted]
+        roads = [nearest_halving(one.middle) for one in wanted]
         results: dict[tuple[int, Fraction], _Made] = {}
         for level in range(max(len(halvings) for _, halvings in roads)):
-            missing: dict[tuple[int, Fraction], Wanted] = {
-                (id(pair), halvings[level][1]): (pair, *halvings[level])
-                for (pair, *_), (_, halvings) in zip(wanted, roads, strict=True)
-                if level < len(halvings) and halvings[level][1] not in pair.between
+            missing: dict[tuple[int, Fraction], _Wanted] = {
+                (id(one.pair), halvings[level][1]): _Wanted(one.pair, *halvings[level])
+                for one, (_, halvings) in zip(wanted, roads, strict=True)
+                if level < len(halvings) and halvings[level][1] not in one.pair.between
             }
             for batch in _batches(list(missing.items()), self.plan.batch_size):
                 midpoints = [midpoint for _, midpoint in batch]
-                for (key, midpoint), made in zip(batch, self._make(midpoints), strict=True):
-                    pair, _, middle, _ = midpoint
-                    # What follows is made of it, so it must be right at once.
-                    one = made if bool(made.is_finite) else self._in_full(midpoint)
-                    alpha = None if one.alpha is None else one.alpha[None]
-                    pair.between[middle] = _Picture(Planes(one.image[None], alpha))
-                    results[key] = one
-        targets = [(pair, target) for (pair, *_), (target, _) in zip(wanted, roads, strict=True)]
+                made = self._make(midpoints)
+                # What follows is made of it, so it must do at once.
+                better = self._better(midpoints, [one.signs for one in made])
+                for (key, midpoint), one, other in zip(batch, made, better, strict=True):
+                    kept = other or one
+                    alpha = None if kept.alpha is None else kept.alpha[None]
+                    midpoint.pair.between[midpoint.middle] = _Picture(
+                        Planes(kept.image[None], alpha)
+                    )
+                    results[key] = kept
+        targets = [(one.pair, target) for one, (target, _) in zip(wanted, roads, strict=True)]
         return [results.get((id(pair), at)) or self._known(pair, at) for pair, at in targets]
 
     def _known(self, pair: _Pair, timestep: Fraction) -> _Made:
         """What an earlier batch made, or a source frame that is nearest."""
         planes = pair.at(timestep, self.copies).planes
         still = planes.image.new_zeros(planes.image.shape[-2:])
-        return _Made(
-            planes.image[0].clamp(0, 1), None if planes.alpha is None else planes.alpha[0], still
-        )
+        alpha = None if planes.alpha is None else planes.alpha[0]
+        return _Made(planes.image[0].clamp(0, 1), alpha, still, still.new_zeros(3))
 
-    def _in_full(self, wanted: Wanted) -> _Made:
-        """In float32, what overflowed in half precision."""
-        self.report.redone += 1
-        return self._make([wanted], in_float32=True)[0]
-
-    def _make(self, wanted: list[Wanted], in_float32: bool = False) -> list[_Made]:
+    def _make(self, wanted: list[_Wanted], in_float32: bool = False) -> list[_Made]:
         """Makes what is wanted; goes down the ladder where memory runs out."""
         made: list[_Made] = []
         while len(made) < len(wanted):
@@ -554,53 +647,55 @@ class _Maker:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _at_once(self, network: RIFE, wanted: list[Wanted]) -> list[_Made]:
-        side = self.plan.tile
-        if side is None:
-            lows = [pair.at(low, self.copies) for pair, low, _, _ in wanted]
-            highs = [pair.at(high, self.copies) for pair, _, _, high in wanted]
-            times = [_share(*each) for each in wanted]
-            if self.plan.device.type == "cpu" and len(wanted) > 1 and torch.get_num_threads() > 1:
-                return self._side_by_side(network, lows, highs, times)
-            return self._whole(network, lows, highs, times)
-        here = Copies(torch.device("cpu"))  # whole frames stay off a device that they do not fit on
-        return [
-            self._tiled(network, pair.at(low, here), pair.at(high, here), side, _share(*each))
-            for each in wanted
-            for pair, low, _, high in (each,)
-        ]
+    def _at_once(self, network: RIFE, wanted: list[_Wanted]) -> list[_Made]:
+        side, batch = self.plan.tile, [self._job(one) for one in wanted]
+        if side is not None:
+            return [self._tiled(network, job, side) for job in batch]
+        if self.plan.device.type == "cpu" and len(batch) > 1 and torch.get_num_threads() > 1:
+            return self._side_by_side(network, batch)
+        made: list[_Made] = []
+        for _, alike in groupby(batch, key=lambda job: job.scale):
+            made += self._whole(network, list(alike))
+        return made
 
-    def _tiled(self, network: RIFE, low: _Picture, high: _Picture, side: int, time: float) -> _Made:
+    def _job(self, wanted: _Wanted) -> _Job:
+        # Whole frames stay off a device that they do not fit on.
+        copies = Copies(torch.device("cpu")) if self.plan.tile else self.copies
+        pair, settled = wanted.pair, self.settings.scale
+        scale = settled if settled != AUTO else wanted.scale or pair.scale or _FIRST
+        ends = pair.at(wanted.low, copies), pair.at(wanted.high, copies)
+        return _Job(*ends, wanted.share, scale)
+
+    def _tiled(self, network: RIFE, job: _Job, side: int) -> _Made:
         total: Tensor | None = None
-        for tile in tiles(network, self.height, self.width, side, self.settings.scale):
-            parts = [p.tile(tile.rows, tile.columns, self.plan.device) for p in (low, high)]
-            made = self._whole(network, parts[:1], parts[1:], [time])[0]
+        signs = torch.zeros(3)
+        for tile in tiles(network, self.height, self.width, side, job.scale):
+            low, high = (
+                p.tile(tile.rows, tile.columns, self.plan.device) for p in (job.low, job.high)
+            )
+            (made,) = self._whole(network, [_Job(low, high, job.time, job.scale)])
             alpha = made.image[:0] if made.alpha is None else made.alpha
             planes = torch.cat((made.image, made.disagreement[None], alpha)).cpu()
             if total is None:
                 total = planes.new_zeros(len(planes), self.height, self.width)
             total[:, tile.rows, tile.columns] += planes * tile.weight
+            signs += made.signs.cpu() * tile.weight.sum() / (self.height * self.width)
         assert total is not None
-        return _Made(total[:3], total[4:] if len(total) > 4 else None, total[3])
+        return _Made(total[:3], total[4:] if len(total) > 4 else None, total[3], signs)
 
-    def _side_by_side(
-        self, network: RIFE, lows: list[_Picture], highs: list[_Picture], times: list[float]
-    ) -> list[_Made]:
+    def _side_by_side(self, network: RIFE, batch: list[_Job]) -> list[_Made]:
         """The same as `_whole`, each frame in a thread of its own."""
         if self._threads is None:
             self._threads = SideBySide(min(self.plan.batch_size, torch.get_num_threads()))
-        pictures = {id(picture): picture for picture in (*lows, *highs)}
-        self._threads.map(lambda p: p.frame(network, self.settings.scale), pictures.values())
-        made = self._threads.map(
-            lambda one: self._whole(network, [one[0]], [one[1]], [one[2]]),
-            list(zip(lows, highs, times, strict=True)),
-        )
+        ready = {(id(p), job.scale): p for job in batch for p in (job.low, job.high)}
+        self._threads.map(lambda one: one[1].frame(network, one[0][1]), ready.items())
+        made = self._threads.map(lambda job: self._whole(network, [job]), batch)
         return [one for (one,) in made]
 
-    def _whole(
-        self, network: RIFE, lows: list[_Picture], highs: list[_Picture], times: list[float]
-    ) -> list[_Made]:
-        scale = self.settings.scale
+    def _whole(self, network: RIFE, batch: list[_Job]) -> list[_Made]:
+        """Frames of one scale, made in one run."""
+        lows, highs = [job.low for job in batch], [job.high for job in batch]
+        times, scale = [job.time for job in batch], batch[0].scale
         frame0, frame1 = (
             Frame.join([picture.frame(network, scale) for picture in side])
             for side in (lows, highs)
@@ -617,9 +712,15 @@ class _Maker:
             else made.image.new_zeros(1, 1, 1).expand(len(times), *made.image.shape[-2:])
         )
         apart = crop(apart, height, width)
+        sides = (
+            crop(each, height, width)[..., ::_SEEN, ::_SEEN]
+            for each in (made.estimate.warped_img0, made.estimate.warped_img1)
+        )
+        sums = images.sum((1, 2, 3))
+        signs = torch.stack((sums, _mean_distance(*sides), torch.full_like(sums, scale)), 1)
         return [
-            _Made(image, None if alphas is None else crop(alphas[i], height, width), apart[i])
-            for i, image in enumerate(images)
+            _Made(image, None if alphas is None else crop(alphas[i], height, width), apart[i], sign)
+            for i, (image, sign) in enumerate(zip(images, signs, strict=True))
         ]
 
     @staticmethod
@@ -641,8 +742,8 @@ def _grown(plane: Tensor, size: torch.Size) -> Tensor:
     return torch.nn.functional.pad(plane, (0, right, 0, bottom), mode="replicate")
 
 
-def _share(pair: _Pair, low: Fraction, middle: Fraction, high: Fraction) -> float:
-    return float((middle - low) / (high - low))
+def _mean_distance(a: Tensor, b: Tensor) -> Tensor:
+    return (a - b).abs().mean((1, 2, 3))
 
 
 def _batches(items: list[T], size: int) -> Iterator[list[T]]:

@@ -25,6 +25,8 @@ class Report:
         memory: bytes that the first plan was estimated to take besides the weights.
         beyond_range: source frames with values beyond [0, 1]; networks see them clamped.
         not_finite: source frames with values that are no numbers; networks see 0.
+        coarser: pairs, by their first frame, whose large motion was estimated at a coarser
+            scale.
         redone: frames that were made again in float32, because they were not finite.
     """
 
@@ -37,6 +39,7 @@ class Report:
     memory: int = 0
     beyond_range: list[int] = field(default_factory=list[int])
     not_finite: list[int] = field(default_factory=list[int])
+    coarser: list[int] = field(default_factory=list[int])
     redone: int = 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -76,6 +79,7 @@ class Report:
             "Repeated frames": [f"{first}-{last}" for first, last in self.scenes.runs],
             "Values beyond 0 to 1 in frames": self.beyond_range,
             "Values that are no numbers in frames": self.not_finite,
+            "Large motion, estimated at a coarser scale, after frames": self.coarser,
             "Memory was short; went on with": self.plans[1:],
             "Made again in float32": [self.redone] if self.redone else [],
         }

@@ -12,6 +12,7 @@ from ..perceptual import LPIPS, MissingWeightsError
 from ..precision import PRECISIONS, default_device, resolve_precision, set_precision
 from ..training.evaluation import baselines, evaluate, markdown, network_method, picture
 from .adapt import advance
+from .interpolate import add_scale
 from .models import add_models_folder
 
 
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-baselines", action="store_true", help="measure the weights alone")
     parser.add_argument("--table", type=Path, help="also write the table to this file (Markdown)")
     parser.add_argument("--picture", type=Path, help="write a bar chart to this file (SVG)")
+    add_scale(parser)
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     parser.add_argument("--device", default=str(default_device()), help="cpu, cuda or mps")
 
@@ -33,7 +35,9 @@ def run(args: argparse.Namespace) -> int:
     network = load_rife(find_weights(args.weights, args.models))
     set_precision(network, resolve_precision(args.precision, args.device))
     network.to(args.device)
-    methods = {"RIFE": network_method(network)} | ({} if args.no_baselines else baselines())
+    methods = {"RIFE": network_method(network, args.scale)} | (
+        {} if args.no_baselines else baselines()
+    )
     try:
         distance = LPIPS().eval()
     except MissingWeightsError:

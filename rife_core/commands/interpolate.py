@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from ..backends import AUTO, BACKEND_NAMES, set_backend
 from ..checkpoints import DEFAULT, find_weights, load_rife
+from ..engine import AUTO as AUTO_SCALE
+from ..engine import SCALES, Scale
 from ..files import FileReport, interpolate_file
-from ..ifnet import USER_SCALES
 from ..memory import GIB
 from ..parts import parts_folder
 from ..precision import PRECISIONS, default_device, resolve_precision, set_precision
@@ -78,13 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", default=DEFAULT, help="name of the weights, or path of a file (default: default)"
     )
     add_models_folder(parser)
-    parser.add_argument(
-        "--scale",
-        type=float,
-        choices=USER_SCALES,
-        default=1.0,
-        help="resolution at which motion is estimated; 0.5 for 4K or fast motion (default: 1)",
-    )
+    add_scale(parser)
     parser.add_argument(
         "--ensemble", action="store_true", help="average two estimates: slower, a little better"
     )
@@ -126,6 +121,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="resume",
         action="store_false",
         help="begin anew, and keep no finished parts if the run is stopped",
+    )
+
+
+def add_scale(parser: argparse.ArgumentParser) -> None:
+    """The argument that says at which size motion is estimated."""
+
+    def scale(text: str) -> Scale:
+        return AUTO_SCALE if text == AUTO_SCALE else float(text)
+
+    parser.add_argument(
+        "--scale",
+        type=scale,
+        choices=SCALES,
+        default=AUTO_SCALE,
+        help="size at which motion is estimated: 0.5 for 4K or fast motion, 2 for small frames "
+        "(default: auto, which is 1, and less for pairs with motion too large for that)",
     )
 
 

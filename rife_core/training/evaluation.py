@@ -22,8 +22,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..engine import AUTO, Scale, interpolate
 from ..ifnet import RIFE
 from ..metrics import psnr, ssim
+from ..scenes import SceneRules
+from ..timeline import Timeline
 from ..warp import warp
 from .charts import bars_svg
 from .clips import clip_frames
@@ -56,14 +59,15 @@ def per_pair(make: Callable[[Tensor, Tensor], Tensor]) -> Method:
     return lambda frames: [make(a, b) for a, b in pairwise(frames)]
 
 
-def network_method(network: RIFE) -> Method:
-    """What `network` makes at timestep 0.5."""
+def network_method(network: RIFE, scale: Scale = AUTO) -> Method:
+    """What the engine makes with `network`; for `scale` see `engine.Options`."""
 
-    def make(img0: Tensor, img1: Tensor) -> Tensor:
-        device = next(network.parameters()).device
-        return network.inference(img0.to(device), img1.to(device)).cpu()
+    def make(frames: Sequence[Tensor]) -> list[Tensor]:
+        clip, no_cuts = torch.cat(list(frames)).permute(0, 2, 3, 1), SceneRules("interpolate")
+        output = interpolate(network, clip, Timeline.multiply(2), scale=scale, scenes=no_cuts)
+        return list(output[1::2].permute(0, 3, 1, 2).split(1))
 
-    return per_pair(make)
+    return make
 
 
 def baselines() -> dict[str, Method]:

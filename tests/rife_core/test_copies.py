@@ -29,7 +29,7 @@ class Late(Copies):
         return self._later("send", frame)
 
     def fetch(self, made, home):
-        return self._later("fetch", made) if made.ndim else super().fetch(made, home)
+        return self._later("fetch", made) if made.ndim > 1 else super().fetch(made, home)
 
     def _later(self, what, tensor):
         place, original = torch.full_like(tensor, float("nan")), tensor.clone()
