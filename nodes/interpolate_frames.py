@@ -9,9 +9,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ..rife_core.engine import AUTO, SCALES, Options, Scale, interpolate
+from ..rife_core.engine import interpolate
 from ..rife_core.ifnet import RIFE
 from ..rife_core.memory import MIB, auto_batch_size, estimate_memory
+from ..rife_core.options import AUTO, SCALES, Options, Scale
 from ..rife_core.report import Report
 from ..rife_core.scenes import AT_CUT, REPEATS, AtCut, Repeats, SceneRules, parse_cuts
 from ..rife_core.timeline import ENDS, End, Timeline, as_fraction

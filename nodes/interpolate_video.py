@@ -10,9 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ..rife_core.engine import AUTO, Scale, Watch, stream
+from ..rife_core.engine import Watch, stream
 from ..rife_core.files import FileReport, interpolate_file
 from ..rife_core.ifnet import RIFE
+from ..rife_core.options import AUTO, Scale
 from ..rife_core.report import Report
 from ..rife_core.timeline import Timeline, as_fraction
 from ..rife_core.video import DEFAULT_CRF, VideoReader, VideoWriter

@@ -24,10 +24,12 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from .ahead import ahead
-from .engine import Options, Progress, Report, Watch, stream
+from .engine import Progress, Watch, stream
 from .ifnet import RIFE
 from .memory import auto_batch_size
+from .options import Options
 from .parts import Parts, parts_folder
+from .report import Report
 from .scenes import LONGEST_RUN, SceneRules
 from .timeline import Timeline
 from .video import DEFAULT_CRF, ENCODERS, VideoError, VideoReader, VideoWriter
@@ -95,7 +97,7 @@ def interpolate_file(
         progress: called with the frames written so far and in all (None: not known);
             whatever it raises stops the work.
         watch: see `engine.Watch`.
-        options: see `engine.Options`.
+        options: see `options.Options`.
 
     Raises:
         FileNotFoundError: there is no source.

@@ -69,7 +69,7 @@ class Own(Contender):
 
     Attributes:
         backend: "eager", or a name that `backends` knows.
-        batch_size: see `engine.Options`.
+        batch_size: see `options.Options`.
     """
 
     kind = "own"

@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from ..backends import AUTO, BACKEND_NAMES, set_backend
 from ..checkpoints import DEFAULT, find_weights, load_rife
-from ..engine import AUTO as AUTO_SCALE
-from ..engine import SCALES, Scale
 from ..files import FileReport, interpolate_file
 from ..memory import GIB
+from ..options import AUTO as AUTO_SCALE
+from ..options import SCALES, Scale
 from ..parts import parts_folder
 from ..precision import PRECISIONS, default_device, resolve_precision, set_precision
 from ..scenes import AT_CUT, REPEATS, SceneRules, parse_cuts

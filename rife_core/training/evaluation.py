@@ -22,9 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine import AUTO, Scale, interpolate
+from ..engine import interpolate
 from ..ifnet import RIFE
 from ..metrics import psnr, ssim
+from ..options import AUTO, Scale
 from ..scenes import SceneRules
 from ..timeline import Timeline
 from ..warp import warp
@@ -60,7 +61,7 @@ def per_pair(make: Callable[[Tensor, Tensor], Tensor]) -> Method:
 
 
 def network_method(network: RIFE, scale: Scale = AUTO) -> Method:
-    """What the engine makes with `network`; for `scale` see `engine.Options`."""
+    """What the engine makes with `network`; for `scale` see `options.Options`."""
 
     def make(frames: Sequence[Tensor]) -> list[Tensor]:
         clip, no_cuts = torch.cat(list(frames)).permute(0, 2, 3, 1), SceneRules("interpolate")

@@ -5,7 +5,7 @@
 Folders hold clips, as videos or as folders of frames. Of each clip the middle of one random
 triplet, 3 to 8 frames apart, is made at scale 1, 1/2 and 1/4. The table gives the mean PSNR of
 each, of the best of the three, and of the one that the engine's rule chooses for several
-values of `engine.AGREED`.
+values of `maker.AGREED`.
 """
 
 import random
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from rife_video.rife_core.checkpoints import find_weights, load_rife
-from rife_video.rife_core.engine import COARSER
+from rife_video.rife_core.maker import COARSER
 from rife_video.rife_core.metrics import psnr
 from rife_video.rife_core.training.clips import ClipTriplets, clip_frames, is_triplet_cut
 

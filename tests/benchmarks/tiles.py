@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from rife_video.rife_core import engine, memory
+from rife_video.rife_core import engine, maker, memory
 from rife_video.rife_core.checkpoints import find_weights, load_rife
 from rife_video.rife_core.timeline import Timeline
 from rife_video.rife_core.video import VideoReader
@@ -32,7 +32,7 @@ def main():
         for overlap in OVERLAPS:
             memory.OVERLAP = overlap
             plan = memory.Plan(torch.device("cpu"), 1, overlap + BEYOND_OVERLAP)
-            engine.first_plan = lambda *_, plan=plan: plan
+            maker.first_plan = lambda *_, plan=plan: plan
             apart = (engine.interpolate(network, frames, double)[1] - whole).abs().amax(-1) * 255
             share = (apart > 1).float().mean()
             print(f"| {clip.stem} | {overlap} | {apart.max():.2f} | {share:.3%} |")

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from rife_video.rife_core import engine
+from rife_video.rife_core import maker
 from rife_video.rife_core.copies import Copies, copies_for
 from rife_video.rife_core.engine import interpolate, stream
 from rife_video.rife_core.report import Report
@@ -45,7 +45,7 @@ class Late(Copies):
 @pytest.fixture
 def late(monkeypatch):
     copies = Late(torch.device("cpu"))
-    monkeypatch.setattr(engine, "copies_for", lambda device: copies)
+    monkeypatch.setattr(maker, "copies_for", lambda device: copies)
     return copies
 
 

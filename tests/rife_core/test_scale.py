@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from rife_video.rife_core import engine
+from rife_video.rife_core import maker
 from rife_video.rife_core.checkpoints import BUNDLED, load_rife
 from rife_video.rife_core.copies import Copies
-from rife_video.rife_core.engine import AGREED, AUTO, interpolate
+from rife_video.rife_core.engine import interpolate
 from rife_video.rife_core.ifnet import Estimate, Made
+from rife_video.rife_core.maker import AGREED
 from rife_video.rife_core.metrics import psnr
+from rife_video.rife_core.options import AUTO
 from rife_video.rife_core.report import Report
 from rife_video.rife_core.timeline import Timeline
 from torch.testing import assert_close
@@ -91,7 +93,7 @@ def test_all_frames_of_a_pair_are_made_at_one_scale(network, monkeypatch, batch_
         pass
 
     Ahead.ahead = ahead
-    monkeypatch.setattr(engine, "copies_for", Ahead)
+    monkeypatch.setattr(maker, "copies_for", Ahead)
     monkeypatch.setattr(network, "synthesize", noted)
     clip = torch.rand(3, 20, 30, 3)
     output = interpolate(network, clip, Timeline.multiply(5), scale=AUTO, batch_size=batch_size)
@@ -122,7 +124,7 @@ def test_tiles_agree_on_one_scale(network, monkeypatch):
     clip = torch.zeros(2, 64, 1100, 3)
     clip[:, :, 500:] = 1
     report = Report()
-    limit = engine.estimate_memory(network, 64, 640)
+    limit = maker.estimate_memory(network, 64, 640)
     timeline = Timeline.multiply(2)
     interpolate(network, clip, timeline, scale=AUTO, max_memory=limit, report=report)
     assert report.coarser == [1]

@@ -1,0 +1,491 @@
+"""Frames made by a network: in batches, on the rung that memory allows, at the scale that fits.
+
+A frame that was asked for is a task: begun in a batch, ended once it has come home. On the
+way what will not do is made again: what overflowed in half precision, and what was estimated
+at a scale that its motion is too large for.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import groupby, islice
+from math import isfinite
+from typing import NamedTuple, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from .copies import Arrival, Copies, copies_for
+from .cpu import SideBySide, kept_memory
+from .formats import Planes, from_planes, mix, to_planes
+from .ifnet import RIFE, Frame, nearest_halving
+from .memory import OUT_OF_MEMORY, Plan, estimate_memory, first_plan, tiles
+from .options import AUTO, SCALES, Settings
+from .padding import crop
+from .report import Report
+
+T = TypeVar("T")
+
+COARSER = (0.5, 0.25)
+"""Scales that follow larger motion."""
+
+AGREED = 0.03
+"""Mean difference of the two warped sides up to which coarser scales are not tried.
+
+On 88 triplets with fast motion, choosing by the least difference gained 0.19 dB above this
+value, and would have gained 0.02 dB more below it (`tests/benchmarks/scales.py`).
+"""
+
+_FIRST = 1.0
+_SEEN = 4
+"""Every so many pixels of a row and a column are looked at to see whether the sides agree."""
+_INFINITY = float("inf")
+
+
+class Source:
+    """A source frame; made ready for the network when first needed, then kept for both pairs.
+
+    Values that are no numbers are 0 for the network.
+    """
+
+    def __init__(self, frame: Tensor, number: int, report: Report) -> None:
+        self.frame = frame
+        self.number, self._report = number, report
+        self._arrival: Arrival | None = None
+        self._picture: Picture | None = None
+
+    def send(self, copies: Copies) -> Arrival:
+        """Begins to copy the frame to the device, if that has not been done."""
+        if self._arrival is None:
+            self._arrival = copies.send(self._checked())
+        return self._arrival
+
+    def picture(self, copies: Copies) -> Picture:
+        """The frame on the device."""
+        if self._picture is None:
+            self._picture = Picture(to_planes(self.send(copies)()))
+            self._arrival = None
+        self._picture = self._picture.on(copies.device)
+        return self._picture
+
+    def _checked(self) -> Tensor:
+        if not self.frame.is_floating_point():
+            return self.frame
+        low, high = (float(value) for value in self.frame.aminmax())
+        if not (low > -_INFINITY and high < _INFINITY):  # also where they are no numbers
+            self._report.not_finite.append(self.number)
+            return self.frame.nan_to_num(0, 0, 0)
+        if low < 0 or high > 1:
+            self._report.beyond_range.append(self.number)
+        return self.frame
+
+
+class Picture:
+    """Planes of a frame, and what a network knows of them, computed when first asked for."""
+
+    def __init__(self, planes: Planes) -> None:
+        self.planes = planes
+        self._frames: dict[float, Frame] = {}
+        self._network: RIFE | None = None
+
+    def frame(self, network: RIFE, scale: float) -> Frame:
+        """See `RIFE.prepare`."""
+        if self._network is not network:
+            self._frames, self._network = {}, network
+        if scale not in self._frames:
+            self._frames[scale] = network.prepare(self.planes.image, scale)
+        return self._frames[scale]
+
+    def on(self, device: torch.device) -> Picture:
+        """The same on `device`; itself where it is there."""
+        if self.planes.image.device == device:
+            return self
+        return self.tile(slice(None), slice(None), device)
+
+    def tile(self, rows: slice, columns: slice, device: torch.device) -> Picture:
+        """A part of it on `device`."""
+        image, alpha = (
+            None if plane is None else plane[..., rows, columns].to(device) for plane in self.planes
+        )
+        return Picture(Planes(cast(Tensor, image), alpha))
+
+
+@dataclass
+class Pair:
+    """Two neighbouring source frames, and what was made between them on the way elsewhere.
+
+    Attributes:
+        scale: at which its motion is estimated, once that is decided.
+    """
+
+    left: Source
+    right: Source
+    scale: float | None = None
+    between: dict[Fraction, Picture] = field(default_factory=dict[Fraction, "Picture"])
+
+    def at(self, timestep: Fraction, copies: Copies) -> Picture:
+        """The picture at a timestep where one is known."""
+        if timestep in (0, 1):
+            return (self.right if timestep else self.left).picture(copies)
+        self.between[timestep] = self.between[timestep].on(copies.device)
+        return self.between[timestep]
+
+
+class Task:
+    """One frame to make: taken from the network, then ended once it has come home."""
+
+    def __init__(self, pair: Pair, timestep: Fraction) -> None:
+        self.pair = pair
+        self.timestep = timestep
+        self.wanted = _Wanted(pair, Fraction(0), timestep, Fraction(1))
+        self.disagreement: Tensor = torch.empty(0)
+        self._arrivals: tuple[Arrival, Arrival] | None = None
+        self._result: Tensor | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it was ended."""
+        return self._result is not None
+
+    @property
+    def result(self) -> Tensor:
+        """H W C, of the kind of its source."""
+        assert self._result is not None, "the task was not run"
+        return self._result
+
+    def take(self, made: _Made, copies: Copies) -> None:
+        """Begins to bring home a frame of the kind of its source."""
+        like = self.pair.left.frame
+        frame = from_planes(made.image, made.alpha, like)
+        self._arrivals = copies.fetch(frame, like.device), copies.fetch(made.signs, like.device)
+        self.disagreement = made.disagreement
+
+    def signs(self) -> Tensor:
+        """See `_Made`; waits for them."""
+        assert self._arrivals is not None, "the task was not begun"
+        return self._arrivals[1]()
+
+    def end(self, keep: Tensor | None) -> None:
+        """Waits for the frame."""
+        assert self._arrivals is not None, "the task was not begun"
+        result = self._arrivals[0]()
+        if keep is not None:
+            near = (self.pair.left if self.timestep < Fraction(1, 2) else self.pair.right).frame
+            result = mix(result, near, keep[..., None])
+        self._result, self._arrivals = result, None
+
+
+class _Made(NamedTuple):
+    """One made picture, cropped: image 3 H W, alpha 1 H W or None, disagreement H W.
+
+    `signs` are three numbers that tell whether it will do: the sum of the image, in which one
+    value that is no number shows, how far the two sides are apart in the mean, and the scale.
+    """
+
+    image: Tensor
+    alpha: Tensor | None
+    disagreement: Tensor
+    signs: Tensor
+
+
+class _Wanted(NamedTuple):
+    """The middle of two pictures of a pair, to be made at `scale`; None: the pair's or the first.
+
+    All three are places in the pair.
+    """
+
+    pair: Pair
+    low: Fraction
+    middle: Fraction
+    high: Fraction
+    scale: float | None = None
+
+    @property
+    def share(self) -> float:
+        """Where the middle lies between the two."""
+        return float((self.middle - self.low) / (self.high - self.low))
+
+
+class _Job(NamedTuple):
+    """Two pictures, where between them a frame is made, and at which scale."""
+
+    low: Picture
+    high: Picture
+    time: float
+    scale: float
+
+
+class Maker:
+    """Runs tasks through the network, on the rung of the ladder that memory allows."""
+
+    def __init__(
+        self,
+        network: RIFE,
+        settings: Settings,
+        first: Tensor,
+        report: Report,
+        wants_disagreement: bool,
+    ) -> None:
+        self.network = network
+        self.settings = settings
+        self.report = report
+        self.wants_disagreement = wants_disagreement
+        self.height, self.width = first.shape[:2]
+        if settings.scale not in SCALES:
+            known = ", ".join(map(str, SCALES))
+            raise ValueError(f"scale is {settings.scale}; it must be one of {known}.")
+        if settings.keep is not None and settings.keep.shape != first.shape[:2]:
+            raise ValueError(
+                f"keep is {tuple(settings.keep.shape)}, but the frames are {self.height} high and "
+                f"{self.width} wide; give a mask of their size."
+            )
+        self.plan = first_plan(
+            network, self.height, self.width, settings.batch_size, settings.max_memory
+        )
+        side = self.plan.tile or max(self.height, self.width)
+        report.memory = estimate_memory(
+            network, min(self.height, side), min(self.width, side), self.plan.batch_size
+        )
+        report.plans.append(str(self.plan))
+        self.copies = copies_for(self.plan.device)
+        self._in_float32: RIFE | None = None
+        self._threads: SideBySide | None = None
+        self._memory = kept_memory() if self.plan.device.type == "cpu" else nullcontext()
+
+    def __enter__(self) -> Maker:
+        self._memory.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._threads:
+            self._threads.close()
+        self._memory.__exit__(None, None, None)
+
+    def send(self, source: Source) -> None:
+        """Lets a source frame travel to the device before it is needed there."""
+        if self.copies.ahead and self.plan.tile is None:
+            source.send(self.copies)
+
+    @torch.no_grad()
+    def begin(self, tasks: list[Task]) -> None:
+        """Lets the network make these frames; on some devices they are still being made then."""
+        by = self._make if self.network.spec.arbitrary_timestep else self._make_by_halving
+        for task, made in zip(tasks, by([task.wanted for task in tasks]), strict=True):
+            task.take(made, self.copies)
+
+    @torch.no_grad()
+    def end(self, tasks: list[Task]) -> None:
+        """Brings these frames home; makes those anew that will not do."""
+        better: list[_Made | None] = [None] * len(tasks)
+        if self.network.spec.arbitrary_timestep:  # by halving, it has been seen to already
+            better = self._better([task.wanted for task in tasks], [task.signs() for task in tasks])
+        for task, made in zip(tasks, better, strict=True):
+            if made:
+                task.take(made, self.copies)
+            task.end(self.settings.keep)
+
+    def _better(self, wanted: list[_Wanted], signs: list[Tensor]) -> list[_Made | None]:
+        """For each frame that was made: a better one where it will not do, else None."""
+        better: list[_Made | None] = [None] * len(wanted)
+        read = [each.tolist() for each in signs]
+        for index, (one, (total, *_)) in enumerate(zip(wanted, read, strict=True)):
+            if not isfinite(total):
+                better[index] = self._make([one], in_float32=True)[0]
+                self.report.redone += 1
+        if self.settings.scale == AUTO:
+            sound = [index for index, made in enumerate(better) if made is None]
+            self._choose_scales(wanted, {index: read[index][1] for index in sound}, better)
+            # Others of a pair may have been begun before its scale was chosen.
+            late = [i for i in sound if not better[i] and read[i][2] != wanted[i].pair.scale]
+            for i, made in zip(late, self._make([wanted[i] for i in late]), strict=True):
+                better[i] = made if isfinite(float(made.signs[0])) else None
+        return better
+
+    def _choose_scales(
+        self, wanted: list[_Wanted], apart: dict[int, float], better: list[_Made | None]
+    ) -> None:
+        """Decides for each pair by the first of its frames; puts what it made into `better`."""
+        hard: list[int] = []
+        for index, distance in apart.items():
+            pair = wanted[index].pair
+            if pair.scale is None:
+                pair.scale = _FIRST
+                if distance > AGREED:
+                    hard.append(index)
+        trials = [wanted[index]._replace(scale=scale) for index in hard for scale in COARSER]
+        tried = _batches(self._make(trials), len(COARSER))
+        for index, made in zip(hard, tried, strict=True):
+            best = apart[index]
+            for scale, one in zip(COARSER, made, strict=True):
+                if (distance := float(one.signs[1])) < best:
+                    best, better[index], wanted[index].pair.scale = distance, one, scale
+            if better[index]:
+                self.report.coarser.append(wanted[index].pair.left.number)
+
+    def _make_by_halving(self, wanted: list[_Wanted]) -> list[_Made]:
+        """For networks that know the midpoint only: midpoints of midpoints, each made once."""
+        roads = [nearest_halving(one.middle) for one in wanted]
+        results: dict[tuple[int, Fraction], _Made] = {}
+        for level in range(max(len(halvings) for _, halvings in roads)):
+            missing: dict[tuple[int, Fraction], _Wanted] = {
+                (id(one.pair), halvings[level][1]): _Wanted(one.pair, *halvings[level])
+                for one, (_, halvings) in zip(wanted, roads, strict=True)
+                if level < len(halvings) and halvings[level][1] not in one.pair.between
+            }
+            for batch in _batches(list(missing.items()), self.plan.batch_size):
+                midpoints = [midpoint for _, midpoint in batch]
+                made = self._make(midpoints)
+                # What follows is made of it, so it must do at once.
+                better = self._better(midpoints, [one.signs for one in made])
+                for (key, midpoint), one, other in zip(batch, made, better, strict=True):
+                    kept = other or one
+                    alpha = None if kept.alpha is None else kept.alpha[None]
+                    midpoint.pair.between[midpoint.middle] = Picture(
+                        Planes(kept.image[None], alpha)
+                    )
+                    results[key] = kept
+        targets = [(one.pair, target) for one, (target, _) in zip(wanted, roads, strict=True)]
+        return [results.get((id(pair), at)) or self._known(pair, at) for pair, at in targets]
+
+    def _known(self, pair: Pair, timestep: Fraction) -> _Made:
+        """What an earlier batch made, or a source frame that is nearest."""
+        planes = pair.at(timestep, self.copies).planes
+        still = planes.image.new_zeros(planes.image.shape[-2:])
+        alpha = None if planes.alpha is None else planes.alpha[0]
+        return _Made(planes.image[0].clamp(0, 1), alpha, still, still.new_zeros(3))
+
+    def _make(self, wanted: list[_Wanted], in_float32: bool = False) -> list[_Made]:
+        """Makes what is wanted; goes down the ladder where memory runs out."""
+        made: list[_Made] = []
+        while len(made) < len(wanted):
+            batch = wanted[len(made) : len(made) + self.plan.batch_size]
+            try:
+                made += self._at_once(self._float32() if in_float32 else self.network, batch)
+            except OUT_OF_MEMORY:
+                lower = self.plan.smaller(self.height, self.width)
+                if lower is None:
+                    raise
+                self._descend(lower)
+        return made
+
+    def _float32(self) -> RIFE:
+        self._in_float32 = self._in_float32 or copy.deepcopy(self.network).float()
+        return self._in_float32
+
+    def _descend(self, plan: Plan) -> None:
+        if plan.device != self.plan.device:
+            self.network = copy.deepcopy(self.network).to(plan.device).float()
+            self.copies = copies_for(plan.device)
+            self._in_float32 = None
+        self.plan = plan
+        self.report.plans.append(str(plan))
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _at_once(self, network: RIFE, wanted: list[_Wanted]) -> list[_Made]:
+        side, batch = self.plan.tile, [self._job(one) for one in wanted]
+        if side is not None:
+            return [self._tiled(network, job, side) for job in batch]
+        if self.plan.device.type == "cpu" and len(batch) > 1 and torch.get_num_threads() > 1:
+            return self._side_by_side(network, batch)
+        made: list[_Made] = []
+        for _, alike in groupby(batch, key=lambda job: job.scale):
+            made += self._whole(network, list(alike))
+        return made
+
+    def _job(self, wanted: _Wanted) -> _Job:
+        # Whole frames stay off a device that they do not fit on.
+        copies = Copies(torch.device("cpu")) if self.plan.tile else self.copies
+        pair, settled = wanted.pair, self.settings.scale
+        scale = settled if settled != AUTO else wanted.scale or pair.scale or _FIRST
+        ends = pair.at(wanted.low, copies), pair.at(wanted.high, copies)
+        return _Job(*ends, wanted.share, scale)
+
+    def _tiled(self, network: RIFE, job: _Job, side: int) -> _Made:
+        total: Tensor | None = None
+        signs = torch.zeros(3)
+        for tile in tiles(network, self.height, self.width, side, job.scale):
+            low, high = (
+                p.tile(tile.rows, tile.columns, self.plan.device) for p in (job.low, job.high)
+            )
+            (made,) = self._whole(network, [_Job(low, high, job.time, job.scale)])
+            alpha = made.image[:0] if made.alpha is None else made.alpha
+            planes = torch.cat((made.image, made.disagreement[None], alpha)).cpu()
+            if total is None:
+                total = planes.new_zeros(len(planes), self.height, self.width)
+            total[:, tile.rows, tile.columns] += planes * tile.weight
+            signs += made.signs.cpu() * tile.weight.sum() / (self.height * self.width)
+        assert total is not None
+        return _Made(total[:3], total[4:] if len(total) > 4 else None, total[3], signs)
+
+    def _side_by_side(self, network: RIFE, batch: list[_Job]) -> list[_Made]:
+        """The same as `_whole`, each frame in a thread of its own."""
+        if self._threads is None:
+            self._threads = SideBySide(min(self.plan.batch_size, torch.get_num_threads()))
+        ready = {(id(p), job.scale): p for job in batch for p in (job.low, job.high)}
+        self._threads.map(lambda one: one[1].frame(network, one[0][1]), ready.items())
+        made = self._threads.map(lambda job: self._whole(network, [job]), batch)
+        return [one for (one,) in made]
+
+    def _whole(self, network: RIFE, batch: list[_Job]) -> list[_Made]:
+        """Frames of one scale, made in one run."""
+        lows, highs = [job.low for job in batch], [job.high for job in batch]
+        times, scale = [job.time for job in batch], batch[0].scale
+        frame0, frame1 = (
+            Frame.join([picture.frame(network, scale) for picture in side])
+            for side in (lows, highs)
+        )
+        made = network.synthesize(
+            frame0, frame1, torch.tensor(times), scale, self.settings.ensemble
+        )
+        height, width = lows[0].planes.image.shape[-2:]
+        images = crop(made.image, height, width)
+        alphas = self._alphas(made.estimate.carry, lows, highs, made.image.shape[-2:])
+        apart = (
+            made.estimate.disagreement()[:, 0]
+            if self.wants_disagreement
+            else made.image.new_zeros(1, 1, 1).expand(len(times), *made.image.shape[-2:])
+        )
+        apart = crop(apart, height, width)
+        sides = (
+            crop(each, height, width)[..., ::_SEEN, ::_SEEN]
+            for each in (made.estimate.warped_img0, made.estimate.warped_img1)
+        )
+        sums = images.sum((1, 2, 3))
+        signs = torch.stack((sums, _mean_distance(*sides), torch.full_like(sums, scale)), 1)
+        return [
+            _Made(image, None if alphas is None else crop(alphas[i], height, width), apart[i], sign)
+            for i, (image, sign) in enumerate(zip(images, signs, strict=True))
+        ]
+
+    @staticmethod
+    def _alphas(
+        carry: Callable[[Tensor, Tensor], Tensor],
+        lows: list[Picture],
+        highs: list[Picture],
+        padded: torch.Size,
+    ) -> Tensor | None:
+        sides = [[picture.planes.alpha for picture in side] for side in (lows, highs)]
+        if any(alpha is None for side in sides for alpha in side):
+            return None
+        alpha0, alpha1 = (torch.cat(cast(list[Tensor], side)) for side in sides)
+        return carry(_grown(alpha0, padded), _grown(alpha1, padded)).clamp(0, 1)
+
+
+def _grown(plane: Tensor, size: torch.Size) -> Tensor:
+    bottom, right = size[0] - plane.shape[2], size[1] - plane.shape[3]
+    return torch.nn.functional.pad(plane, (0, right, 0, bottom), mode="replicate")
+
+
+def _mean_distance(a: Tensor, b: Tensor) -> Tensor:
+    return (a - b).abs().mean((1, 2, 3))
+
+
+def _batches(items: list[T], size: int) -> Iterator[list[T]]:
+    source = iter(items)
+    while batch := list(islice(source, size)):
+        yield batch
