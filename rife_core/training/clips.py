@@ -103,7 +103,7 @@ class ClipTriplets:
         if not self.sources:
             names = ", ".join(folder.name for folder in folders)
             raise ValueError(f"No videos and no folders of images in {names}.")
-        self._length = lru_cache(maxsize=None)(_length)
+        self._length = lru_cache(maxsize=None)(clip_length)
 
     def batch(self, index: int, count: int) -> SceneBatch:
         """Batch number `index` of this seed, with `count` samples."""
@@ -179,8 +179,8 @@ def _sources(folder: Path) -> list[Path]:
     return videos + folders
 
 
-def _length(source: Path) -> int:
-    """Number of frames, counted where the file does not say it."""
+def clip_length(source: Path) -> int:
+    """Number of frames of a video or a folder of images, counted where the file does not say it."""
     from ..video import VideoReader
 
     if source.is_dir():

@@ -17,7 +17,12 @@ import torch
 from rife_video.rife_core.checkpoints import find_weights, load_rife
 from rife_video.rife_core.maker import COARSER
 from rife_video.rife_core.metrics import psnr
-from rife_video.rife_core.training.clips import ClipTriplets, clip_frames, is_triplet_cut
+from rife_video.rife_core.training.clips import (
+    ClipTriplets,
+    clip_frames,
+    clip_length,
+    is_triplet_cut,
+)
 
 GAPS = (3, 4, 6, 8)
 SEED = 3
@@ -25,7 +30,7 @@ SEED = 3
 
 def triplet(clip, chance):
     """Three frames of a clip, 1 3 H W, or None where it has none without a cut."""
-    count = sum(1 for _ in clip_frames(clip))
+    count = clip_length(clip)
     gap = min(chance.choice(GAPS), (count - 1) // 2)
     if gap < 1:
         return None
