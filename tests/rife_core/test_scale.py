@@ -131,6 +131,26 @@ def test_tiles_agree_on_one_scale(network, monkeypatch):
     assert len(set(seen)) == 3
 
 
+@pytest.mark.parametrize("size", [(64, 1100), (64, 2300)])
+def test_tiles_that_agree_are_made_once(network, monkeypatch, size):
+    synthesize, calls = network.synthesize, []
+
+    def calm(*arguments):
+        made = synthesize(*arguments)
+        calls.append(arguments[3])
+        estimate = replace(made.estimate, warped_img1=made.estimate.warped_img0)
+        return Made(made.image, estimate)
+
+    monkeypatch.setattr(network, "synthesize", calm)
+    limit = maker.estimate_memory(network, min(size[0], 640), 640)
+    counts = []
+    for scale in (1.0, AUTO):
+        clip, timeline = torch.zeros(2, *size, 3), Timeline.multiply(2)
+        interpolate(network, clip, timeline, scale=scale, max_memory=limit)
+        counts.append(len(calls))
+    assert counts[1] == 2 * counts[0] > 2
+
+
 def test_an_unknown_scale_is_named(network):
     with pytest.raises(ValueError, match=r"scale is 3; it must be one of auto, 0\.25, "):
         interpolate(network, clip_of("calm"), Timeline.multiply(2), scale=3)
