@@ -143,7 +143,7 @@ def tiles(network: RIFE, height: int, width: int, side: int, scale: float) -> It
     The weights of all tiles add up to 1 everywhere. Tiles begin at multiples of the
     network's alignment, so that its grid lies on each tile as on the whole picture.
     """
-    multiple = alignment(network.spec.align, network.spec.scales[0] / scale)
+    multiple = alignment(network.spec, network.spec.scales[0] / scale)
     ranges = [_cover(length, side, multiple) for length in (height, width)]
     for top, bottom, row_weight in ranges[0]:
         for left, right, column_weight in ranges[1]:

@@ -134,7 +134,7 @@ class Model:
         scales = [level / scale for level in scale_list]
         imgs = torch.cat((img0, img1), 1)
         height, width = imgs.shape[-2:]
-        imgs = pad_to_multiple(imgs, alignment(self.network.spec.align, max(scales)))
+        imgs = pad_to_multiple(imgs, alignment(self.network.spec, max(scales)))
         made = self._merged(imgs, scales, timestep)
         if TTA:
             turned = self._merged(imgs.flip(2, 3), scales, timestep)

@@ -7,22 +7,22 @@ from math import ceil
 import torch.nn.functional as F
 from torch import Tensor
 
-BLOCK_STRIDE = 4
-"""A block shrinks what it reads by this much again, after its scale."""
+from .specs import NetworkSpec
 
 
-def alignment(align: int, coarsest: float) -> int:
-    """The multiple that height and width must be of on a pyramid that begins at 1/`coarsest`.
+def alignment(spec: NetworkSpec, coarsest: float) -> int:
+    """The multiple that height and width must be of for a network.
 
     Args:
-        align: the least multiple that the network takes at all.
-        coarsest: the first scale of the pyramid, the user's scale divided out.
+        spec: of the network.
+        coarsest: the first scale of its pyramid, the user's scale divided out.
 
     Example:
-        >>> alignment(32, 8), alignment(32, 8 / 0.5), alignment(32, 8 / 2)
-        (32, 64, 32)
+        >>> from .specs import get_spec
+        >>> [alignment(get_spec("4.6"), coarsest) for coarsest in (8, 8 / 0.5, 8 / 2)]
+        [32, 64, 32]
     """
-    return max(align, ceil(BLOCK_STRIDE * coarsest))
+    return max(spec.align, ceil(spec.stride * coarsest))
 
 
 def pad_to_multiple(img: Tensor, multiple: int) -> Tensor:

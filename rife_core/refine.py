@@ -13,10 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .pyramid import join_planes
+from .pyramid import join_planes, resize
 from .sampling import at_least_float32
 from .warp import warp
 
@@ -114,7 +113,7 @@ class Contextnet(nn.Module):
         """Warps each level by the flow shrunk to its size."""
         warped: list[Tensor] = []
         for level in features:
-            flow = 0.5 * F.interpolate(flow, scale_factor=0.5, mode="bilinear", align_corners=False)
+            flow = 0.5 * resize(flow, 0.5)
             warped.append(warp(level, flow))
         return warped
 

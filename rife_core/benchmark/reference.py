@@ -48,7 +48,7 @@ def middle(network: RIFE, img0: Tensor, img1: Tensor, timestep: float = 0.5) -> 
         img0, img1: B 3 H W in [0, 1], any H and W -> B 3 H W
     """
     spec = network.spec
-    size, multiple = img0.shape[-2:], alignment(spec.align, spec.scales[0])
+    size, multiple = img0.shape[-2:], alignment(spec, spec.scales[0])
     img0, img1 = (pad_to_multiple(img.clamp(0, 1), multiple) for img in (img0, img1))
     flow, mask = _estimate(network, img0, img1, timestep)
     flow0, flow1 = flow.split(2, 1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..specs import NetworkSpec, get_spec
+from ..specs import NetworkSpec, get_spec, with_pyramid
 from .clips import GAPS
 from .objective import Weights
 from .synthetic import SceneSettings
@@ -60,6 +60,7 @@ class TrainConfig:
     Attributes:
         row: name of the network's row in the table.
         channels: widths of its blocks; empty means the published ones.
+        scales: of its blocks, coarsest first; empty means the published ones.
         seed: decides initialisation, scenes and augmentation.
         stages: run one after the other.
         clips: folders of videos or frames, for stages with `real` above 0.
@@ -80,6 +81,7 @@ class TrainConfig:
     row: str
     stages: tuple[Stage, ...]
     channels: tuple[int, ...] = ()
+    scales: tuple[int, ...] = ()
     seed: int = 0
     clips: tuple[str, ...] = ()
     gaps: tuple[int, ...] = GAPS
@@ -96,16 +98,8 @@ class TrainConfig:
 
     @property
     def spec(self) -> NetworkSpec:
-        """The row, in the widths asked for."""
-        spec = get_spec(self.row)
-        if not self.channels:
-            return spec
-        if len(self.channels) != len(spec.channels):
-            raise ValueError(
-                f"channels lists {len(self.channels)} widths, but the network {self.row!r} has "
-                f"{len(spec.channels)} blocks."
-            )
-        return replace(spec, channels=self.channels)
+        """The row, with the pyramid asked for."""
+        return with_pyramid(get_spec(self.row), self.channels, self.scales)
 
     @property
     def total_steps(self) -> int:

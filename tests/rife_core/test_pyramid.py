@@ -1,13 +1,11 @@
 """What the sparse pyramid leaves out is never read: it makes the frames of the dense one."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from rife_video.rife_core.ifnet import RIFE
 from rife_video.rife_core.pyramid import Pyramid, resize
 from rife_video.rife_core.refine import PReLU
-from rife_video.rife_core.specs import distinct_specs
+from rife_video.rife_core.specs import distinct_specs, get_spec, with_pyramid
 from rife_video.rife_core.warp import warp
 from support import fill
 from torch.testing import assert_close
@@ -15,9 +13,9 @@ from torch.testing import assert_close
 pytestmark = pytest.mark.usefixtures("seeded")
 
 
-def narrow(spec):
-    channels = tuple(8 for _ in spec.channels)
-    network = RIFE(replace(spec, channels=channels), teacher=False)
+def narrow(spec, scales=()):
+    spec = with_pyramid(spec, [8] * len(scales or spec.scales), scales)
+    network = RIFE(spec, teacher=False)
     return fill(network, [(name, 0.2) for name in ("lastconv", "conv1.2.", "conv2.2.")]).eval()
 
 
@@ -36,6 +34,19 @@ def test_sparse_equals_dense(monkeypatch, spec, scale):
     assert (dense - (img0 + img1) / 2).abs().max() > 0.01
 
 
+@pytest.mark.parametrize(("row", "scales"), [("4.6", (32, 16, 8, 4, 2, 1)), ("rife", (16, 4, 2))])
+def test_a_pyramid_of_its_own_pads_for_its_blocks(monkeypatch, row, scales):
+    """Neither side is a multiple of four times the coarsest scale."""
+    network = narrow(get_spec(row), scales)
+    noise = torch.nn.functional.interpolate(torch.rand(2, 3, 20, 30), (90, 150), mode="bicubic")
+    img0, img1 = noise.clamp(0, 1), noise.roll(4, -1).clamp(0, 1)
+    assert network.prepare(img0).image.shape[-2:] == (96, 160)
+    sparse = network.inference(img0, img1)
+    monkeypatch.setattr(Pyramid, "can_run", staticmethod(lambda *_: False))
+    assert_close(sparse, network.inference(img0, img1), atol=2e-5, rtol=0)
+    assert (sparse - (img0 + img1) / 2).abs().max() > 0.01
+
+
 @pytest.mark.parametrize(
     ("scales", "size", "can"),
     [
@@ -47,7 +58,7 @@ def test_sparse_equals_dense(monkeypatch, spec, scale):
     ],
 )
 def test_where_it_can_run(scales, size, can):
-    assert Pyramid.can_run(scales, *size) == can
+    assert Pyramid.can_run(scales, 4, *size) == can
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
@@ -62,6 +73,20 @@ def test_warped_sides_are_those_of_the_full_flow(scale):
         assert_close(made, resize(warp(side, part), 1 / scale), atol=2e-5, rtol=0)
     mask = sum(resize(planes[:, 4:5], growth) for planes, growth in updates)
     assert_close(pyramid.mask(scale), resize(mask, 1 / scale), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 8, 32, 1 / 2, 1 / 3, 1 / 4, 1 / 32, 1.5, 0.75])
+@pytest.mark.parametrize("size", [(32, 64), (15, 20), (1, 7)])
+def test_resizing_is_that_of_pytorch(factor, size):
+    x = torch.randn(2, 5, *size)[:, 1:4]
+    if min(int(side * factor) for side in size) < 1:
+        return
+    expected = torch.nn.functional.interpolate(
+        x, scale_factor=factor, mode="bilinear", align_corners=False
+    )
+    with torch.no_grad():
+        assert_close(resize(x, factor), expected, atol=2e-5, rtol=0)
+    assert_close(resize(x, factor), expected, atol=2e-5, rtol=0)
 
 
 @pytest.mark.parametrize("slope", [0.25, 1.5])
