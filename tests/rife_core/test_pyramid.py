@@ -90,8 +90,9 @@ def test_resizing_is_that_of_pytorch(factor, size):
 
 
 @pytest.mark.parametrize("slope", [0.25, 1.5])
-def test_prelu_in_bfloat16(slope):
-    x = torch.randn(2, 5, 6, 7, dtype=torch.bfloat16)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_prelu_in_bfloat16(slope, layout):
+    x = torch.randn(2, 5, 6, 7, dtype=torch.bfloat16).to(memory_format=layout)
     layer = PReLU(5).to(torch.bfloat16)
     with torch.no_grad():
         layer.weight.copy_(torch.linspace(-0.5, slope, 5))
