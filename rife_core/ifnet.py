@@ -77,7 +77,19 @@ class ResConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
+        short = x.dtype is torch.bfloat16 and x.device.type == "cpu"
+        traced = torch.is_grad_enabled() or torch.compiler.is_compiling()
+        if short and not traced and torch.backends.mkldnn.is_available():
+            return self.relu(self._added(x))
         return self.relu(torch.addcmul(x, self.conv(x), self.beta))
+
+    def _added(self, x: Tensor) -> Tensor:
+        """`conv(x) * beta + x` in one pass over memory: oneDNN adds while it convolves."""
+        conv, beta = self.conv, self.beta.view(-1)
+        weight, bias = conv.weight * beta[:, None, None, None], cast(Tensor, conv.bias) * beta
+        sides = (conv.padding, conv.stride, conv.dilation, conv.groups)
+        run: Any = torch.ops.mkldnn._convolution_pointwise.binary
+        return run(x, x, weight, bias, *sides, "add", None, None, [], None)
 
 
 def _separate_head(c: int, planes: int) -> nn.Sequential:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from rife_video.rife_core.ifnet import RIFE
+from rife_video.rife_core.ifnet import RIFE, ResConv
 from rife_video.rife_core.pyramid import Pyramid, resize
 from rife_video.rife_core.refine import PReLU
 from rife_video.rife_core.specs import distinct_specs, get_spec, with_pyramid
@@ -87,6 +87,19 @@ def test_resizing_is_that_of_pytorch(factor, size):
     with torch.no_grad():
         assert_close(resize(x, factor), expected, atol=2e-5, rtol=0)
     assert_close(resize(x, factor), expected, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_residual_convolution_in_bfloat16(groups):
+    layer = ResConv(8, groups)
+    with torch.no_grad():
+        layer.beta.uniform_(0.2, 2)
+        x = torch.randn(2, 8, 9, 7).to(memory_format=torch.channels_last)
+        expected = torch.nn.functional.leaky_relu(x + layer.conv(x) * layer.beta, 0.2)
+        before = x.bfloat16()
+        made = layer.to(torch.bfloat16)(given := before.clone())
+    assert torch.equal(given, before)
+    assert_close(made.float(), expected, atol=0.03, rtol=0.02)
 
 
 @pytest.mark.parametrize("slope", [0.25, 1.5])
