@@ -21,13 +21,15 @@ from .sampling import at_least_float32
 from .warp import warp
 
 CONTEXT_CHANNELS = 16
+_BAND = 2**18
+"""Values that are changed at once: they stay near the processor."""
 
 
 class PReLU(nn.PReLU):
     """`nn.PReLU`, faster in bfloat16 on a CPU, where PyTorch takes most widths one by one.
 
     Shape:
-        input: B C H W -> B C H W
+        input: B C H W -> B C H W; without gradients it may be overwritten
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -39,7 +41,9 @@ class PReLU(nn.PReLU):
         # As many slopes as a row has values: what is as long as that goes through the vector units.
         slopes = self.weight.repeat(pixels.shape[2])
         rows = pixels.view(-1, len(slopes))
-        return F.prelu(rows, slopes).view_as(pixels).permute(0, 3, 1, 2)
+        for band in rows.split(max(1, _BAND // len(slopes))):
+            band.copy_(F.prelu(band, slopes))
+        return input
 
 
 def conv(
