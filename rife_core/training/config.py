@@ -33,8 +33,6 @@ class Stage:
         warmup: steps of linear warm-up.
         tied: all blocks are one and the same (see `growth`).
         detach: each block learns from its own estimate alone.
-        frozen: so many of the coarsest blocks keep their weights: of a crop they see next
-            to nothing.
         scales: of the blocks; empty means the row's own. With `tied`, any number.
         weights: of the losses.
         scenes: of the synthetic scenes.
@@ -49,7 +47,6 @@ class Stage:
     warmup: int = 100
     tied: bool = False
     detach: bool = False
-    frozen: int = 0
     scales: tuple[float, ...] = ()
     weights: Weights = field(default_factory=Weights)
     scenes: SceneSettings = field(default_factory=SceneSettings)
@@ -148,13 +145,7 @@ def parse_config(content: Mapping[str, Any], name: str = "config") -> TrainConfi
     config = _filled(TrainConfig, {**content, "stages": tuple(stages)}, name)
     if not stages:
         raise ValueError(f"{name} has no [[stages]]; it needs at least one.")
-    blocks = len(config.spec.channels)  # raises where the network does not exist
-    for stage in config.stages:
-        if not 0 <= stage.frozen < (1 if stage.tied else blocks):
-            raise ValueError(
-                f"{name}, stage {stage.name!r}: frozen is {stage.frozen}; at least one of the "
-                f"{'tied' if stage.tied else blocks} blocks must learn."
-            )
+    _ = config.spec  # raises where the network does not exist
     return config
 
 

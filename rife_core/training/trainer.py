@@ -211,15 +211,14 @@ class Trainer:
             network = build_fresh(spec, seed)
         if source is not None:
             transplant(source, network)
-        for block in network.blocks[: plan.frozen]:
-            block.requires_grad_(False)
         network.to(self.device)
         network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.network = network.train()
         self.ema = {n: p.detach().clone() for n, p in network.named_parameters()}
         self.updates = 0
-        learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(learning, plan.lr, weight_decay=config.weight_decay)
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=plan.lr, weight_decay=config.weight_decay
+        )
         seed = config.seed + STAGE_SEEDS * (stage + 1)
         scenes = SceneGenerator(plan.scenes, seed, self.device)
         material = Mixture(scenes, self.clips.get(plan.scenes.size), plan.real)

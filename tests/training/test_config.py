@@ -34,8 +34,6 @@ def test_stages_inherit_the_scenes_of_the_file():
             {"row": "4.6", "channels": [8] * 3, "scales": [4, 3, 1], "stages": [STAGE]},
             "at most half",
         ),
-        ({"row": "4.6", "stages": [{**STAGE, "frozen": 4}]}, "'1': frozen is 4; .* 4 blocks must"),
-        ({"row": "4.6", "stages": [{**STAGE, "tied": True, "frozen": 1}]}, "of the tied blocks"),
         ({"row": "4.6", "stages": [{**STAGE, "stesp": 1}]}, "unknown entry 'stesp'"),
         ({"row": "4.6", "stages": [{"steps": 1, "batch": 1}]}, "'lr' is missing"),
         ({"row": "4.6", "stages": [{**STAGE, "scenes": {"sice": 1}}]}, "scenes: unknown entry"),

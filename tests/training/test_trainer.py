@@ -11,7 +11,6 @@ import torch
 from rife_video.rife_core.checkpoints import load_rife
 from rife_video.rife_core.perceptual import MissingWeightsError
 from rife_video.rife_core.training.config import parse_config
-from rife_video.rife_core.training.growth import build_fresh
 from rife_video.rife_core.training.objective import Weights, objective
 from rife_video.rife_core.training.trainer import Trainer, read_state, write_state
 
@@ -59,17 +58,6 @@ def test_resuming_changes_no_bit(config, tmp_path):
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     assert (tmp_path / "whole" / "curve.svg").read_text().startswith("<svg")
-
-
-def test_frozen_blocks_keep_their_weights(tmp_path):
-    whole = {**TINY["stages"][1], "frozen": 2}
-    config = parse_config({**TINY, "stages": [whole]})
-    before = {name: p.clone() for name, p in build_fresh(config.spec, 4).named_parameters()}
-    Trainer(config, tmp_path).run(until=1)
-    Trainer(config, tmp_path).run()  # a state without them is gone on with
-    after = weights(tmp_path)
-    changed = {name[:6] for name, value in before.items() if not torch.equal(value, after[name])}
-    assert changed == {"block2", "block3"}
 
 
 def test_a_line_logged_after_the_last_save_is_logged_once(config, tmp_path):
