@@ -165,6 +165,7 @@ def _programs(
     cli = [*module[:2], f"{module[2]}.cli", "interpolate", str(clip), str(own)]
     cli += ["--model", str(file), "--multiplier", count, "--device", device]
     programs.append(Program(_PUBLISHED, way, plain))
+    cli += ["--scale", "1"]  # random weights agree on nothing, and auto would try it all
     programs.append(Program("rife-video interpolate", cli, own))
     return programs
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from ..memory import MIB
 
@@ -69,6 +69,14 @@ def _size(x: Tensor) -> int:
     return min(x.numel() * x.element_size(), x.untyped_storage().nbytes())
 
 
+def _added_conv_flop(x: Any, _: Any, weight: Any, *__: Any, out_shape: Any, **___: Any) -> int:
+    return conv_flop_count(x, weight, out_shape)
+
+
+_FLOP = {torch.ops.mkldnn._convolution_pointwise: _added_conv_flop}
+"""What PyTorch does not count by itself: the residual convolutions of `ifnet`."""
+
+
 def work_of(run: Callable[[], object]) -> Work:
     """What `run` asks of PyTorch in this thread.
 
@@ -81,7 +89,7 @@ def work_of(run: Callable[[], object]) -> Work:
         (True, True)
     """
     traffic = _Traffic()
-    with FlopCounterMode(display=False) as counter, traffic:
+    with FlopCounterMode(display=False, custom_mapping=_FLOP) as counter, traffic:
         run()
     return Work(counter.get_total_flops(), traffic.bytes)
 

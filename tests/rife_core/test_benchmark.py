@@ -29,7 +29,7 @@ from rife_video.rife_core.benchmark.tables import markdown, picture, summary
 from rife_video.rife_core.benchmark.work import Work, work_of
 from rife_video.rife_core.benchmark.workers import ContenderError, Job, Worker, one_line
 from rife_video.rife_core.cli import main
-from rife_video.rife_core.ifnet import RIFE
+from rife_video.rife_core.ifnet import RIFE, ResConv
 from rife_video.rife_core.specs import distinct_specs, get_spec
 from support import fill
 from torch import nn
@@ -365,3 +365,12 @@ def test_wrong_options_get_one_sentence(capsys, option, message):
 def test_a_command_shows_no_folders():
     words = ["bench", "--peer", f"rife={Path('/secret/place/eccv')}", "--sizes", ""]
     assert public_command(words) == "rife-video bench --peer rife=PATH/eccv --sizes ''"
+
+
+@torch.no_grad()
+def test_residual_convolutions_are_counted_however_they_run():
+    layer, x = ResConv(8), torch.rand(1, 8, 10, 12)
+    plain = work_of(lambda: layer(x)).flop
+    layer.to(torch.bfloat16)
+    short = x.to(torch.bfloat16, memory_format=torch.channels_last)
+    assert work_of(lambda: layer(short)).flop == plain == 2 * 9 * 8 * 8 * 120
