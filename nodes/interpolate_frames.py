@@ -112,7 +112,7 @@ class InterpolateFrames:
                     list(SCALES),
                     {
                         "default": AUTO,
-                        "tooltip": "The size at which motion is estimated. auto: 1, begun coarser "
+                        "tooltip": "The size at which motion is estimated. auto: 1, and less "
                         "between frames with motion too large for that. 0.5 for 4K or for fast "
                         "motion, 2 for small frames with fine motion.",
                     },

@@ -46,7 +46,6 @@ HALVINGS = 6
 """Networks that know the midpoint only reach other timesteps to 1/2**HALVINGS."""
 
 USER_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
-REACHES = (1, 2, 4)
 
 IMAGE_PLANES = 3
 TRUNK_DEPTH = 8
@@ -391,13 +390,6 @@ class Made(NamedTuple):
         return Made(torch.cat([part.image for part in parts]), Estimate(**joined))
 
 
-class _Level(NamedTuple):
-    """A block and the scale that it runs at."""
-
-    block: IFBlock
-    scale: float
-
-
 class Outcome(NamedTuple):
     """What a run gives that learns.
 
@@ -423,9 +415,7 @@ class Runner(Protocol):
         """What `RIFE.prepare` gives for B 3 H W, clamped and padded; None: not this one."""
         ...
 
-    def made(
-        self, frame0: Frame, frame1: Frame, times: Tensor, scale: float, reach: int
-    ) -> Made | None:
+    def made(self, frame0: Frame, frame1: Frame, times: Tensor, scale: float) -> Made | None:
         """What `RIFE.synthesize` gives, `times` being B 1 1 1; None: not this one."""
         ...
 
@@ -561,21 +551,13 @@ class RIFE(nn.Module):
         timestep: float | Fraction | Tensor = 0.5,
         scale: float = 1.0,
         ensemble: bool = False,
-        reach: int = 1,
     ) -> Made:
         """Makes the frame between two prepared ones, in one run of the network.
 
         Arguments are those of `inference`, but a network that knows the midpoint
         only takes no other timestep than 0.5 here.
-
-        Args:
-            reach: 2 or 4 begins so many times coarser, and comes down to full size all the
-                same: motion is followed so many times as far. A block of RIFE is much the
-                same at every scale, so the second one stands in at the scales between.
         """
         self.check_ensemble(ensemble)
-        if reach not in REACHES:
-            raise ValueError(f"reach is {reach}; it must be one of {', '.join(map(str, REACHES))}.")
         times = _timesteps(timestep, frame0.image)
         if not self.spec.arbitrary_timestep and bool((times != 0.5).any()):
             raise ValueError(
@@ -584,15 +566,15 @@ class RIFE(nn.Module):
             )
         if self.spec.rerun_above and len(times) > 1:  # a sample must not rerun its neighbours
             samples = zip(frame0.split(), frame1.split(), times, strict=True)
-            return Made.join([self.synthesize(*one, scale, ensemble, reach) for one in samples])
+            return Made.join([self.synthesize(*one, scale, ensemble) for one in samples])
         if self.runner and not ensemble:
-            made = self.runner.made(frame0, frame1, times, scale, reach)
+            made = self.runner.made(frame0, frame1, times, scale)
             if made is not None:
                 return made
-        made = self._made(frame0, frame1, times, scale, ensemble, reach)
+        made = self._made(frame0, frame1, times, scale, ensemble)
         if ensemble and self.spec.ensemble == "flip":
             turned0, turned1 = (self._frame(f.image.flip(2, 3)) for f in (frame0, frame1))
-            turned = self._made(turned0, turned1, times, scale, ensemble, reach)
+            turned = self._made(turned0, turned1, times, scale, ensemble)
             made = Made((made.image + turned.image.flip(2, 3)) / 2, made.estimate)
         return made
 
@@ -604,7 +586,7 @@ class RIFE(nn.Module):
         Arguments are those of `inference`.
         """
         times = _timesteps(timestep, frame0.image)
-        return self._last_estimate(frame0, frame1, times, scale)
+        return self._last_estimate(frame0, frame1, times, scale, ensemble=False)
 
     def check_ensemble(self, ensemble: bool) -> None:
         """Raises ValueError where `ensemble` is asked of a network that has none."""
@@ -709,8 +691,7 @@ class RIFE(nn.Module):
         self, named: dict[str, Tensor], scales: Sequence[float] | None, detach: bool
     ) -> Iterator[Estimate]:
         scales = self.spec.scales if scales is None else scales
-        levels = [_Level(*each) for each in zip(self.blocks, scales, strict=True)]
-        return self._estimates(named, levels, self.spec.ensemble == "always", detach)
+        return self._estimates(named, scales, self.spec.ensemble == "always", detach)
 
     def _check_forward(self, x: Tensor, scales: Sequence[float]) -> None:
         align = self.spec.align
@@ -743,63 +724,35 @@ class RIFE(nn.Module):
         return named
 
     def _made(
-        self,
-        frame0: Frame,
-        frame1: Frame,
-        times: Tensor,
-        scale: float,
-        ensemble: bool = False,
-        reach: int = 1,
+        self, frame0: Frame, frame1: Frame, times: Tensor, scale: float, ensemble: bool
     ) -> Made:
-        last = self._last_estimate(frame0, frame1, times, scale, ensemble, reach)
+        last = self._last_estimate(frame0, frame1, times, scale, ensemble)
         return Made(self._refined(frame0, frame1, last, last.blend()), last)
 
     def _last_estimate(
-        self,
-        frame0: Frame,
-        frame1: Frame,
-        times: Tensor,
-        scale: float,
-        ensemble: bool = False,
-        reach: int = 1,
+        self, frame0: Frame, frame1: Frame, times: Tensor, scale: float, ensemble: bool
     ) -> Estimate:
         mode = self.spec.ensemble
         swap = mode == "always" or (ensemble and mode == "swap")
-        levels = self._levels(scale, reach)
-        growth, size = levels[0].block.growth, frame0.planes.shape[-2:]
-        sparse = Pyramid.can_run([level.scale for level in levels], growth, *size)
-        if sparse and not self.spec.rerun_above:
-            return self._sparse_estimate(frame0, frame1, times, levels, swap)
+        scales, size = [s / scale for s in self.spec.scales], frame0.planes.shape[-2:]
+        if not self.spec.rerun_above and Pyramid.can_run(scales, self.spec.stride, *size):
+            return self._sparse_estimate(frame0, frame1, times, scales, swap)
         last = None
-        for last in self._estimates(self._named_inputs(frame0, frame1, times), levels, swap):
+        for last in self._estimates(self._named_inputs(frame0, frame1, times), scales, swap):
             pass  # only the last one counts; none before it is kept
         assert last is not None
         return last
 
-    def _levels(self, scale: float, reach: int) -> list[_Level]:
-        """The pyramid at the user's scale; see `synthesize`."""
-        blocks, scales = self.blocks, [each / scale for each in self.spec.scales]
-        first, *rest = (_Level(*each) for each in zip(blocks, scales, strict=True))
-        if reach == 1:
-            return [first, *rest]
-        stand_ins: list[_Level] = []
-        coarser = first.scale * reach
-        while coarser > first.scale:
-            coarser /= 2
-            stand_ins.append(_Level(blocks[1], coarser))
-        return [_Level(first.block, first.scale * reach), *stand_ins, *rest]
-
     def _sparse_estimate(
-        self, frame0: Frame, frame1: Frame, times: Tensor, levels: Sequence[_Level], swap: bool
+        self, frame0: Frame, frame1: Frame, times: Tensor, scales: Sequence[float], swap: bool
     ) -> Estimate:
         """The last of `_estimates`, computing of the ones before only what the blocks read."""
         spec = self.spec
         pyramid = Pyramid((frame0.planes, frame1.planes), spec.mask_adds)
-        for index, level in enumerate(levels):
-            wanted = CARRIED_FROM + (spec.carried if index + 1 < len(levels) else 0)
+        for index, (block, scale) in enumerate(zip(self.blocks, scales, strict=True)):
+            wanted = CARRIED_FROM + (spec.carried if index + 1 < len(scales) else 0)
             # What a block reads is let go of before it runs.
-            inputs = self._inputs(pyramid, level, index == 0, times, swap)
-            block, scale = level
+            inputs = self._inputs(pyramid, index, times, scale, swap)
             pyramid.add(
                 _average([block.run(inputs.pop(0), scale, wanted) for _ in range(len(inputs))]),
                 block.growth * scale,
@@ -807,11 +760,11 @@ class RIFE(nn.Module):
         return Estimate.of(pyramid.flow(1), pyramid.mask(1), frame0.image, frame1.image)
 
     def _inputs(
-        self, pyramid: Pyramid, level: _Level, first: bool, times: Tensor, swap: bool
+        self, pyramid: Pyramid, index: int, times: Tensor, scale: float, swap: bool
     ) -> list[Tensor]:
-        """The joined input of a level's block; with `swap` that of the other order too."""
-        spec, (block, scale) = self.spec, level
-        first = first and not spec.starts_at_zero
+        """The joined input of block `index`; with `swap` that of the other order too."""
+        spec, block = self.spec, self.blocks[index]
+        first = index == 0 and not spec.starts_at_zero
         names = spec.first_inputs if first else spec.inputs
         named = {"timestep": times, **_view(pyramid, names, scale, spec.carried, block.dtype)}
         flow = None if first else pyramid.flow(scale)
@@ -829,7 +782,7 @@ class RIFE(nn.Module):
     def _estimates(
         self,
         named: dict[str, Tensor],
-        levels: Sequence[_Level],
+        scales: Sequence[float],
         swap: bool,
         detach: bool = False,
     ) -> Iterator[Estimate]:
@@ -837,19 +790,18 @@ class RIFE(nn.Module):
 
         With `detach`, each block's estimate has a gradient to that block alone.
         """
-        spec = self.spec
+        spec, blocks = self.spec, self.blocks
 
         def advance(index: int, before: Estimate | None, swap: bool) -> Estimate:
             names = spec.first_inputs if before is None else spec.inputs
             orders = _orders(names, named, before.flow if before else None, swap)
-            block, scale = levels[index]
-            planes = _average([block.planes(*order, scale) for order in orders])
+            planes = _average([blocks[index].planes(*order, scales[index]) for order in orders])
             img0, img1 = named["img0"], named["img1"]
             start = before or Estimate.zero(img0, img1)
             after = start.updated(planes, spec.mask_adds, img0, img1)
             seen = after.detach() if detach else after
             named.update(mask=seen.mask, warped_img0=seen.warped_img0, warped_img1=seen.warped_img1)
-            if index + 1 < len(levels):
+            if index + 1 < len(blocks):
                 if spec.head:
                     named["warped_feat0"] = warp(named["feat0"], seen.flow[:, :2])
                     named["warped_feat1"] = warp(named["feat1"], seen.flow[:, 2:])
@@ -863,12 +815,12 @@ class RIFE(nn.Module):
             named.update(
                 mask=state.mask, warped_img0=state.warped_img0, warped_img1=state.warped_img1
             )
-        for index in range(len(levels)):
+        for index in range(len(blocks)):
             after = advance(index, state, swap)
             if index == 1 and spec.rerun_above and state is not None and not self.training:
                 moved = (after.flow - state.flow).abs()
                 if min(moved[:, :2].max(), moved[:, 2:].max()) > spec.rerun_above:
-                    levels = [_Level(block, 2 * scale) for block, scale in levels]
+                    scales = [2 * s for s in scales]
                     after = advance(1, advance(0, None, swap=False), swap)
             state = after.detach() if detach else after
             yield after

@@ -1,8 +1,8 @@
-"""Frames made by a network: in batches, on the rung that memory allows, as far as motion reaches.
+"""Frames made by a network: in batches, on the rung that memory allows, at the scale that fits.
 
 A frame that was asked for is a task: begun in a batch, ended once it has come home. On the
 way what will not do is made again: what overflowed in half precision, and what was estimated
-with a reach that its motion is too large for.
+at a scale that its motion is too large for.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import Tensor
 from .copies import Arrival, Copies, copies_for
 from .cpu import SideBySide, kept_memory
 from .formats import Planes, from_planes, mix, to_planes
-from .ifnet import REACHES, RIFE, Frame, nearest_halving
+from .ifnet import RIFE, Frame, nearest_halving
 from .memory import OUT_OF_MEMORY, Plan, estimate_memory, first_plan, tiles
 from .options import AUTO, SCALES, Settings
 from .padding import crop
@@ -30,17 +30,17 @@ from .report import Report
 
 T = TypeVar("T")
 
-FARTHER = REACHES[1:]
-"""What follows larger motion; see `RIFE.synthesize`."""
+COARSER = (0.5, 0.25)
+"""Scales that follow larger motion."""
 
 AGREED = 0.03
-"""Mean difference of the two warped sides up to which nothing farther is tried.
+"""Mean difference of the two warped sides up to which coarser scales are not tried.
 
-On one triplet each of 98 clips that were trained on, the choice is worth nothing in the mean
-(24.29 dB, 24.30 with reach 1; the best would have 24.43) and up to several dB where motion is
-large (`tests/benchmarks/reach.py`).
+On one triplet each of 172 clips, choosing by the least difference gained 0.07 dB over scale 1
+in the mean, trying always 0.08; the best choice would gain 0.21 (`tests/benchmarks/scales.py`).
 """
 
+_FIRST = 1.0
 _SEEN = 4
 """Every so many pixels of a row and a column are looked at to see whether the sides agree."""
 
@@ -88,14 +88,16 @@ class Picture:
 
     def __init__(self, planes: Planes) -> None:
         self.planes = planes
-        self._frame: Frame | None = None
+        self._frames: dict[float, Frame] = {}
         self._network: RIFE | None = None
 
     def frame(self, network: RIFE, scale: float) -> Frame:
         """See `RIFE.prepare`."""
-        if self._frame is None or self._network is not network:
-            self._frame, self._network = network.prepare(self.planes.image, scale), network
-        return self._frame
+        if self._network is not network:
+            self._frames, self._network = {}, network
+        if scale not in self._frames:
+            self._frames[scale] = network.prepare(self.planes.image, scale)
+        return self._frames[scale]
 
     def on(self, device: torch.device) -> Picture:
         """The same on `device`; itself where it is there."""
@@ -116,12 +118,12 @@ class Pair:
     """Two neighbouring source frames, and what was made between them on the way elsewhere.
 
     Attributes:
-        reach: with which its motion is estimated, once that is decided.
+        scale: at which its motion is estimated, once that is decided.
     """
 
     left: Source
     right: Source
-    reach: int | None = None
+    scale: float | None = None
     between: dict[Fraction, Picture] = field(default_factory=dict[Fraction, "Picture"])
 
     def at(self, timestep: Fraction, copies: Copies) -> Picture:
@@ -180,7 +182,7 @@ class _Made(NamedTuple):
     """One made picture, cropped: image 3 H W, alpha 1 H W or None, disagreement H W.
 
     `signs` are three numbers that tell whether it will do: the sum of the image, in which one
-    value that is no number shows, how far the two sides are apart in the mean, and the reach.
+    value that is no number shows, how far the two sides are apart in the mean, and the scale.
     """
 
     image: Tensor
@@ -190,7 +192,7 @@ class _Made(NamedTuple):
 
 
 class _Wanted(NamedTuple):
-    """The middle of two pictures of a pair, to be made with `reach`; None: the pair's, or 1.
+    """The middle of two pictures of a pair, to be made at `scale`; None: the pair's or the first.
 
     All three are places in the pair.
     """
@@ -199,7 +201,7 @@ class _Wanted(NamedTuple):
     low: Fraction
     middle: Fraction
     high: Fraction
-    reach: int | None = None
+    scale: float | None = None
 
     @property
     def share(self) -> float:
@@ -208,12 +210,12 @@ class _Wanted(NamedTuple):
 
 
 class _Job(NamedTuple):
-    """Two pictures, where between them a frame is made, and with which reach."""
+    """Two pictures, where between them a frame is made, and at which scale."""
 
     low: Picture
     high: Picture
     time: float
-    reach: int
+    scale: float
 
 
 class Maker:
@@ -295,31 +297,31 @@ class Maker:
                 self.report.redone += 1
         if self.settings.scale == AUTO:
             sound = [index for index, made in enumerate(better) if made is None]
-            self._choose_reach(wanted, {index: read[index][1] for index in sound}, better)
-            # Others of a pair may have been begun before its reach was chosen.
-            late = [i for i in sound if not better[i] and read[i][2] != wanted[i].pair.reach]
+            self._choose_scales(wanted, {index: read[index][1] for index in sound}, better)
+            # Others of a pair may have been begun before its scale was chosen.
+            late = [i for i in sound if not better[i] and read[i][2] != wanted[i].pair.scale]
             for i, made in zip(late, self._make([wanted[i] for i in late]), strict=True):
                 better[i] = made if isfinite(float(made.signs[0])) else None
         return better
 
-    def _choose_reach(
+    def _choose_scales(
         self, wanted: list[_Wanted], apart: dict[int, float], better: list[_Made | None]
     ) -> None:
         """Decides for each pair by the first of its frames; puts what it made into `better`."""
         hard: list[int] = []
         for index, distance in apart.items():
             pair = wanted[index].pair
-            if pair.reach is None:
-                pair.reach = 1
+            if pair.scale is None:
+                pair.scale = _FIRST
                 if distance > AGREED:
                     hard.append(index)
-        trials = [wanted[index]._replace(reach=reach) for index in hard for reach in FARTHER]
-        tried = _batches(self._make(trials), len(FARTHER))
+        trials = [wanted[index]._replace(scale=scale) for index in hard for scale in COARSER]
+        tried = _batches(self._make(trials), len(COARSER))
         for index, made in zip(hard, tried, strict=True):
             best = apart[index]
-            for reach, one in zip(FARTHER, made, strict=True):
+            for scale, one in zip(COARSER, made, strict=True):
                 if (distance := float(one.signs[1])) < best:
-                    best, better[index], wanted[index].pair.reach = distance, one, reach
+                    best, better[index], wanted[index].pair.scale = distance, one, scale
             if better[index]:
                 self.report.coarser.append(wanted[index].pair.left.number)
 
@@ -390,30 +392,26 @@ class Maker:
         if self.plan.device.type == "cpu" and len(batch) > 1 and torch.get_num_threads() > 1:
             return self._side_by_side(network, batch)
         made: list[_Made] = []
-        for _, alike in groupby(batch, key=lambda job: job.reach):
+        for _, alike in groupby(batch, key=lambda job: job.scale):
             made += self._whole(network, list(alike))
         return made
 
     def _job(self, wanted: _Wanted) -> _Job:
         # Whole frames stay off a device that they do not fit on.
         copies = Copies(torch.device("cpu")) if self.plan.tile else self.copies
-        pair = wanted.pair
+        pair, settled = wanted.pair, self.settings.scale
+        scale = settled if settled != AUTO else wanted.scale or pair.scale or _FIRST
         ends = pair.at(wanted.low, copies), pair.at(wanted.high, copies)
-        return _Job(*ends, wanted.share, wanted.reach or pair.reach or 1)
-
-    @property
-    def _scale(self) -> float:
-        scale = self.settings.scale
-        return 1.0 if scale == AUTO else scale
+        return _Job(*ends, wanted.share, scale)
 
     def _tiled(self, network: RIFE, job: _Job, side: int) -> _Made:
         total: Tensor | None = None
         signs = torch.zeros(3)
-        for tile in tiles(network, self.height, self.width, side, self._scale):
+        for tile in tiles(network, self.height, self.width, side, job.scale):
             low, high = (
                 p.tile(tile.rows, tile.columns, self.plan.device) for p in (job.low, job.high)
             )
-            (made,) = self._whole(network, [_Job(low, high, job.time, job.reach)])
+            (made,) = self._whole(network, [_Job(low, high, job.time, job.scale)])
             alpha = made.image[:0] if made.alpha is None else made.alpha
             planes = torch.cat((made.image, made.disagreement[None], alpha)).cpu()
             if total is None:
@@ -421,28 +419,28 @@ class Maker:
             total[:, tile.rows, tile.columns] += planes * tile.weight
             signs += made.signs.cpu() * tile.weight.sum() / (self.height * self.width)
         assert total is not None
-        signs[2] = job.reach  # a mean of equal numbers need not be that number
+        signs[2] = job.scale  # a mean of equal numbers need not be that number
         return _Made(total[:3], total[4:] if len(total) > 4 else None, total[3], signs)
 
     def _side_by_side(self, network: RIFE, batch: list[_Job]) -> list[_Made]:
         """The same as `_whole`, each frame in a thread of its own."""
         if self._threads is None:
             self._threads = SideBySide(min(self.plan.batch_size, torch.get_num_threads()))
-        ready = {id(picture): picture for job in batch for picture in (job.low, job.high)}
-        self._threads.map(lambda one: one.frame(network, self._scale), ready.values())
+        ready = {(id(p), job.scale): p for job in batch for p in (job.low, job.high)}
+        self._threads.map(lambda one: one[1].frame(network, one[0][1]), ready.items())
         made = self._threads.map(lambda job: self._whole(network, [job]), batch)
         return [one for (one,) in made]
 
     def _whole(self, network: RIFE, batch: list[_Job]) -> list[_Made]:
-        """Frames of one reach, made in one run."""
+        """Frames of one scale, made in one run."""
         lows, highs = [job.low for job in batch], [job.high for job in batch]
-        times, reach = [job.time for job in batch], batch[0].reach
+        times, scale = [job.time for job in batch], batch[0].scale
         frame0, frame1 = (
-            Frame.join([picture.frame(network, self._scale) for picture in side])
+            Frame.join([picture.frame(network, scale) for picture in side])
             for side in (lows, highs)
         )
         made = network.synthesize(
-            frame0, frame1, torch.tensor(times), self._scale, self.settings.ensemble, reach
+            frame0, frame1, torch.tensor(times), scale, self.settings.ensemble
         )
         height, width = lows[0].planes.image.shape[-2:]
         images = crop(made.image, height, width)
@@ -458,7 +456,7 @@ class Maker:
             for each in (made.estimate.warped_img0, made.estimate.warped_img1)
         )
         sums = images.sum((1, 2, 3))
-        signs = torch.stack((sums, _mean_distance(*sides), torch.full_like(sums, reach)), 1)
+        signs = torch.stack((sums, _mean_distance(*sides), torch.full_like(sums, scale)), 1)
         return [
             _Made(image, None if alphas is None else crop(alphas[i], height, width), apart[i], sign)
             for i, (image, sign) in enumerate(zip(images, signs, strict=True))

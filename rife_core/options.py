@@ -12,7 +12,7 @@ from .scenes import SceneRules
 
 Scale = float | Literal["auto"]
 AUTO: Literal["auto"] = "auto"
-"""Scale 1, with the reach that is chosen for each pair."""
+"""The scale that is chosen for each pair."""
 
 SCALES = (AUTO, *USER_SCALES)
 
@@ -24,8 +24,8 @@ class Options(TypedDict, total=False):
 
     Attributes:
         scale: see `RIFE.inference`; or "auto": 1, but where the two sides of a made frame
-            contradict each other, with that reach of 1, 2 and 4 which makes them agree
-            best, chosen once for each pair; see `RIFE.synthesize`.
+            contradict each other, what of 1, 0.5 and 0.25 makes them agree best, chosen
+            once for each pair.
         ensemble: see `RIFE.inference`.
         batch_size: how many frames are made at once, on a CPU side by side on a core or
             more each; 0 chooses by device and size.

@@ -116,18 +116,18 @@ class Pyramid:
         self._grown = 0
 
     @staticmethod
-    def can_run(scales: Sequence[float], growth: int, height: int, width: int) -> bool:
+    def can_run(scales: Sequence[float], stride: int, height: int, width: int) -> bool:
         """Whether the two facts above hold: whole scales that halve, at a size they divide.
 
         Args:
             scales: coarsest first.
-            growth: of the blocks: how much finer than their planes what they read is.
+            stride: see `NetworkSpec`.
             height: of the frames.
             width: of the frames.
         """
         whole = all(scale >= 1 and scale == int(scale) for scale in scales)
         halving = all(a % (2 * b) == 0 for a, b in pairwise(scales))
-        fits = not any(side % (growth * scales[0]) for side in (height, width))
+        fits = not any(side % (stride * scales[0]) for side in (height, width))
         return whole and halving and fits
 
     def add(self, planes: Tensor, growth: float) -> None:

@@ -25,8 +25,8 @@ class Report:
         memory: bytes that the first plan was estimated to take besides the weights.
         beyond_range: source frames with values beyond [0, 1]; networks see them clamped.
         not_finite: source frames with values that are no numbers; networks see 0.
-        coarser: pairs, by their first frame, whose large motion was estimated from a coarser
-            scale on.
+        coarser: pairs, by their first frame, whose large motion was estimated at a coarser
+            scale.
         redone: frames that were made again in float32, because they were not finite.
     """
 
@@ -79,7 +79,7 @@ class Report:
             "Repeated frames": [f"{first}-{last}" for first, last in self.scenes.runs],
             "Values beyond 0 to 1 in frames": self.beyond_range,
             "Values that are no numbers in frames": self.not_finite,
-            "Large motion, estimated from a coarser scale on, after frames": self.coarser,
+            "Large motion, estimated at a coarser scale, after frames": self.coarser,
             "Memory was short; went on with": self.plans[1:],
             "Made again in float32": [self.redone] if self.redone else [],
         }

@@ -21,9 +21,6 @@ LEAST_PSNR = 50.0
 HALF_PRECISION_SLACK = 3.0
 """Decibels by which a program may be farther from float32 than eager code of its precision is."""
 
-Way = tuple[float, int]
-"""Scale and reach."""
-
 Program = Callable[[Sequence[Tensor]], Sequence[Tensor]]
 """A step compiled for tensors of one shape; what it returns is the caller's to keep."""
 
@@ -33,22 +30,21 @@ class Step(nn.Module):
 
     Args:
         network: whose step it is.
-        way: scale and reach, see `RIFE.synthesize`; None for the step that makes a source
-            frame ready.
+        scale: the user's; None for the step that makes a source frame ready.
 
     Shape:
-        image -> planes, or context levels where the row has them; where `way` is None
+        image -> planes, or context levels where the row has them; where `scale` is None
         planes and context levels of both frames, times -> image, flow, mask, both warped sides
     """
 
-    def __init__(self, network: RIFE, way: Way | None) -> None:
+    def __init__(self, network: RIFE, scale: float | None) -> None:
         super().__init__()
         self.network = network
-        self.way = way
+        self.scale = scale
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """See the class."""
-        if self.way is None:
+        if self.scale is None:
             frame = self.network._frame(inputs[0])  # pyright: ignore[reportPrivateUsage]
             return frame.context or (frame.planes,)  # where there is context, planes are the image
         half = len(inputs) // 2
@@ -56,9 +52,8 @@ class Step(nn.Module):
             Frame(planes, tuple(context))
             for planes, *context in (inputs[:half], inputs[half : 2 * half])
         )
-        scale, reach = self.way
         made = self.network._made(  # pyright: ignore[reportPrivateUsage]
-            frame0, frame1, inputs[-1], scale, reach=reach
+            frame0, frame1, inputs[-1], self.scale, False
         )
         last = made.estimate
         return made.image, last.flow, last.mask, last.warped_img0, last.warped_img1
@@ -102,14 +97,12 @@ class Checked(ABC):
             return None
         return Frame(image, tuple(made)) if spec.refine else Frame(made[0])
 
-    def made(
-        self, frame0: Frame, frame1: Frame, times: Tensor, scale: float, reach: int
-    ) -> Made | None:
+    def made(self, frame0: Frame, frame1: Frame, times: Tensor, scale: float) -> Made | None:
         """See `Runner`."""
         if self._network.spec.rerun_above:  # decides by what it sees, which no program can
             return None
         sides = (frame0.planes, *frame0.context, frame1.planes, *frame1.context)
-        made = self._run((scale, reach), (*sides, times))
+        made = self._run(scale, (*sides, times))
         return None if made is None else Made(made[0], Estimate(*made[1:]))
 
     def release(self) -> None:
@@ -117,14 +110,14 @@ class Checked(ABC):
         with self._lock:
             self._programs.clear()
 
-    def key(self, way: Way | None, inputs: Sequence[Tensor]) -> object:
+    def key(self, scale: float | None, inputs: Sequence[Tensor]) -> object:
         """What one program must be for; another one is built where it differs."""
-        return (way, *((x.shape, x.dtype) for x in inputs))
+        return (scale, *((x.shape, x.dtype) for x in inputs))
 
-    def _run(self, way: Way | None, inputs: Sequence[Tensor]) -> Sequence[Tensor] | None:
+    def _run(self, scale: float | None, inputs: Sequence[Tensor]) -> Sequence[Tensor] | None:
         if self._given_up or torch.is_grad_enabled():
             return None
-        key = self.key(way, inputs)
+        key = self.key(scale, inputs)
         try:
             with self._lock:
                 weights = self._look_at_weights()
@@ -133,7 +126,7 @@ class Checked(ABC):
                     self._weights = weights
                 program = self._programs.get(key)
                 if program is None:
-                    return self._first(key, way, inputs)
+                    return self._first(key, scale, inputs)
                 self._programs.move_to_end(key)
             return program(inputs)
         except OUT_OF_MEMORY:
@@ -144,12 +137,12 @@ class Checked(ABC):
             return None
 
     def _first(
-        self, key: object, way: Way | None, inputs: Sequence[Tensor]
+        self, key: object, scale: float | None, inputs: Sequence[Tensor]
     ) -> Sequence[Tensor] | None:
         """Builds a program, and lets it make something for the first time."""
         if len(self._programs) >= self.programs:
             self._programs.popitem(last=False)
-        step = Step(self._network, way)
+        step = Step(self._network, scale)
         program = self.build(step, inputs)
         given = [x.clone() for x in inputs]
         made = program(given)
@@ -163,7 +156,7 @@ class Checked(ABC):
         return made
 
     def _agrees(self, step: Step, inputs: Sequence[Tensor], made: Sequence[Tensor]) -> bool:
-        compared = None if step.way is None else 1  # of a made frame, the picture counts
+        compared = None if step.scale is None else 1  # of a made frame, the picture counts
         made = made[:compared]
         eager = step(*inputs)[:compared]
         if not all(bool(each.isfinite().all()) for each in eager):
@@ -173,7 +166,7 @@ class Checked(ABC):
         if next(self._network.parameters()).dtype is torch.float32:
             return False
         # In half precision two right answers may be that far apart on a difficult frame.
-        wide = Step(copy.deepcopy(self._network).float(), step.way)
+        wide = Step(copy.deepcopy(self._network).float(), step.scale)
         exact = wide(*(x.float() for x in inputs))[:compared]
         return _psnr(made, exact) >= _psnr(eager, exact) - HALF_PRECISION_SLACK
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from ..ifnet import RIFE
-from .checked import Checked, Program, Step, Way
+from .checked import Checked, Program, Step
 
 
 class OpenVINO(Checked):
@@ -40,9 +40,9 @@ class OpenVINO(Checked):
         self._core: Any = self._openvino.Core()
         self._cores = torch.get_num_threads()
 
-    def key(self, way: Way | None, inputs: Sequence[Tensor]) -> object:
+    def key(self, scale: float | None, inputs: Sequence[Tensor]) -> object:
         """See `Checked`."""
-        return super().key(way, inputs), torch.get_num_threads()
+        return super().key(scale, inputs), torch.get_num_threads()
 
     def build(self, step: Step, inputs: Sequence[Tensor]) -> Program:
         """See `Checked`."""
@@ -53,7 +53,7 @@ class OpenVINO(Checked):
             # OpenVINO reads weights in bfloat16 as they lie in memory, whatever their strides say.
             network.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
             example = tuple(x.clone() for x in inputs)
-            traced: Any = torch.jit.trace(Step(network, step.way), example, check_trace=False)
+            traced: Any = torch.jit.trace(Step(network, step.scale), example, check_trace=False)
             shapes = [tuple(x.shape) for x in inputs]
             model = self._openvino.convert_model(traced, example_input=example, input=shapes)
         threads = torch.get_num_threads()

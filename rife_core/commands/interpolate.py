@@ -136,7 +136,7 @@ def add_scale(parser: argparse.ArgumentParser) -> None:
         choices=SCALES,
         default=AUTO_SCALE,
         help="size at which motion is estimated: 0.5 for 4K or fast motion, 2 for small frames "
-        "(default: auto, which is 1, begun coarser for pairs with motion too large for that)",
+        "(default: auto, which is 1, and less for pairs with motion too large for that)",
     )
 
 

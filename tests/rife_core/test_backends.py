@@ -35,7 +35,7 @@ class Echo(Checked):
         self.built, self.ran, self.spoil = [], 0, spoil or (lambda made, inputs: made)
 
     def build(self, step, inputs):
-        self.built.append(step.way and step.way[0])
+        self.built.append(step.scale)
 
         def program(inputs):
             self.ran += 1
@@ -65,16 +65,6 @@ def test_programs_are_built_once_for_each_shape(own):
     frames(own, CLIP[:, :32, :32])
     frames(own, scale=0.5)
     assert echo.built == [None, 1.0, None, 1.0, 0.5]
-
-
-@torch.no_grad()
-def test_each_reach_has_its_program(own):
-    sides = [own.prepare(image.permute(2, 0, 1)[None]) for image in CLIP[:2]]
-    expected = own.synthesize(*sides, reach=4).image
-    own.runner = echo = Echo(own)
-    assert_close(own.synthesize(*sides, reach=4).image, expected)
-    assert not torch.equal(own.synthesize(*sides).image, expected)
-    assert echo.built == [1.0, 1.0]
 
 
 def test_the_last_used_programs_are_kept(own):
@@ -268,7 +258,7 @@ def test_compilers_see_a_step_as_one_graph(own):
     """Without the compiler proper, which takes minutes."""
     image0, image1 = (own.prepare(each.permute(2, 0, 1)[None]).planes.detach() for each in CLIP[:2])
     inputs = image0, image1, torch.full((1, 1, 1, 1), 0.25)
-    step = Step(own, (1.0, 1))
+    step = Step(own, 1.0)
     with torch.no_grad():
         whole = torch.compile(step, backend="eager", fullgraph=True, dynamic=False)
         assert_close(whole(*inputs), step(*inputs), atol=1e-5, rtol=0)
@@ -364,7 +354,7 @@ def test_steps_can_be_recorded(version, monkeypatch):
         side = (frame.planes, *frame.context)
         assert [x.shape for x in made] == [x.shape for x in frame.context or (frame.planes,)]
         times = torch.empty(2, 1, 1, 1, device="meta")
-        image, flow, mask, *warped = Step(network, (1.0, 1))(*side, *side, times)
+        image, flow, mask, *warped = Step(network, 1.0)(*side, *side, times)
     assert transfers.found == []
     assert image.dtype is torch.float32
     assert flow.shape == (2, 4, 256, 256)

@@ -34,33 +34,6 @@ def test_sparse_equals_dense(monkeypatch, spec, scale):
     assert (dense - (img0 + img1) / 2).abs().max() > 0.01
 
 
-@pytest.mark.parametrize("spec", distinct_specs(), ids=lambda spec: spec.version)
-@pytest.mark.parametrize("reach", [2, 4])
-def test_a_longer_reach_is_sparse_as_well(monkeypatch, spec, reach):
-    network = narrow(spec)
-    noise = torch.nn.functional.interpolate(torch.rand(2, 3, 20, 30), (100, 150), mode="bicubic")
-    sides = [network.prepare(side[None].clamp(0, 1)) for side in noise]
-    sparse = network.synthesize(*sides, reach=reach).image
-    assert (sparse - network.synthesize(*sides).image).abs().max() > 1e-3
-    monkeypatch.setattr(Pyramid, "can_run", staticmethod(lambda *_: False))
-    assert_close(sparse, network.synthesize(*sides, reach=reach).image, atol=2e-5, rtol=0)
-
-
-def test_the_levels_of_a_longer_reach():
-    network = narrow(get_spec("4.6"))
-    names = {id(block): index for index, block in enumerate(network.blocks)}
-
-    def levels(scale, reach):
-        return [(names[id(block)], at) for block, at in network._levels(scale, reach)]
-
-    assert levels(1, 1) == [(0, 8), (1, 4), (2, 2), (3, 1)]
-    assert levels(0.5, 2) == [(0, 32), (1, 16), (1, 8), (2, 4), (3, 2)]
-    assert levels(1, 4) == [(0, 32), (1, 16), (1, 8), (1, 4), (2, 2), (3, 1)]
-    image = network.prepare(torch.rand(1, 3, 32, 32))
-    with pytest.raises(ValueError, match="reach is 3; it must be one of 1, 2, 4"):
-        network.synthesize(image, image, reach=3)
-
-
 @pytest.mark.parametrize(("row", "scales"), [("4.6", (32, 16, 8, 4, 2, 1)), ("rife", (16, 4, 2))])
 def test_a_pyramid_of_its_own_pads_for_its_blocks(monkeypatch, row, scales):
     """Neither side is a multiple of four times the coarsest scale."""

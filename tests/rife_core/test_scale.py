@@ -1,4 +1,4 @@
-"""The reach of motion, chosen for each pair: which one, when, and that a pair keeps to it."""
+"""The scale of motion, chosen for each pair: which one, when, and that a pair keeps to it."""
 
 from dataclasses import replace
 
@@ -19,11 +19,11 @@ from torch.testing import assert_close
 
 LEVELS = {"calm": 0.1, "fast": 0.5, "lost": 0.9}
 APART = {
-    "calm": {1: AGREED / 2, 2: 0.0, 4: 0.0},  # better elsewhere, but never looked at
-    "fast": {1: 0.2, 2: 0.1, 4: 0.05},
-    "lost": {1: 0.2, 2: 0.3, 4: 0.25},
+    "calm": {1.0: AGREED / 2, 0.5: 0.0, 0.25: 0.0},  # better elsewhere, but never looked at
+    "fast": {1.0: 0.2, 0.5: 0.1, 0.25: 0.05},
+    "lost": {1.0: 0.2, 0.5: 0.3, 0.25: 0.25},
 }
-"""How far the sides of a made frame are apart, by the grey of the pair and the reach."""
+"""How far the sides of a made frame are apart, by the grey of the pair and the scale."""
 
 
 def clip_of(*names):
@@ -34,16 +34,16 @@ def clip_of(*names):
 
 @pytest.fixture(params=["network", "midpoint_network"])
 def told(request, monkeypatch):
-    """A network whose frames are as grey as what they were made with: scale over reach."""
+    """A network whose frames are as grey as the scale they were made at."""
     network, calls = request.getfixturevalue(request.param), []
 
-    def synthesize(frame0, frame1, times, scale, ensemble, reach):
-        image = torch.full_like(frame0.image, scale / reach)
+    def synthesize(frame0, frame1, times, scale, ensemble):
+        image = torch.full_like(frame0.image, scale)
         sides = []
         for sample in frame0.image:
             kind = min(LEVELS, key=lambda name: abs(LEVELS[name] - float(sample.mean())))
-            calls.append((kind, reach))
-            sides.append(torch.full_like(sample, APART[kind][reach]))
+            calls.append((kind, scale))
+            sides.append(torch.full_like(sample, APART[kind][scale]))
         flow = image.new_zeros(len(image), 4, *image.shape[2:])
         apart = torch.stack(sides)
         return Made(image, Estimate(flow, flow[:, :1], apart, torch.zeros_like(apart)))
@@ -59,7 +59,7 @@ def greys(output):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
-def test_each_pair_gets_the_reach_that_agrees_best(told, batch_size):
+def test_each_pair_gets_the_scale_that_agrees_best(told, batch_size):
     report = Report()
     clip = clip_of("calm", "fast", "lost")
     output = interpolate(
@@ -67,27 +67,27 @@ def test_each_pair_gets_the_reach_that_agrees_best(told, batch_size):
     )
     assert greys(output[1::2]) == [1.0, 0.25, 1.0]
     assert report.coarser == [2]
-    assert "estimated from a coarser scale on, after frames: 2." in report.remarks()[0]
+    assert "estimated at a coarser scale, after frames: 2." in report.remarks()[0]
 
 
 def test_agreeing_pairs_cost_nothing_more(told):
     interpolate(told, clip_of("calm", "calm"), Timeline.multiply(2), scale=AUTO)
-    assert told.calls == [("calm", 1)] * 2
+    assert told.calls == [("calm", 1.0)] * 2
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
 @pytest.mark.parametrize("ahead", [0, 1])
-def test_all_frames_of_a_pair_are_made_with_one_reach(network, monkeypatch, batch_size, ahead):
+def test_all_frames_of_a_pair_are_made_at_one_scale(network, monkeypatch, batch_size, ahead):
     """Also those that were begun before the choice was made."""
     made_at = []
     synthesize = network.synthesize
 
-    def noted(frame0, frame1, times, scale, ensemble, reach):
-        made = synthesize(frame0, frame1, times, scale, ensemble, reach)
-        apart = torch.full_like(made.image, 0.1 / reach)
+    def noted(frame0, frame1, times, scale, ensemble):
+        made = synthesize(frame0, frame1, times, scale, ensemble)
+        apart = torch.full_like(made.image, 0.1 * scale)
         estimate = replace(made.estimate, warped_img0=apart, warped_img1=torch.zeros_like(apart))
-        made_at.extend([reach] * len(times))
-        return Made(torch.full_like(made.image, 1 / reach), estimate)
+        made_at.extend([scale] * len(times))
+        return Made(torch.full_like(made.image, scale), estimate)
 
     class Ahead(Copies):
         pass
@@ -99,7 +99,7 @@ def test_all_frames_of_a_pair_are_made_with_one_reach(network, monkeypatch, batc
     output = interpolate(network, clip, Timeline.multiply(5), scale=AUTO, batch_size=batch_size)
     made = [frame for index, frame in enumerate(greys(output)) if index % 5]
     assert made == [0.25] * 8
-    assert made_at.count(2) == 2  # tried once a pair
+    assert made_at.count(0.5) == 2  # tried once a pair
 
 
 def test_a_number_is_kept_to(told):
@@ -108,15 +108,15 @@ def test_a_number_is_kept_to(told):
         assert greys(output[1:2]) == [scale]
 
 
-def test_tiles_agree_on_one_reach(network, monkeypatch):
+def test_tiles_agree_on_one_scale(network, monkeypatch):
     """One tile alone is torn; the mean over the whole frame decides for all."""
     synthesize, seen = network.synthesize, []
 
-    def torn(frame0, frame1, times, scale, ensemble, reach):
-        made = synthesize(frame0, frame1, times, scale, ensemble, reach)
-        distance = 0.2 / reach if float(frame0.image.mean()) > 0.4 else 0.0
+    def torn(frame0, frame1, times, scale, ensemble):
+        made = synthesize(frame0, frame1, times, scale, ensemble)
+        distance = 0.2 * scale if float(frame0.image.mean()) > 0.4 else 0.0
         apart = torch.full_like(made.image, distance)
-        seen.append(reach)
+        seen.append(scale)
         estimate = replace(made.estimate, warped_img0=apart, warped_img1=torch.zeros_like(apart))
         return Made(made.image, estimate)
 

@@ -1,11 +1,11 @@
-"""What a longer reach does for large motion, and how well it is chosen.
+"""What a coarser scale does for large motion, and how well it is chosen.
 
-    python tests/benchmarks/reach.py WEIGHTS FOLDER...
+    python tests/benchmarks/scales.py WEIGHTS FOLDER...
 
 Folders hold clips, as videos or as folders of frames. Of each clip the middle of one random
-triplet, 3 to 8 frames apart, is made with a reach of 1, 2 and 4, and at scale 1/2. The table
-gives the mean PSNR of each, of the best, and of the one that the engine's rule chooses for
-several values of `maker.AGREED`.
+triplet, 3 to 8 frames apart, is made at scale 1, 1/2 and 1/4. The table gives the mean PSNR of
+each, of the best of the three, and of the one that the engine's rule chooses for several
+values of `maker.AGREED`.
 """
 
 import random
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from rife_video.rife_core.checkpoints import find_weights, load_rife
-from rife_video.rife_core.ifnet import REACHES
+from rife_video.rife_core.maker import COARSER
 from rife_video.rife_core.metrics import psnr
 from rife_video.rife_core.training.clips import (
     ClipTriplets,
@@ -41,12 +41,12 @@ def triplet(clip, chance):
 
 @torch.inference_mode()
 def tries(network, img0, gt, img1):
-    """PSNR and mean disagreement with each reach; the last at scale 1/2."""
+    """PSNR and mean disagreement at each scale."""
     height, width = gt.shape[-2:]
     found = []
-    for scale, reach in (*((1.0, reach) for reach in REACHES), (0.5, 1)):
+    for scale in (1.0, *COARSER):
         sides = (network.prepare(img, scale) for img in (img0, img1))
-        made = network.synthesize(*sides, 0.5, scale, reach=reach)
+        made = network.synthesize(*sides, 0.5, scale)
         apart = made.estimate.disagreement()[..., :height, :width].mean()
         found.append((float(psnr(made.image[..., :height, :width], gt)), float(apart)))
     return found
@@ -54,8 +54,7 @@ def tries(network, img0, gt, img1):
 
 def chosen(found, agreed):
     """PSNR of what the engine would take."""
-    reached = found[: len(REACHES)]
-    return found[0][0] if found[0][1] <= agreed else min(reached, key=lambda one: one[1])[0]
+    return found[0][0] if found[0][1] <= agreed else min(found, key=lambda one: one[1])[0]
 
 
 def main(weights, *folders):
@@ -65,8 +64,8 @@ def main(weights, *folders):
     triplets = filter(None, (triplet(clip, chance) for clip in clips))
     rows = [tries(network, *frames) for frames in triplets]
     policies = {
-        **{f"reach {r}": lambda found, i=i: found[i][0] for i, r in enumerate(REACHES)},
-        "scale 1/2": lambda found: found[-1][0],
+        "scale 1": lambda found: found[0][0],
+        **{f"scale {s}": lambda found, i=i: found[i][0] for i, s in enumerate(COARSER, 1)},
         "the best of them": lambda found: max(found)[0],
         **{
             f"chosen, AGREED {agreed}": lambda found, agreed=agreed: chosen(found, agreed)
