@@ -2,7 +2,7 @@
 
 The parameters are the configuration: their names and shapes tell which row of
 the table a file holds. Files written here also say it in their metadata, and so
-may hold a row with a pyramid of its own.
+may hold a row in other widths than the published ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .ifnet import RIFE
-from .specs import SPECS, NetworkSpec, distinct_specs, with_pyramid
+from .specs import SPECS, NetworkSpec, distinct_specs, with_channels
 from .tensor_files import CheckpointError, read_tensors
 
 SUFFIXES = (".safetensors", ".pkl", ".pth")
@@ -31,7 +31,7 @@ _NEVER_USED = ("teacher.", "caltime.")
 _TEACHER = "block_tea."
 _PAPER_ONLY = (_TEACHER, "contextnet.", "unet.")
 _RENAMED_BLOCK = re.compile(r"^blocks\.(\d+)\.")
-_ROW, _CHANNELS, _SCALES = "rife_row", "rife_channels", "rife_scales"
+_ROW, _CHANNELS = "rife_row", "rife_channels"
 
 
 DEFAULT = "default"
@@ -83,8 +83,6 @@ def save_rife(network: RIFE, path: str | os.PathLike[str]) -> None:
     state = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
     spec = network.spec
     metadata = {_ROW: spec.version, _CHANNELS: json.dumps(spec.channels)}
-    if spec.scales != SPECS[spec.version].scales:
-        metadata[_SCALES] = json.dumps(spec.scales)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         save_file(state, part, metadata)
@@ -194,34 +192,26 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _declared_spec(metadata: Mapping[str, str], path: Path) -> NetworkSpec:
-    """The row that the metadata names, with the pyramid that it gives."""
+    """The row that the metadata names, in the widths that it gives."""
     row = SPECS.get(metadata[_ROW])
     if row is None:
         raise CheckpointError(
             f"{path.name} says that it holds the network {metadata[_ROW]!r}, which this version "
             f"does not know. Known: {', '.join(SPECS)}."
         )
+    text = metadata.get(_CHANNELS, "[]")
     try:
-        channels, scales = (_numbers(metadata, name) for name in (_CHANNELS, _SCALES))
-        return with_pyramid(row, channels, scales)
-    except ValueError as error:
-        raise CheckpointError(f"{path.name} gives a pyramid that cannot be: {error}") from None
-
-
-def _numbers(metadata: Mapping[str, str], name: str) -> list[int]:
-    """A list in the metadata; empty where there is none.
-
-    Raises:
-        ValueError: it is no list.
-    """
-    text = metadata.get(name, "[]")
-    try:
-        numbers: object = json.loads(text)
+        channels: object = json.loads(text)
     except ValueError:
-        numbers = None
-    if not isinstance(numbers, list):
-        raise ValueError(f"{name.removeprefix('rife_')} is {text!r}; it must be a list of numbers.")
-    return cast(list[int], numbers)
+        channels = None
+    if not isinstance(channels, list):
+        raise CheckpointError(
+            f"{path.name} gives its channels as {text!r}; it must be a list of numbers."
+        )
+    try:
+        return with_channels(row, cast(list[int], channels))
+    except ValueError as error:
+        raise CheckpointError(f"{path.name} gives widths that cannot be: {error}") from None
 
 
 def _foreign(path: Path, shapes: Shapes) -> str:

@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
 from typing import Any, NamedTuple, Protocol, cast
 
 import torch
@@ -30,16 +29,7 @@ from .padding import alignment, crop, pad_to_multiple
 from .pyramid import CARRIED_FROM, Pyramid, join_planes, resize
 from .refine import Contextnet, PReLU, Unet, conv
 from .sampling import at_least_float32
-from .specs import (
-    BLOCK_STRIDE,
-    FLOW_PLANES,
-    MASK_PLANES,
-    HeadSpec,
-    NetworkSpec,
-    Output,
-    Trunk,
-    get_spec,
-)
+from .specs import FLOW_PLANES, MASK_PLANES, HeadSpec, NetworkSpec, Output, Trunk, get_spec
 from .warp import warp
 
 HALVINGS = 6
@@ -210,9 +200,7 @@ class IFBlock(nn.Module):
 
     def raw(self, x: Tensor, wanted: int | None = None) -> Tensor:
         """The same as `run`, with the flow in pixels of what it returns."""
-        height, width = (ceil(side / self.growth) for side in x.shape[-2:])
-        x = self.conv0(pad_to_multiple(x, BLOCK_STRIDE))
-        return at_least_float32(crop(self._head(self._trunk(x), wanted), height, width))
+        return at_least_float32(self._head(self._trunk(self.conv0(x)), wanted))
 
     def _trunk(self, x: Tensor) -> Tensor:
         if self.trunk == "pairs":
@@ -735,7 +723,7 @@ class RIFE(nn.Module):
         mode = self.spec.ensemble
         swap = mode == "always" or (ensemble and mode == "swap")
         scales, size = [s / scale for s in self.spec.scales], frame0.planes.shape[-2:]
-        if not self.spec.rerun_above and Pyramid.can_run(scales, self.spec.stride, *size):
+        if not self.spec.rerun_above and Pyramid.can_run(scales, *size):
             return self._sparse_estimate(frame0, frame1, times, scales, swap)
         last = None
         for last in self._estimates(self._named_inputs(frame0, frame1, times), scales, swap):

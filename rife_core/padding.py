@@ -7,7 +7,7 @@ from math import ceil
 import torch.nn.functional as F
 from torch import Tensor
 
-from .specs import NetworkSpec
+from .specs import BLOCK_STRIDE, NetworkSpec
 
 
 def alignment(spec: NetworkSpec, coarsest: float) -> int:
@@ -22,7 +22,7 @@ def alignment(spec: NetworkSpec, coarsest: float) -> int:
         >>> [alignment(get_spec("4.6"), coarsest) for coarsest in (8, 8 / 0.5, 8 / 2)]
         [32, 64, 32]
     """
-    return max(spec.align, ceil(spec.stride * coarsest))
+    return max(spec.align, ceil(BLOCK_STRIDE * coarsest))
 
 
 def pad_to_multiple(img: Tensor, multiple: int) -> Tensor:

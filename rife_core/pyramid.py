@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .sampling import grid_sample
-from .specs import FLOW_PLANES, MASK_PLANES
+from .specs import BLOCK_STRIDE, FLOW_PLANES, MASK_PLANES
 from .warp import warp
 
 CARRIED_FROM = FLOW_PLANES + MASK_PLANES
@@ -116,18 +116,11 @@ class Pyramid:
         self._grown = 0
 
     @staticmethod
-    def can_run(scales: Sequence[float], stride: int, height: int, width: int) -> bool:
-        """Whether the two facts above hold: whole scales that halve, at a size they divide.
-
-        Args:
-            scales: coarsest first.
-            stride: see `NetworkSpec`.
-            height: of the frames.
-            width: of the frames.
-        """
+    def can_run(scales: Sequence[float], height: int, width: int) -> bool:
+        """Whether the two facts above hold: whole scales that halve, at a size they divide."""
         whole = all(scale >= 1 and scale == int(scale) for scale in scales)
         halving = all(a % (2 * b) == 0 for a, b in pairwise(scales))
-        fits = not any(side % (stride * scales[0]) for side in (height, width))
+        fits = not any(side % (BLOCK_STRIDE * scales[0]) for side in (height, width))
         return whole and halving and fits
 
     def add(self, planes: Tensor, growth: float) -> None:

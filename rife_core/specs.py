@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Literal
 
@@ -23,7 +22,6 @@ Ensemble = Literal["swap", "flip", "always", "none"]
 BLOCK_STRIDE = 4
 """A block shrinks what it reads by this much again, after its scale."""
 MAX_CHANNELS = 4096
-MAX_SCALE = 64
 FLOW_PLANES = 4
 MASK_PLANES = 1
 
@@ -73,7 +71,6 @@ class NetworkSpec:
         rerun_above: pixels; where block 1 moves both flows by more, all scales
             are doubled and the network starts again (4.0 and 4.1).
         align: height and width must be a multiple of this at scale 1.
-        stride: what a block reads must be a multiple of this, high and wide.
     """
 
     version: str
@@ -94,7 +91,6 @@ class NetworkSpec:
     ensemble: Ensemble = "swap"
     rerun_above: float | None = None
     align: int = 32
-    stride: int = BLOCK_STRIDE
 
     @property
     def arbitrary_timestep(self) -> bool:
@@ -262,48 +258,31 @@ def distinct_specs() -> tuple[NetworkSpec, ...]:
     return tuple(SPECS[versions.split()[0]] for versions, _ in _ROWS)
 
 
-def with_pyramid(
-    spec: NetworkSpec, channels: Sequence[int] = (), scales: Sequence[int] = ()
-) -> NetworkSpec:
-    """The row with a pyramid of its own: other widths, or other scales and so more or fewer blocks.
+def with_channels(spec: NetworkSpec, channels: Sequence[int]) -> NetworkSpec:
+    """The row in widths of its own.
 
     Args:
         spec: the row.
         channels: width of each block; none means the row's.
-        scales: of the blocks, coarsest first, each at most half of the one before; none means
-            the row's.
 
     Raises:
-        ValueError: the numbers are out of range or do not fit each other.
+        ValueError: the widths are out of range, or not one for each block.
 
     Example:
-        >>> with_pyramid(get_spec("4.6"), (64, 48, 32, 24, 16), (16, 8, 4, 2, 1)).align
-        16
+        >>> with_channels(get_spec("4.6"), (64, 48, 32, 24)).channels
+        (64, 48, 32, 24)
     """
-    widths, levels = tuple(channels or spec.channels), tuple(scales or spec.scales)
+    widths = tuple(channels or spec.channels)
     if not all(type(width) is int and 2 <= width <= MAX_CHANNELS for width in widths):
         raise ValueError(
             f"channels is {list(widths)}; it must list numbers from 2 to {MAX_CHANNELS}."
         )
-    if len(widths) != len(levels):
+    if len(widths) != len(spec.channels):
         raise ValueError(
             f"channels lists {len(widths)} widths, but the network {spec.version!r} has "
-            f"{len(levels)} blocks."
+            f"{len(spec.channels)} blocks."
         )
-    if not scales:
-        return replace(spec, channels=widths)
-    halving = all(type(scale) is int and 0 < scale <= MAX_SCALE for scale in levels) and all(
-        coarse >= 2 * fine for coarse, fine in pairwise(levels)
-    )
-    if not halving:
-        raise ValueError(
-            f"scales is {list(levels)}; it must list whole numbers from {MAX_SCALE} to 1, each at "
-            "most half of the one before."
-        )
-    # Published networks see frames padded for their coarsest block; here a block pads for itself.
-    stride = 2 if spec.output == "half" else 1
-    align = max(BLOCK_STRIDE * levels[-1], stride * levels[0])
-    return replace(spec, channels=widths, scales=levels, align=align, stride=stride)
+    return replace(spec, channels=widths)
 
 
 def releases_of(spec: NetworkSpec) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..specs import NetworkSpec, get_spec, with_pyramid
+from ..specs import NetworkSpec, get_spec, with_channels
 from .clips import GAPS
 from .objective import Weights
 from .synthetic import SceneSettings
@@ -60,7 +60,6 @@ class TrainConfig:
     Attributes:
         row: name of the network's row in the table.
         channels: widths of its blocks; empty means the published ones.
-        scales: of its blocks, coarsest first; empty means the published ones.
         seed: decides initialisation, scenes and augmentation.
         stages: run one after the other.
         clips: folders of videos or frames, for stages with `real` above 0.
@@ -81,7 +80,6 @@ class TrainConfig:
     row: str
     stages: tuple[Stage, ...]
     channels: tuple[int, ...] = ()
-    scales: tuple[int, ...] = ()
     seed: int = 0
     clips: tuple[str, ...] = ()
     gaps: tuple[int, ...] = GAPS
@@ -98,8 +96,8 @@ class TrainConfig:
 
     @property
     def spec(self) -> NetworkSpec:
-        """The row, with the pyramid asked for."""
-        return with_pyramid(get_spec(self.row), self.channels, self.scales)
+        """The row, in the widths asked for."""
+        return with_channels(get_spec(self.row), self.channels)
 
     @property
     def total_steps(self) -> int:

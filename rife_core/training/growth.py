@@ -6,7 +6,6 @@ scales at once ("tied"), and then be copied into a pyramid of separate, wider on
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -82,11 +81,10 @@ def transplant(source: RIFE, target: RIFE) -> None:
 
     Where the target is wider, the new channels keep their fresh incoming weights and
     feed nothing old yet: the target computes what the source did, and can grow. Where
-    the target has other scales, each block but the first takes after the one of the
-    source whose scale is nearest, the coarser of two.
+    the source is tied and has fewer blocks, its last one stands for the rest.
     """
-    for index, (block, scale) in enumerate(zip(target.blocks, target.spec.scales, strict=True)):
-        given = _forebear(source.spec.scales, scale) if index else 0
+    for index, block in enumerate(target.blocks):
+        given = min(index, len(source.blocks) - 1)
         state = dict(source.blocks[given].named_parameters())
         known = _input_planes(source.spec, given)
         wanted = _input_planes(target.spec, index)
@@ -101,12 +99,6 @@ def transplant(source: RIFE, target: RIFE) -> None:
     for name in own.keys() & given.keys():
         if not re.match(r"block\d", name):  # head, refinement, teacher
             _embed(given[name].to(own[name].device), own[name], transposed=False)
-
-
-def _forebear(scales: Sequence[float], scale: float) -> int:
-    """The block, of those that see warped frames where there are any, whose scale is nearest."""
-    later = range(1, len(scales)) or range(1)
-    return min(later, key=lambda index: abs(math.log2(scales[index] / scale)))
 
 
 def _embed(old: Tensor, new: Tensor, transposed: bool) -> None:

@@ -5,7 +5,7 @@ import torch
 from rife_video.rife_core.ifnet import RIFE, ResConv
 from rife_video.rife_core.pyramid import Pyramid, resize
 from rife_video.rife_core.refine import PReLU
-from rife_video.rife_core.specs import distinct_specs, get_spec, with_pyramid
+from rife_video.rife_core.specs import distinct_specs, with_channels
 from rife_video.rife_core.warp import warp
 from support import fill
 from torch.testing import assert_close
@@ -13,9 +13,8 @@ from torch.testing import assert_close
 pytestmark = pytest.mark.usefixtures("seeded")
 
 
-def narrow(spec, scales=()):
-    spec = with_pyramid(spec, [8] * len(scales or spec.scales), scales)
-    network = RIFE(spec, teacher=False)
+def narrow(spec):
+    network = RIFE(with_channels(spec, [8] * len(spec.channels)), teacher=False)
     return fill(network, [(name, 0.2) for name in ("lastconv", "conv1.2.", "conv2.2.")]).eval()
 
 
@@ -34,19 +33,6 @@ def test_sparse_equals_dense(monkeypatch, spec, scale):
     assert (dense - (img0 + img1) / 2).abs().max() > 0.01
 
 
-@pytest.mark.parametrize(("row", "scales"), [("4.6", (32, 16, 8, 4, 2, 1)), ("rife", (16, 4, 2))])
-def test_a_pyramid_of_its_own_pads_for_its_blocks(monkeypatch, row, scales):
-    """Neither side is a multiple of four times the coarsest scale."""
-    network = narrow(get_spec(row), scales)
-    noise = torch.nn.functional.interpolate(torch.rand(2, 3, 20, 30), (90, 150), mode="bicubic")
-    img0, img1 = noise.clamp(0, 1), noise.roll(4, -1).clamp(0, 1)
-    assert network.prepare(img0).image.shape[-2:] == (96, 160)
-    sparse = network.inference(img0, img1)
-    monkeypatch.setattr(Pyramid, "can_run", staticmethod(lambda *_: False))
-    assert_close(sparse, network.inference(img0, img1), atol=2e-5, rtol=0)
-    assert (sparse - (img0 + img1) / 2).abs().max() > 0.01
-
-
 @pytest.mark.parametrize(
     ("scales", "size", "can"),
     [
@@ -58,7 +44,7 @@ def test_a_pyramid_of_its_own_pads_for_its_blocks(monkeypatch, row, scales):
     ],
 )
 def test_where_it_can_run(scales, size, can):
-    assert Pyramid.can_run(scales, 4, *size) == can
+    assert Pyramid.can_run(scales, *size) == can
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])

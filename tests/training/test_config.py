@@ -29,11 +29,6 @@ def test_stages_inherit_the_scenes_of_the_file():
         ({"stages": [STAGE]}, "'row' is missing"),
         ({"row": "9.9", "stages": [STAGE]}, "no RIFE network '9.9'"),
         ({"row": "4.6", "channels": [8], "stages": [STAGE]}, "has 4 blocks"),
-        ({"row": "4.6", "scales": [4, 2, 1], "stages": [STAGE]}, "4 widths, .* has 3 blocks"),
-        (
-            {"row": "4.6", "channels": [8] * 3, "scales": [4, 3, 1], "stages": [STAGE]},
-            "at most half",
-        ),
         ({"row": "4.6", "stages": [{**STAGE, "stesp": 1}]}, "unknown entry 'stesp'"),
         ({"row": "4.6", "stages": [{"steps": 1, "batch": 1}]}, "'lr' is missing"),
         ({"row": "4.6", "stages": [{**STAGE, "scenes": {"sice": 1}}]}, "scenes: unknown entry"),
