@@ -26,9 +26,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .padding import alignment, crop, pad_to_multiple
-from .pyramid import CARRIED_FROM, Pyramid, join_planes, resize
+from .planes import convolve_planes, resize
+from .pyramid import CARRIED_FROM, Pyramid
 from .refine import Contextnet, PReLU, Unet, conv
-from .sampling import at_least_float32
+from .sampling import at_least_float32, is_traced
 from .specs import FLOW_PLANES, MASK_PLANES, HeadSpec, NetworkSpec, Output, Trunk, get_spec
 from .warp import warp
 
@@ -68,8 +69,7 @@ class ResConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
         short = x.dtype is torch.bfloat16 and x.device.type == "cpu"
-        traced = torch.is_grad_enabled() or torch.compiler.is_compiling()
-        if short and not traced and torch.backends.mkldnn.is_available():
+        if short and not is_traced() and torch.backends.mkldnn.is_available():
             return self.relu(self._added(x))
         return self.relu(torch.addcmul(x, self.conv(x), self.beta))
 
@@ -171,36 +171,37 @@ class IFBlock(nn.Module):
         height, width = parts[0].shape[-2:]
         small = [part if part.shape[-1] == 1 else resize(part, 1 / scale) for part in parts]
         flow = None if flow is None else resize(flow, 1 / scale)
-        planes = self.run(self.joined(small, flow, scale), scale)
+        planes = self.run(self.opened(small, flow, scale), scale)
         # A scale that does not divide the size rounds up; the surplus is at the far edges.
         return crop(resize(planes, self.growth * scale), height, width)
 
-    def joined(self, parts: Sequence[Tensor], flow: Tensor | None, scale: float) -> Tensor:
-        """The block's input, of parts that are shrunk already.
-
-        Shape:
-            parts, flow: B C h w, the flow in pixels of the full image -> B (sum of C) h w
-        """
-        flows = [] if flow is None else [flow if scale == 1 else flow / scale]
-        return join_planes([*parts, *flows], self.dtype)
-
-    def run(self, x: Tensor, scale: float, wanted: int | None = None) -> Tensor:
-        """What the block makes of its `joined` input.
+    def opened(self, parts: Sequence[Tensor], flow: Tensor | None, scale: float) -> Tensor:
+        """What the first convolution makes of the block's input: all that is read of it.
 
         Args:
-            x: see `joined`.
+            parts: see `planes`, but shrunk already.
+            flow: the same, in pixels of the full image.
+            scale: see `planes`.
+
+        Shape:
+            parts, flow: B C h w -> B c/2 h/2 w/2
+        """
+        flows = [] if flow is None else [flow if scale == 1 else flow / scale]
+        return convolve_planes([*parts, *flows], cast(nn.Sequential, self.conv0[0]))
+
+    def run(self, x: Tensor, scale: float, wanted: int | None = None) -> Tensor:
+        """What the block makes of its `opened` input.
+
+        Args:
+            x: see `opened`.
             scale: see `planes`.
             wanted: how many of the planes are needed, where it is not all.
 
         Shape:
-            x: B C h w -> B P h/growth w/growth, the flow in it in pixels of the full image
+            x: B c/2 h/2 w/2 -> B P h/growth w/growth, the flow in it in pixels of the full image
         """
-        x = self.raw(x, wanted)
+        x = at_least_float32(self._head(self._trunk(self.conv0[1](x)), wanted))
         return torch.cat((x[:, :FLOW_PLANES] * (self.growth * scale), x[:, FLOW_PLANES:]), 1)
-
-    def raw(self, x: Tensor, wanted: int | None = None) -> Tensor:
-        """The same as `run`, with the flow in pixels of what it returns."""
-        return at_least_float32(self._head(self._trunk(self.conv0(x)), wanted))
 
     def _trunk(self, x: Tensor) -> Tensor:
         if self.trunk == "pairs":
@@ -750,13 +751,13 @@ class RIFE(nn.Module):
     def _inputs(
         self, pyramid: Pyramid, index: int, times: Tensor, scale: float, swap: bool
     ) -> list[Tensor]:
-        """The joined input of block `index`; with `swap` that of the other order too."""
+        """The opened input of block `index`; with `swap` that of the other order too."""
         spec, block = self.spec, self.blocks[index]
         first = index == 0 and not spec.starts_at_zero
         names = spec.first_inputs if first else spec.inputs
         named = {"timestep": times, **_view(pyramid, names, scale, spec.carried, block.dtype)}
         flow = None if first else pyramid.flow(scale)
-        return [block.joined(*order, scale) for order in _orders(names, named, flow, swap)]
+        return [block.opened(*order, scale) for order in _orders(names, named, flow, swap)]
 
     def _refined(self, frame0: Frame, frame1: Frame, last: Estimate, merged: Tensor) -> Tensor:
         if not self.spec.refine:

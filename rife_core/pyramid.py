@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from .planes import resize
 from .sampling import grid_sample
 from .specs import BLOCK_STRIDE, FLOW_PLANES, MASK_PLANES
 from .warp import warp
@@ -25,79 +25,6 @@ from .warp import warp
 CARRIED_FROM = FLOW_PLANES + MASK_PLANES
 DENSE_UP_TO = 2
 """At this scale and below a block reads every pixel."""
-_BAND = 2**15
-"""Pixels that are laid out at once."""
-
-
-def resize(x: Tensor, factor: float) -> Tensor:
-    """Bilinear resizing as the published networks do it: no antialiasing."""
-    if factor == 1:
-        return x
-    traced = torch.is_grad_enabled() or torch.compiler.is_compiling()
-    if x.device.type == "cpu" and not traced:
-        if factor > 1 and factor == int(factor):
-            return _grown(x, int(factor))
-        step = round(1 / factor)
-        whole = factor * step == 1 and not any(side % step for side in x.shape[-2:])
-        if whole and step % 2 == 0:
-            return _shrunk(x, step)
-    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
-
-
-def _grown(x: Tensor, times: int) -> Tensor:
-    """The same by a whole factor, five times as fast as PyTorch on a CPU.
-
-    Along an axis every pixel becomes `times` new ones, each a fixed mixture of it and the
-    neighbour that it is nearer to: so many passes over whole planes.
-    """
-    x = F.pad(x, (1, 1, 1, 1), mode="replicate")
-    for axis in (3, 2):
-        count = x.shape[axis] - 2
-        before, here, after = (x.narrow(axis, first, count) for first in range(3))
-        size = list(here.shape)
-        size[axis] = count * times
-        grown = x.new_empty(size)
-        for phase, place in enumerate(grown.unflatten(axis, (count, times)).unbind(axis + 1)):
-            beyond = (phase + 0.5) / times - 0.5
-            torch.lerp(here, before if beyond < 0 else after, abs(beyond), out=place)
-        x = grown
-    return x
-
-
-def _shrunk(x: Tensor, times: int) -> Tensor:
-    """The same by a whole, even factor that divides the size: the mean of each cell's middle."""
-    low, high = times // 2 - 1, times // 2
-    rows = x[:, :, low::times] + x[:, :, high::times]
-    return (rows[..., low::times] + rows[..., high::times]).mul_(0.25)
-
-
-def join_planes(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """Planes joined along channels, in `dtype`; laid out for convolutions where that is faster.
-
-    Shape:
-        parts: B C H W each, all but the first perhaps B C 1 1 -> B (sum of C) H W
-    """
-    batch, _, height, width = parts[0].shape
-    on_cpu = parts[0].device.type == "cpu" and dtype is torch.bfloat16
-    if not on_cpu or torch.is_grad_enabled():
-        return torch.cat([part.to(dtype).expand(-1, -1, height, width) for part in parts], 1)
-    # A product with the unit matrix transposes planes to pixels, twice as fast as a copy does;
-    # a band of rows at a time, which stays near the processor.
-    count = sum(part.shape[1] for part in parts)
-    joined = torch.empty((batch, height, width, count), dtype=dtype)
-    unit = torch.eye(count, dtype=dtype)
-    rows = min(height, max(1, _BAND // width))
-    buffer = torch.empty((count, rows, width), dtype=dtype)
-    places = buffer.split([part.shape[1] for part in parts])
-    for index, pixels in enumerate(joined):
-        for top in range(0, height, rows):
-            band = pixels[top : top + rows]
-            for place, part in zip(places, parts, strict=True):
-                flat = part.shape[2] == 1
-                place[:, : len(band)] = part[index] if flat else part[index, :, top : top + rows]
-            planes = buffer[:, : len(band)].flatten(1)
-            torch.mm(planes.t(), unit, out=band.view(-1, count))
-    return joined.permute(0, 3, 1, 2)
 
 
 class Pyramid:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .pyramid import join_planes, resize
+from .planes import convolve_planes, join_planes, resize
 from .sampling import at_least_float32
 from .warp import warp
 
@@ -167,7 +167,7 @@ class Unet(nn.Module):
             return torch.cat((x, join_planes((c0[level], c1[level]), dtype)), 1)
 
         planes = (img0, img1, warped_img0, warped_img1, mask, flow)
-        x = self.down0(join_planes(planes, dtype))
+        x = self.down0.conv2(convolve_planes(planes, self.down0.conv1))
         skips: list[Tensor] = []
         for level, down in enumerate((self.down1, self.down2, self.down3)):
             skips.append(x)

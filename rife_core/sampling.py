@@ -21,7 +21,7 @@ def sample(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = N
         x, y = x[points[1]], y[points[0]]
     # A side of one pixel has no extent to normalise by; its samples clamp to that pixel.
     axes = ((x, flow[:, 0], max(width - 1, 1)), (y[:, None], flow[:, 1], max(height - 1, 1)))
-    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+    if is_traced():
         grid = torch.stack([torch.add(at, by, alpha=2 / extent) for at, by, extent in axes], -1)
     else:  # the same in one pass over memory
         grid = flow.new_empty(batch, *size, 2)
@@ -44,3 +44,11 @@ def grid_sample(input: Tensor, grid: Tensor, align_corners: bool) -> Tensor:
 def at_least_float32(x: Tensor) -> Tensor:
     """Half precision widened to float32; wider types as they are."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def is_traced() -> bool:
+    """Whether operations are recorded, for gradients or a compiler: then none may write in place.
+
+    Exporting turns gradients on and counts as well.
+    """
+    return torch.is_grad_enabled() or torch.compiler.is_compiling()

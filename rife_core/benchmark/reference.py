@@ -116,10 +116,9 @@ def _planes(block: IFBlock, x: Tensor, flow: Tensor | None, scale: float) -> Ten
         x = _resized(x, 1 / scale)
     if flow is not None:
         x = torch.cat((x, _resized(flow, 1 / scale) / scale), 1)
-    x = crop(_resized(block.raw(x), block.growth * scale), *size)
-    return torch.cat((x[:, :FLOW_PLANES] * (block.growth * scale), x[:, FLOW_PLANES:]), 1)
+    return crop(_resized(block.run(block.conv0[0](x), scale), block.growth * scale), *size)
 
 
 def _resized(x: Tensor, factor: float) -> Tensor:
-    """`pyramid.resize`, but it resizes by 1 too, as the published code does."""
+    """`planes.resize`, but it resizes by 1 too, as the published code does."""
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)

@@ -1,0 +1,143 @@
+"""Planes of a picture: resized, and laid side by side for a convolution to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .sampling import is_traced
+
+_BAND = 2**15
+"""Pixels that are laid out at once: they stay near the processor."""
+
+
+def resize(x: Tensor, factor: float) -> Tensor:
+    """Bilinear resizing as the published networks do it: no antialiasing."""
+    if factor == 1:
+        return x
+    if x.device.type == "cpu" and not is_traced():
+        if factor > 1 and factor == int(factor):
+            return _grown(x, int(factor))
+        step = round(1 / factor)
+        whole = factor * step == 1 and not any(side % step for side in x.shape[-2:])
+        if whole and step % 2 == 0:
+            return _shrunk(x, step)
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+def _grown(x: Tensor, times: int) -> Tensor:
+    """The same by a whole factor, five times as fast as PyTorch on a CPU.
+
+    Along an axis every pixel becomes `times` new ones, each a fixed mixture of it and the
+    neighbour that it is nearer to: so many passes over whole planes.
+    """
+    x = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    for axis in (3, 2):
+        count = x.shape[axis] - 2
+        before, here, after = (x.narrow(axis, first, count) for first in range(3))
+        size = list(here.shape)
+        size[axis] = count * times
+        grown = x.new_empty(size)
+        for phase, place in enumerate(grown.unflatten(axis, (count, times)).unbind(axis + 1)):
+            beyond = (phase + 0.5) / times - 0.5
+            torch.lerp(here, before if beyond < 0 else after, abs(beyond), out=place)
+        x = grown
+    return x
+
+
+def _shrunk(x: Tensor, times: int) -> Tensor:
+    """The same by a whole, even factor that divides the size: the mean of each cell's middle."""
+    low, high = times // 2 - 1, times // 2
+    rows = x[:, :, low::times] + x[:, :, high::times]
+    return (rows[..., low::times] + rows[..., high::times]).mul_(0.25)
+
+
+def join_planes(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """Planes joined along channels, in `dtype`; laid out for convolutions where that is faster.
+
+    Shape:
+        parts: B C H W each, all but the first perhaps B C 1 1 -> B (sum of C) H W
+    """
+    batch, _, height, width = parts[0].shape
+    if not _Bands.are_faster(parts, dtype):
+        return torch.cat([part.to(dtype).expand(-1, -1, height, width) for part in parts], 1)
+    bands = _Bands(parts, dtype)
+    joined = torch.empty((batch, height, width, bands.count), dtype=dtype)
+    for index, pixels in enumerate(joined):
+        for top, band in zip(range(0, height, bands.rows), pixels.split(bands.rows), strict=True):
+            bands.lay(index, top, band)
+    return joined.permute(0, 3, 1, 2)
+
+
+def convolve_planes(parts: Sequence[Tensor], layer: nn.Sequential) -> Tensor:
+    """What a convolution and the activation after it make of planes joined along channels.
+
+    On a CPU only a band of rows is ever joined: a sixth of the memory, in the same time.
+
+    Args:
+        parts: see `join_planes`.
+        layer: `nn.Conv2d` of 3 x 3, stride 2 and padding 1, then an activation.
+
+    Shape:
+        parts -> B C' H/2 W/2, rounded up
+    """
+    conv, activation = cast(nn.Conv2d, layer[0]), layer[1]
+    dtype = conv.weight.dtype
+    batch, _, height, width = parts[0].shape
+    if height % 2 or not _Bands.are_faster(parts, dtype):
+        return layer(join_planes(parts, dtype))
+    bands = _Bands(parts, dtype)
+    made = torch.empty((batch, height // 2, (width + 1) // 2, conv.out_channels), dtype=dtype)
+    # Its first row is what lies above the band: padding, then the last row of the band before.
+    joined = torch.empty((1 + bands.rows, width, bands.count), dtype=dtype)
+    for index, pixels in enumerate(made):
+        joined[0] = 0
+        for top, out in zip(
+            range(0, height, bands.rows), pixels.split(bands.rows // 2), strict=True
+        ):
+            read = joined[: 1 + 2 * len(out)]
+            bands.lay(index, top, read[1:])
+            read = read.permute(2, 0, 1)[None]
+            rows = activation(F.conv2d(read, conv.weight, conv.bias, 2, (0, 1)))
+            out.copy_(rows[0].permute(1, 2, 0))
+            joined[0] = joined[2 * len(out)]
+    return made.permute(0, 3, 1, 2)
+
+
+class _Bands:
+    """Lays planes side by side, pixel by pixel, a band of rows at a time.
+
+    Attributes:
+        count: of the planes.
+        rows: of a band, the last one perhaps excepted; an even number.
+    """
+
+    def __init__(self, parts: Sequence[Tensor], dtype: torch.dtype) -> None:
+        height, width = parts[0].shape[-2:]
+        channels = [part.shape[1] for part in parts]
+        self.count = sum(channels)
+        self.rows = max(2, min(height, _BAND // width) // 2 * 2)
+        self._parts = parts
+        self._unit = torch.eye(self.count, dtype=dtype)
+        self._planes = torch.empty((self.count, self.rows, width), dtype=dtype)
+        self._places = self._planes.split(channels)
+
+    @staticmethod
+    def are_faster(parts: Sequence[Tensor], dtype: torch.dtype) -> bool:
+        """Whether to go by bands: where a CPU convolves in bfloat16."""
+        on_cpu = parts[0].device.type == "cpu" and dtype is torch.bfloat16
+        return on_cpu and not torch.is_grad_enabled()
+
+    def lay(self, index: int, top: int, band: Tensor) -> None:
+        """Fills `band`, H' W count, with the rows of sample `index` from `top` on."""
+        for place, part in zip(self._places, self._parts, strict=True):
+            flat = part.shape[2] == 1
+            rows = part[index] if flat else part[index, :, top : top + len(band)]
+            place[:, : len(band)] = rows
+        # A product with the unit matrix transposes planes to pixels, twice as fast as a copy does.
+        planes = self._planes[:, : len(band)].flatten(1)
+        torch.mm(planes.t(), self._unit, out=band.view(-1, self.count))
