@@ -10,7 +10,7 @@ Interpolation", ECCV 2022, section 3.4.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -107,7 +107,7 @@ class Contextnet(nn.Module):
 
     def forward(self, x: Tensor, flow: Tensor) -> list[Tensor]:
         """See the class."""
-        return self.warp_features(self.features(x), flow)
+        return list(self.warp_features(self.features(x), flow))
 
     def features(self, x: Tensor) -> list[Tensor]:
         """The four levels before warping: they depend on the frame alone, not on its pair."""
@@ -117,13 +117,11 @@ class Contextnet(nn.Module):
         return levels[1:]
 
     @staticmethod
-    def warp_features(features: Sequence[Tensor], flow: Tensor) -> list[Tensor]:
-        """Warps each level by the flow shrunk to its size."""
-        warped: list[Tensor] = []
+    def warp_features(features: Sequence[Tensor], flow: Tensor) -> Iterator[Tensor]:
+        """Warps each level by the flow shrunk to its size, when it is asked for."""
         for level in features:
             flow = 0.5 * resize(flow, 0.5)
-            warped.append(warp(level, flow))
-        return warped
+            yield warp(level, flow)
 
 
 class Unet(nn.Module):
@@ -132,7 +130,7 @@ class Unet(nn.Module):
     Shape:
         img0, img1, warped_img0, warped_img1: B 3 H W in [0, 1]
         mask: B 1 H W, logits; flow: B 4 H W in pixels
-        c0, c1: the lists that Contextnet returns; H and W multiples of 16
+        c0, c1: the levels that Contextnet returns, each read once; H and W multiples of 16
         returns: B 3 H W in [0, 1], where 0.5 means "leave it"; float32
     """
 
@@ -157,22 +155,24 @@ class Unet(nn.Module):
         warped_img1: Tensor,
         mask: Tensor,
         flow: Tensor,
-        c0: Sequence[Tensor],
-        c1: Sequence[Tensor],
+        c0: Iterable[Tensor],
+        c1: Iterable[Tensor],
     ) -> Tensor:
         """See the class."""
         dtype = self.conv.weight.dtype
 
-        def beside(x: Tensor, level: int) -> Tensor:
-            return torch.cat((x, join_planes((c0[level], c1[level]), dtype)), 1)
+        levels0, levels1 = iter(c0), iter(c1)
+
+        def beside(x: Tensor) -> Tensor:
+            return torch.cat((x, join_planes((next(levels0), next(levels1)), dtype)), 1)
 
         planes = (img0, img1, warped_img0, warped_img1, mask, flow)
         x = self.down0.conv2(convolve_planes(planes, self.down0.conv1))
         skips: list[Tensor] = []
-        for level, down in enumerate((self.down1, self.down2, self.down3)):
+        for down in (self.down1, self.down2, self.down3):
             skips.append(x)
-            x = down(beside(x, level))
-        x = self.up0(beside(x, 3))
+            x = down(beside(x))
+        x = self.up0(beside(x))
         for up in (self.up1, self.up2, self.up3):
             x = up(torch.cat((x, skips.pop()), 1))
         return torch.sigmoid(at_least_float32(self.conv(x)))
