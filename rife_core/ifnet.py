@@ -201,7 +201,10 @@ class IFBlock(nn.Module):
             x: B c/2 h/2 w/2 -> B P h/growth w/growth, the flow in it in pixels of the full image
         """
         x = at_least_float32(self._head(self._trunk(self.conv0[1](x)), wanted))
-        return torch.cat((x[:, :FLOW_PLANES] * (self.growth * scale), x[:, FLOW_PLANES:]), 1)
+        pixels = self.growth * scale
+        if pixels == 1:
+            return x
+        return torch.cat((x[:, :FLOW_PLANES] * pixels, x[:, FLOW_PLANES:]), 1)
 
     def _trunk(self, x: Tensor) -> Tensor:
         if self.trunk == "pairs":

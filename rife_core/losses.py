@@ -12,7 +12,6 @@ Interpolation", ECCV 2022.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +38,11 @@ __all__ = [
 
 PATCH = 7
 """Side of the patch that the census transform describes."""
+_REACH = PATCH // 2
+_HALF_PATCH = [
+    (dy, dx) for dy in range(_REACH + 1) for dx in range(-_REACH, _REACH + 1) if (dy, dx) > (0, 0)
+]
+"""Steps to one of each two neighbours that lie opposite."""
 
 _EPE_FLOOR = 1e-6  # keeps the square root differentiable where the flow is right
 _CENSUS_SOFTNESS = 0.81
@@ -116,10 +120,24 @@ def ternary(img0: Tensor, img1: Tensor) -> Tensor:
     """
     check_pair("Ternary", img0, img1, channels=3, shortest=2 * _BORDER + 1)
     with full_precision(img0.device):
-        both = (_census(_gray(at_least_float32(img))) for img in (img0, img1))
-        # One neighbour at a time: its planes stay in the processor's cache.
-        distances = (_soft_distance(t1, t2) for t1, t2 in zip(*both, strict=True))
-        mean = cast(Tensor, sum(distances)) / PATCH**2
+        grays = [_gray(at_least_float32(img)) for img in (img0, img1)]
+        padded = [F.pad(gray, [_REACH] * 4) for gray in grays]
+        total = torch.zeros_like(grays[0])
+        height, width = total.shape[-2:]
+        # A pixel differs from a neighbour as that one does from it, so half of them are enough;
+        # one at a time: its planes stay in the processor's cache.
+        for dy, dx in _HALF_PATCH:
+            left, right = max(dx, 0), max(-dx, 0)
+            rows, columns = height + dy, width + left + right
+            transforms: list[Tensor] = []
+            for gray in padded:
+                here = gray[..., _REACH - dy :, _REACH - left :][..., :rows, :columns]
+                there = gray[..., _REACH:, _REACH - left + dx :][..., :rows, :columns]
+                transforms.append(_soft_sign(there - here))
+            distance = _soft_distance(*transforms)
+            total = total + distance[..., dy:, left : left + width]
+            total = total + distance[..., :height, right : right + width]
+        mean = total / PATCH**2
         return mean * _valid_mask(mean, _BORDER)
 
 
@@ -131,11 +149,14 @@ def _gray(rgb: Tensor) -> Tensor:
 def _census(img: Tensor) -> Iterator[Tensor]:
     """How each pixel's neighbours compare with it, one neighbour after the other."""
     height, width = img.shape[-2:]
-    padded = F.pad(img, [PATCH // 2] * 4)
+    padded = F.pad(img, [_REACH] * 4)
     for dy in range(PATCH):
         for dx in range(PATCH):
-            difference = padded[..., dy : dy + height, dx : dx + width] - img
-            yield difference * (_CENSUS_SOFTNESS + difference.square()).rsqrt()
+            yield _soft_sign(padded[..., dy : dy + height, dx : dx + width] - img)
+
+
+def _soft_sign(difference: Tensor) -> Tensor:
+    return difference * (_CENSUS_SOFTNESS + difference.square()).rsqrt()
 
 
 def _soft_distance(t1: Tensor, t2: Tensor) -> Tensor:
@@ -240,15 +261,25 @@ def laplacian_pyramid(x: Tensor, kernel: Tensor, max_levels: int) -> list[Tensor
     """
     levels: list[Tensor] = []
     for _ in range(max_levels):
-        down = _blur(x, kernel)[:, :, ::2, ::2]
-        height, width = down.shape[-2:]
-        # Three of four pixels are zero, so the blur must count the fourth four times.
-        spread = x.new_zeros(*x.shape[:2], 2 * height, 2 * width)
-        spread[:, :, ::2, ::2] = 4 * down
-        up = _blur(spread, kernel)[:, :, : x.shape[2], : x.shape[3]]
-        levels.append(x - up)
+        down = _halved(x, kernel)
+        levels.append(x - _doubled(down, kernel)[:, :, : x.shape[2], : x.shape[3]])
         x = down
     return levels
+
+
+def _halved(x: Tensor, kernel: Tensor) -> Tensor:
+    """Every second pixel of the blurred planes, which go on as in a mirror."""
+    x = F.pad(x, (2, 2, 2, 2), mode="reflect")
+    return F.conv2d(x, kernel, stride=2, groups=x.shape[1])
+
+
+def _doubled(x: Tensor, kernel: Tensor) -> Tensor:
+    """The planes with a zero after each pixel and row, blurred as above, four times as bright."""
+    # What the mirror shows of the planes with their zeros, without the zeros.
+    x = torch.cat((x[:, :, 1:2], x, x[:, :, -1:]), 2)
+    x = torch.cat((x[..., 1:2], x, x[..., -1:]), 3)
+    turned = 4 * kernel.flip(2, 3)
+    return F.conv_transpose2d(x, turned, None, 2, 4, 1, groups=x.shape[1])
 
 
 def lap_loss(input: Tensor, target: Tensor, max_levels: int = 5) -> Tensor:
@@ -280,10 +311,6 @@ def lap_loss(input: Tensor, target: Tensor, max_levels: int = 5) -> Tensor:
 def _gauss_kernel(channels: int) -> Tensor:
     row = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
     return torch.outer(row, row).repeat(channels, 1, 1, 1)
-
-
-def _blur(x: Tensor, kernel: Tensor) -> Tensor:
-    return F.conv2d(F.pad(x, (2, 2, 2, 2), mode="reflect"), kernel, groups=x.shape[1])
 
 
 def _lap_loss(input: Tensor, target: Tensor, kernel: Tensor, max_levels: int) -> Tensor:
