@@ -76,7 +76,7 @@ def join_planes(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
 def convolve_planes(parts: Sequence[Tensor], layer: nn.Sequential) -> Tensor:
     """What a convolution and the activation after it make of planes joined along channels.
 
-    On a CPU only a band of rows is ever joined: a sixth of the memory, in the same time.
+    Where bands are faster, only one of them is ever joined; that takes as long, and less memory.
 
     Args:
         parts: see `join_planes`.
@@ -130,7 +130,7 @@ class _Bands:
     def are_faster(parts: Sequence[Tensor], dtype: torch.dtype) -> bool:
         """Whether to go by bands: where a CPU convolves in bfloat16."""
         on_cpu = parts[0].device.type == "cpu" and dtype is torch.bfloat16
-        return on_cpu and not torch.is_grad_enabled()
+        return on_cpu and not is_traced()
 
     def lay(self, index: int, top: int, band: Tensor) -> None:
         """Fills `band`, H' W count, with the rows of sample `index` from `top` on."""
