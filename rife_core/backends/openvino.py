@@ -5,9 +5,10 @@ which flow, warp, mask and blend are float32. OpenVINO's own switch for bfloat16
 take those along, and cost up to 15 dB; it stays off.
 
 Measured on two cores of an AMD EPYC with bfloat16 at 480p, against eager code
-(`rife-video bench --rows rife,4.6,4.26 --backends eager,openvino --precisions bf16`):
-195, 103 and 141 ms a made frame against 205, 91 and 129, at equal PSNR and nearly twice
-the memory. So it is there for processors on which that comes out otherwise.
+(`rife-video bench --rows rife,4.6,4.26 --backends eager,openvino --precisions bf16`, run 4
+of docs/benchmark.md): 325, 162 and 255 ms a made frame against 336, 129 and 158, at equal
+PSNR and nearly twice the memory. So it is there for processors on which that comes out
+otherwise.
 """
 
 from __future__ import annotations
