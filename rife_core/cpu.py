@@ -1,4 +1,4 @@
-"""What makes a CPU fast: memory that is kept at hand, and frames side by side."""
+"""What makes a CPU fast: ways of our own, memory that is kept at hand, and frames side by side."""
 
 from __future__ import annotations
 
@@ -20,6 +20,25 @@ _KEEPING = {_MMAP_MAX: 0, _TRIM_THRESHOLD: (1 << 31) - 1, _TOP_PAD: 1 << 26, _AR
 """One arena: what one thread frees, another one takes."""
 _USUAL = {_MMAP_MAX: 1 << 16, _TRIM_THRESHOLD: 1 << 26, _TOP_PAD: 1 << 17, _ARENA_MAX: 0}
 """What a process arrives at by itself that has freed a large tensor once."""
+
+
+def is_traced() -> bool:
+    """Whether operations are recorded, for gradients or a compiler: then none may write in place.
+
+    Exporting turns gradients on and counts as well.
+    """
+    return torch.is_grad_enabled() or torch.compiler.is_compiling()
+
+
+def is_short(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether a CPU computes in bfloat16, untraced: there PyTorch's own ways are not the fastest.
+
+    Example:
+        >>> with torch.no_grad():
+        ...     is_short(torch.device("cpu"), torch.bfloat16)
+        True
+    """
+    return device.type == "cpu" and dtype is torch.bfloat16 and not is_traced()
 
 
 def keep_memory() -> None:

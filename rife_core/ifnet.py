@@ -25,11 +25,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .cpu import is_short
 from .padding import alignment, crop, pad_to_multiple
 from .planes import convolve_planes, resize
 from .pyramid import CARRIED_FROM, Pyramid
 from .refine import Contextnet, PReLU, Unet, conv
-from .sampling import at_least_float32, is_traced
+from .sampling import at_least_float32
 from .specs import FLOW_PLANES, MASK_PLANES, HeadSpec, NetworkSpec, Output, Trunk, get_spec
 from .warp import warp
 
@@ -68,8 +69,7 @@ class ResConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        short = x.dtype is torch.bfloat16 and x.device.type == "cpu"
-        if short and not is_traced() and torch.backends.mkldnn.is_available():
+        if is_short(x.device, x.dtype) and torch.backends.mkldnn.is_available():
             return self.relu(self._added(x))
         return self.relu(torch.addcmul(x, self.conv(x), self.beta))
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .sampling import is_traced
+from .cpu import is_short, is_traced
 
 _BAND = 2**15
 """Pixels that are laid out at once: they stay near the processor."""
@@ -63,7 +63,7 @@ def join_planes(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
         parts: B C H W each, all but the first perhaps B C 1 1 -> B (sum of C) H W
     """
     batch, _, height, width = parts[0].shape
-    if not _Bands.are_faster(parts, dtype):
+    if not is_short(parts[0].device, dtype):
         return torch.cat([part.to(dtype).expand(-1, -1, height, width) for part in parts], 1)
     bands = _Bands(parts, dtype)
     joined = torch.empty((batch, height, width, bands.count), dtype=dtype)
@@ -76,7 +76,7 @@ def join_planes(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
 def convolve_planes(parts: Sequence[Tensor], layer: nn.Sequential) -> Tensor:
     """What a convolution and the activation after it make of planes joined along channels.
 
-    Where bands are faster, only one of them is ever joined; that takes as long, and less memory.
+    In bfloat16 on a CPU only a band of rows is ever joined; that takes as long, and less memory.
 
     Args:
         parts: see `join_planes`.
@@ -88,7 +88,7 @@ def convolve_planes(parts: Sequence[Tensor], layer: nn.Sequential) -> Tensor:
     conv, activation = cast(nn.Conv2d, layer[0]), layer[1]
     dtype = conv.weight.dtype
     batch, _, height, width = parts[0].shape
-    if height % 2 or not _Bands.are_faster(parts, dtype):
+    if height % 2 or not is_short(parts[0].device, dtype):
         return layer(join_planes(parts, dtype))
     bands = _Bands(parts, dtype)
     made = torch.empty((batch, height // 2, (width + 1) // 2, conv.out_channels), dtype=dtype)
@@ -125,12 +125,6 @@ class _Bands:
         self._unit = torch.eye(self.count, dtype=dtype)
         self._planes = torch.empty((self.count, self.rows, width), dtype=dtype)
         self._places = self._planes.split(channels)
-
-    @staticmethod
-    def are_faster(parts: Sequence[Tensor], dtype: torch.dtype) -> bool:
-        """Whether to go by bands: where a CPU convolves in bfloat16."""
-        on_cpu = parts[0].device.type == "cpu" and dtype is torch.bfloat16
-        return on_cpu and not is_traced()
 
     def lay(self, index: int, top: int, band: Tensor) -> None:
         """Fills `band`, H' W count, with the rows of sample `index` from `top` on."""

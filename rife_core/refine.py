@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .cpu import is_short
 from .planes import convolve_planes, join_planes, resize
 from .sampling import at_least_float32
 from .warp import warp
@@ -35,8 +36,7 @@ class PReLU(nn.PReLU):
     def forward(self, input: Tensor) -> Tensor:
         """See the class."""
         pixels = input.permute(0, 2, 3, 1)
-        short = input.dtype is torch.bfloat16 and input.device.type == "cpu"
-        if not short or not pixels.is_contiguous() or torch.is_grad_enabled():
+        if not is_short(input.device, input.dtype) or not pixels.is_contiguous():
             return super().forward(input)
         # As many slopes as a row has values: what is as long as that goes through the vector units.
         slopes = self.weight.repeat(pixels.shape[2])

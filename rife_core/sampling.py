@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .cpu import is_traced
+
 _NO_BORDER_MODE = ("mps",)
 
 
@@ -44,11 +46,3 @@ def grid_sample(input: Tensor, grid: Tensor, align_corners: bool) -> Tensor:
 def at_least_float32(x: Tensor) -> Tensor:
     """Half precision widened to float32; wider types as they are."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
-def is_traced() -> bool:
-    """Whether operations are recorded, for gradients or a compiler: then none may write in place.
-
-    Exporting turns gradients on and counts as well.
-    """
-    return torch.is_grad_enabled() or torch.compiler.is_compiling()
