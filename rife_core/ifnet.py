@@ -22,14 +22,15 @@ from fractions import Fraction
 from typing import Any, NamedTuple, Protocol, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .corners import double
 from .cpu import is_short
 from .padding import alignment, crop, pad_to_multiple
 from .planes import convolve_planes, resize
+from .prelu import PReLU
 from .pyramid import CARRIED_FROM, Pyramid
-from .refine import Contextnet, PReLU, Unet, conv
+from .refine import Contextnet, Unet, conv
 from .sampling import at_least_float32
 from .specs import FLOW_PLANES, MASK_PLANES, HeadSpec, NetworkSpec, Output, Trunk, get_spec
 from .warp import warp
@@ -216,12 +217,9 @@ class IFBlock(nn.Module):
     def _head(self, x: Tensor, wanted: int | None) -> Tensor:
         if self.output == "separate":
             return torch.cat((self.conv1(x), self.conv2(x)), 1)
-        if self.output == "shuffle" and wanted:
-            deconv = cast(nn.ConvTranspose2d, cast(nn.Sequential, self.lastconv)[0])
-            channels, bias = 4 * wanted, cast(Tensor, deconv.bias)
-            weight = deconv.weight[:, :channels]
-            return F.pixel_shuffle(F.conv_transpose2d(x, weight, bias[:channels], 2, 1), 2)
-        return self.lastconv(x)
+        if self.output == "shuffle":
+            return double(x, cast(nn.ConvTranspose2d, self.lastconv[0]), 2, wanted)
+        return double(x, self.lastconv, 1, wanted)
 
 
 class Head(nn.Module):

@@ -13,37 +13,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .cpu import is_short
+from .corners import double_and_convolve
 from .planes import convolve_planes, join_planes, resize
+from .prelu import PReLU
 from .sampling import at_least_float32
 from .warp import warp
 
 CONTEXT_CHANNELS = 16
-_BAND = 2**18
-"""Values that are changed at once: they stay near the processor."""
-
-
-class PReLU(nn.PReLU):
-    """`nn.PReLU`, faster in bfloat16 on a CPU, where PyTorch takes most widths one by one.
-
-    Shape:
-        input: B C H W -> B C H W; without gradients it may be overwritten
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
-        pixels = input.permute(0, 2, 3, 1)
-        if not is_short(input.device, input.dtype) or not pixels.is_contiguous():
-            return super().forward(input)
-        # As many slopes as a row has values: what is as long as that goes through the vector units.
-        slopes = self.weight.repeat(pixels.shape[2])
-        rows = pixels.view(-1, len(slopes))
-        for band in rows.split(max(1, _BAND // len(slopes))):
-            band.copy_(F.prelu(band, slopes))
-        return input
 
 
 def conv(
@@ -173,6 +151,7 @@ class Unet(nn.Module):
             skips.append(x)
             x = down(beside(x))
         x = self.up0(beside(x))
-        for up in (self.up1, self.up2, self.up3):
+        for up in (self.up1, self.up2):
             x = up(torch.cat((x, skips.pop()), 1))
-        return torch.sigmoid(at_least_float32(self.conv(x)))
+        x = double_and_convolve(torch.cat((x, skips.pop()), 1), self.up3, self.conv)
+        return torch.sigmoid(at_least_float32(x))
