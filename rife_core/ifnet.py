@@ -25,12 +25,13 @@ import torch
 from torch import Tensor, nn
 
 from .corners import double
-from .cpu import is_short
+from .cpu import convolve_onto, is_short
 from .padding import alignment, crop, pad_to_multiple
 from .planes import convolve_planes, resize
 from .prelu import PReLU
 from .pyramid import CARRIED_FROM, Pyramid
 from .refine import Contextnet, Unet, conv
+from .rowpairs import RowPairConv2d, Rows
 from .sampling import at_least_float32
 from .specs import FLOW_PLANES, MASK_PLANES, HeadSpec, NetworkSpec, Output, Trunk, get_spec
 from .warp import warp
@@ -70,17 +71,11 @@ class ResConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        if is_short(x.device, x.dtype) and torch.backends.mkldnn.is_available():
-            return self.relu(self._added(x))
-        return self.relu(torch.addcmul(x, self.conv(x), self.beta))
-
-    def _added(self, x: Tensor) -> Tensor:
-        """`conv(x) * beta + x` in one pass over memory: oneDNN adds while it convolves."""
+        if not is_short(x.device, x.dtype):
+            return self.relu(torch.addcmul(x, self.conv(x), self.beta))
         conv, beta = self.conv, self.beta.view(-1)
         weight, bias = conv.weight * beta[:, None, None, None], cast(Tensor, conv.bias) * beta
-        sides = (conv.padding, conv.stride, conv.dilation, conv.groups)
-        run: Any = torch.ops.mkldnn._convolution_pointwise.binary
-        return run(x, x, weight, bias, *sides, "add", None, None, [], None)
+        return self.relu(convolve_onto(x, x, weight, bias, (1, 1), conv.groups))
 
 
 def _separate_head(c: int, planes: int) -> nn.Sequential:
@@ -134,7 +129,7 @@ class IFBlock(nn.Module):
             self.convblock3 = nn.Sequential(conv(c, c), conv(c, c))
         else:
             layer = {
-                "residual": lambda: conv(c, c),
+                "residual": lambda: nn.Sequential(RowPairConv2d(c, c), PReLU(c)),
                 "plain": lambda: _leaky_conv(c, c),
                 "beta": lambda: ResConv(c, groups),
             }[trunk]
@@ -212,14 +207,23 @@ class IFBlock(nn.Module):
             for pair in (self.convblock0, self.convblock1, self.convblock2, self.convblock3):
                 x = pair(x) + x
             return x
-        return self.convblock(x) + x if self.trunk == "residual" else self.convblock(x)
+        if self.trunk != "residual":
+            return self.convblock(x)
+        if not RowPairConv2d.pays(x):
+            return self.convblock(x) + x
+        rows = Rows.of(x)
+        for layer in self.convblock:
+            conv, activation = cast(nn.Sequential, layer)
+            rows = Rows(*map(activation, cast(RowPairConv2d, conv).of_rows(rows)))
+        return rows.plus(x)
 
     def _head(self, x: Tensor, wanted: int | None) -> Tensor:
         if self.output == "separate":
             return torch.cat((self.conv1(x), self.conv2(x)), 1)
         if self.output == "shuffle":
-            return double(x, cast(nn.ConvTranspose2d, self.lastconv[0]), 2, wanted)
-        return double(x, self.lastconv, 1, wanted)
+            deconv = cast(nn.Sequential, self.lastconv)[0]
+            return double(x, cast(nn.ConvTranspose2d, deconv), 2, wanted)
+        return double(x, cast(nn.ConvTranspose2d, self.lastconv), 1, wanted)
 
 
 class Head(nn.Module):

@@ -11,6 +11,8 @@ from functools import cache
 import torch
 from torch import nn
 
+from .rounding import rounded
+
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -66,6 +68,11 @@ def set_precision(network: nn.Module, dtype: torch.dtype) -> None:
     The networks of this project read their weights' type: what flows between the
     convolutions of a block is `dtype`, everything around them float32.
     """
+    if dtype.itemsize < torch.float32.itemsize:
+        for layer in network.modules():
+            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+                step = layer.stride[0] if isinstance(layer, nn.ConvTranspose2d) else 1
+                layer.weight.data.copy_(rounded(layer.weight, dtype, step))
     network.to(dtype=dtype)
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 

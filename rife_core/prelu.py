@@ -33,7 +33,7 @@ def prelu(x: Tensor, slopes: Tensor) -> Tensor:
     if not is_short(x.device, x.dtype) or not pixels.is_contiguous():
         return F.prelu(x, slopes)
     # As many slopes as a row has values: what is as long as that goes through the vector units.
-    slopes = slopes.repeat(pixels.shape[2])
+    slopes = slopes.expand(pixels.shape[2], -1).reshape(-1)
     rows = pixels.view(-1, len(slopes))
     for band in rows.split(max(1, _BAND // len(slopes))):
         band.copy_(F.prelu(band, slopes))

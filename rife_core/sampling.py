@@ -24,12 +24,12 @@ def sample(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = N
     # A side of one pixel has no extent to normalise by; its samples clamp to that pixel.
     axes = ((x, flow[:, 0], max(width - 1, 1)), (y[:, None], flow[:, 1], max(height - 1, 1)))
     if is_traced():
-        grid = torch.stack([torch.add(at, by, alpha=2 / extent) for at, by, extent in axes], -1)
+        grid = torch.stack([torch.add(at, by, alpha=2 / extent) for at, by, extent in axes], 1)
     else:  # the same in one pass over memory
-        grid = flow.new_empty(batch, *size, 2)
-        for place, (at, by, extent) in zip(grid.unbind(-1), axes, strict=True):
+        grid = flow.new_empty(batch, 2, *size)
+        for place, (at, by, extent) in zip(grid.unbind(1), axes, strict=True):
             torch.add(at, by, alpha=2 / extent, out=place)
-    return grid_sample(input, grid, align_corners=True)
+    return grid_sample(input, grid.permute(0, 2, 3, 1), align_corners=True)
 
 
 def grid_sample(input: Tensor, grid: Tensor, align_corners: bool) -> Tensor:
