@@ -10,12 +10,13 @@ import hashlib
 import os
 import time
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from itertools import chain, islice, tee
+from itertools import chain, count, islice
 from math import ceil
 from pathlib import Path
 
@@ -146,12 +147,12 @@ def interpolate_file(
         depth = 1 + (options.get("batch_size") or automatic)
         options["scenes"] = _counted_from(begin, scenes)
         frames = threads.enter_context(closing(ahead(clip.frames(begin), depth)))
-        placed, pictures = tee(frames)
+        places, pictures = _apart(frames)
         made = stream(
             network,
-            (frame for _, frame in pictures),
+            pictures,
             clip.timeline,
-            places=(place for place, _ in placed),
+            places=places,
             report=report,
             **options,
         )
@@ -258,6 +259,19 @@ class _Clip:
         if self.timeline.schedule:
             return len(self.timeline.within(0, place))
         return ceil(place / self.timeline.step)
+
+
+def _apart(pairs: Iterable[tuple[Fraction, Tensor]]) -> tuple[Iterator[Fraction], Iterator[Tensor]]:
+    """Both halves, to be read in turn, places first; `tee` would hold on to 57 frames."""
+    waiting: deque[Tensor] = deque()
+
+    def places() -> Iterator[Fraction]:
+        for place, picture in pairs:
+            waiting.append(picture)
+            del picture
+            yield place
+
+    return places(), (waiting.popleft() for _ in count())
 
 
 def _fingerprint(path: Path) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """Peak memory of interpolating a file, for a short clip and a long one.
 
-    python tests/benchmarks/streaming.py [--seconds 10 600] [--size 320x180] [--fps 10]
+    python tests/benchmarks/streaming.py [--seconds 2 600] [--size 320x180] [--fps 10]
 
 Clips are painted, then doubled by a tiny network, each in a process of its own. The
 peaks are to be the same: a file's length must not cost memory.
@@ -25,12 +25,12 @@ from rife_video.rife_core.video import VideoWriter
 
 MIB = 2**20
 RATE = 16000  # hertz
-PIECE = 10  # seconds
+PIECE = 2  # seconds
 CHANNELS = (4, 4, 4, 4)
 
 
 def paint(path, seconds, width, height, fps):
-    """A clip of drifting waves, with sound; ten seconds of it again and again."""
+    """A clip of drifting waves, with sound; two seconds of it again and again."""
     x = torch.linspace(0, 12, width)[None, :, None]
     y = torch.linspace(0, 7, height)[:, None, None]
     phase = torch.tensor([0.0, 2.0, 4.0])
@@ -63,7 +63,7 @@ def peak_rss():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, nargs="+", default=[10, 600])
+    parser.add_argument("--seconds", type=int, nargs="+", default=[2, 600])
     parser.add_argument("--size", default="320x180")
     parser.add_argument("--fps", type=int, default=10)
     parser.add_argument("--measure", type=Path, nargs=2, help=argparse.SUPPRESS)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -143,6 +144,30 @@ def test_progress_counts_what_is_written(tmp_path, network, clip_file):
         network, clip_file, tmp_path / "o.mp4", DOUBLE, progress=lambda *now: seen.append(now)
     )
     assert seen == [(k, 11) for k in range(12)]
+
+
+def test_only_a_few_source_frames_are_held(tmp_path, network, monkeypatch):
+    write(tmp_path / "in.mp4", noise(40))
+    read, alive = weakref.WeakSet(), []
+    timed = VideoReader.timed
+
+    def watched(self, first=0):
+        for place, frame in timed(self, first):
+            read.add(frame)
+            yield place, frame
+            del frame
+
+    monkeypatch.setattr(VideoReader, "timed", watched)
+    interpolate_file(
+        network,
+        tmp_path / "in.mp4",
+        tmp_path / "out.mp4",
+        DOUBLE,
+        batch_size=1,
+        watch=lambda _: alive.append(len(read)),
+    )
+    assert len(alive) == 79
+    assert max(alive) <= 10
 
 
 @pytest.mark.parametrize("seconds", [0.1, 2.0])
