@@ -66,13 +66,15 @@ def set_precision(network: nn.Module, dtype: torch.dtype) -> None:
     """Casts the weights of `network` in place and lays them out for fast convolutions.
 
     The networks of this project read their weights' type: what flows between the
-    convolutions of a block is `dtype`, everything around them float32.
+    convolutions of a block is `dtype`, everything around them float32. In a shorter
+    format kernels are new parameters, `rounded`.
     """
     if dtype.itemsize < torch.float32.itemsize:
         for layer in network.modules():
             if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
                 step = layer.stride[0] if isinstance(layer, nn.ConvTranspose2d) else 1
-                layer.weight.data.copy_(rounded(layer.weight, dtype, step))
+                short = rounded(layer.weight, dtype, step)
+                layer.weight = nn.Parameter(short, layer.weight.requires_grad)
     network.to(dtype=dtype)
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 

@@ -30,12 +30,12 @@ def rounded(weight: Tensor, dtype: torch.dtype, step: int = 1) -> Tensor:
         >>> kernel.bfloat16().float().sum(), rounded(kernel, torch.bfloat16).float().sum()
         (tensor(9.), tensor(9.0234))
     """
-    height, width = weight.shape[-2:]
-    result = torch.empty_like(weight, dtype=dtype)
+    taps = weight.permute(2, 3, 0, 1).contiguous()
+    result = torch.empty_like(taps, dtype=dtype)
     for top, left in product(range(step), repeat=2):
-        lost = torch.zeros_like(weight[..., 0, 0])
-        for row, column in product(range(top, height, step), range(left, width, step)):
-            wanted = weight[..., row, column] + lost
-            result[..., row, column] = wanted
-            lost = wanted - result[..., row, column]
-    return result
+        lost = torch.zeros_like(taps[0, 0])
+        for place in product(range(top, len(taps), step), range(left, taps.shape[1], step)):
+            wanted = lost.add_(taps[place])
+            result[place] = wanted
+            lost = wanted - result[place]
+    return result.permute(2, 3, 0, 1)
