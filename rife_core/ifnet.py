@@ -196,7 +196,9 @@ class IFBlock(nn.Module):
         Shape:
             x: B c/2 h/2 w/2 -> B P h/growth w/growth, the flow in it in pixels of the full image
         """
-        x = at_least_float32(self._head(self._trunk(self.conv0[1](x)), wanted))
+        x = self._head(self._trunk(self.conv0[1](x)), wanted)
+        # What follows reads plane by plane.
+        x = at_least_float32(x, torch.contiguous_format)
         pixels = self.growth * scale
         if pixels == 1:
             return x

@@ -43,6 +43,9 @@ def grid_sample(input: Tensor, grid: Tensor, align_corners: bool) -> Tensor:
     return F.grid_sample(input, inside, "bilinear", "zeros", align_corners)
 
 
-def at_least_float32(x: Tensor) -> Tensor:
+def at_least_float32(
+    x: Tensor, memory_format: torch.memory_format = torch.preserve_format
+) -> Tensor:
     """Half precision widened to float32; wider types as they are."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    return x.to(dtype, memory_format=memory_format)
