@@ -182,8 +182,9 @@ class IFBlock(nn.Module):
         Shape:
             parts, flow: B C h w -> B c/2 h/2 w/2
         """
-        flows = [] if flow is None else [flow if scale == 1 else flow / scale]
-        return convolve_planes([*parts, *flows], cast(nn.Sequential, self.conv0[0]))
+        if flow is not None and scale != 1:
+            flow = flow / scale
+        return convolve_planes(parts, cast(nn.Sequential, self.conv0[0]), flow)
 
     def run(self, x: Tensor, scale: float, wanted: int | None = None) -> Tensor:
         """What the block makes of its `opened` input.

@@ -41,3 +41,20 @@ def test_planes_by_bands(monkeypatch, size, dtype):
         assert torch.equal(join_planes(parts, dtype), whole)
         assert_close(convolve_planes(parts, layer), expected)
     assert_close(convolve_planes(parts, layer), expected)
+
+
+@pytest.mark.parametrize("size", [(12, 10), (7, 8)])
+def test_large_numbers_are_read_in_two_halves(monkeypatch, size):
+    monkeypatch.setattr(planes, "_BAND", 4 * size[1])
+    parts, flow = [torch.rand(2, 3, *size).bfloat16()], 100 * torch.rand(2, 4, *size)
+    layer = nn.Sequential(nn.Conv2d(7, 4, 3, 2, 1), nn.Identity())
+    layer[0].weight.data = layer[0].weight.data.bfloat16().float()
+    layer[0].bias.data = layer[0].bias.data.bfloat16().float()
+    whole = torch.cat((parts[0].float(), flow), 1)
+    with torch.no_grad():
+        expected = layer(whole)
+        assert_close(convolve_planes(parts, layer, flow), expected)
+        layer.bfloat16()
+        assert_close(convolve_planes(parts, layer, flow).float(), expected, rtol=2**-8, atol=1e-3)
+        cut_short = layer(whole.bfloat16()).float()
+    assert not torch.allclose(cut_short, expected, rtol=2**-8, atol=1e-3)
