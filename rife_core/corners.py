@@ -3,8 +3,8 @@
 The 2 x 2 new pixels around a corner are made of the four old ones that meet there, and of
 nothing else. So a transposed convolution (kernel 4, stride 2, padding 1) is a plain one of
 2 x 2 over the corners, with four times the channels, whose results are then shuffled into
-place: the same products, but processors compute channels by full sixteens, and the few that
-a head gives fill those a quarter as well by themselves.
+place: the same products, but processors compute channels by full sixteens, of which the few
+that a head gives leave most empty.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def double(
     if not is_short(x.device, x.dtype):
         x = F.conv_transpose2d(x, weight, bias, 2, 1)
         return F.pixel_shuffle(x, cell) if cell > 1 else x
-    corners = F.conv2d(x, *_at_corners(weight, bias, cell), padding=1)
+    corners = _corners(x, weight, bias, cell)
     # Half of what lies around the outermost corners is outside.
     return F.pixel_shuffle(corners, 2 * cell)[..., cell:-cell, cell:-cell]
 
@@ -55,7 +55,7 @@ def double_and_convolve(x: Tensor, layer: nn.Sequential, conv: nn.Conv2d) -> Ten
     deconv, activation = cast(nn.ConvTranspose2d, layer[0]), cast(nn.PReLU, layer[1])
     if not is_short(x.device, x.dtype):
         return conv(layer(x))
-    corners = F.conv2d(x, *_at_corners(deconv.weight, cast(Tensor, deconv.bias), 1), padding=1)
+    corners = _corners(x, deconv.weight, cast(Tensor, deconv.bias), 1)
     corners = prelu(corners, activation.weight.repeat_interleave(4))
     # What lies outside is padding to the second convolution.
     phases = corners.unflatten(1, (-1, 2, 2))
@@ -73,17 +73,17 @@ def double_and_convolve(x: Tensor, layer: nn.Sequential, conv: nn.Conv2d) -> Ten
     )
 
 
-def _at_corners(weight: Tensor, bias: Tensor, cell: int) -> tuple[Tensor, Tensor]:
-    """Weight and bias of the plain convolution; its channels as `F.pixel_shuffle` wants them.
+def _corners(x: Tensor, weight: Tensor, bias: Tensor, cell: int) -> Tensor:
+    """The plain convolution; its channels as `F.pixel_shuffle` wants them.
 
     Shape:
-        weight: C (P cell cell) 4 4, bias: (P cell cell)
-        returns: (P 2 cell 2 cell) C 2 2, (P 2 cell 2 cell)
+        x: B C H W, weight: C (P cell cell) 4 4, bias: (P cell cell)
+        returns: B (P 2 cell 2 cell) H+1 W+1
     """
     channels = len(weight)
     # Along each axis tap 2 * i + phase goes from the old pixel after the corner (i = 0) or
     # before it (i = 1) to the new pixel `phase` of its two.
     taps = weight.reshape(channels, -1, cell, cell, 2, 2, 2, 2).flip(4, 6)
-    made = taps.permute(1, 5, 2, 7, 3, 0, 4, 6).reshape(-1, channels, 2, 2)
+    taps = taps.permute(1, 5, 2, 7, 3, 0, 4, 6).reshape(-1, channels, 2, 2)
     biases = bias.reshape(-1, 1, cell, 1, cell).expand(-1, 2, -1, 2, -1).reshape(-1)
-    return made, biases
+    return F.conv2d(x, taps, biases, padding=1)
