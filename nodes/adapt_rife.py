@@ -33,7 +33,7 @@ class AdaptRIFE:
     FUNCTION = "adapt"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {
             "required": {
                 "model": ("RIFE_MODEL", {"tooltip": "The network to start from."}),

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..rife_core.commands.strip import shrunk, strip
+from ..rife_core.charts.strip import shrunk, strip
 from ..rife_core.video import encode_png
 from .host import temporary_path
 
@@ -35,7 +35,7 @@ class CompareFrames:
     FUNCTION = "compare"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {
             "required": {
                 "before": ("IMAGE", {"tooltip": "The source frames."}),

@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ..rife_core.flow import estimate_flow
-from ..rife_core.ifnet import USER_SCALES
-from ..rife_core.memory import estimate_memory
-from ..rife_core.pictures import flow_picture
+from ..rife_core.charts.pictures import flow_picture
+from ..rife_core.engine.memory_plan import estimate_memory
+from ..rife_core.inference.flow import estimate_flow
+from ..rife_core.inference.rife import USER_SCALES
 from .host import RIFEModel, progress
 
 _SHOWN = {"to the next frame": slice(2, 4), "to the previous frame": slice(0, 2)}
@@ -36,7 +36,7 @@ class EstimateFlow:
     FUNCTION = "estimate"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {
             "required": {
                 "model": ("RIFE_MODEL", {"tooltip": "The network, from Load RIFE."}),

@@ -4,76 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..rife_core.charts.pictures import heat_picture, plot
 from ..rife_core.engine import interpolate
-from ..rife_core.losses import LapLoss, VGGPerceptualLoss, epe, sobel, ternary
-from ..rife_core.memory import auto_batch_size, estimate_memory
-from ..rife_core.metrics import psnr, ssim
-from ..rife_core.perceptual import LPIPS
-from ..rife_core.pictures import heat_picture, plot
+from ..rife_core.engine.memory_plan import auto_batch_size, estimate_memory
+from ..rife_core.losses import epe
+from ..rife_core.losses.compare import MAPS, MEASURES, check_frames, compare
 from ..rife_core.timeline import Timeline
 from .host import RIFEModel, compute_device, model_folders, progress
 
-Judge = Callable[[Tensor, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One way to compare two frames.
-
-    Attributes:
-        build: makes the function that compares two frames B 3 H W in [0, 1].
-        meaning: what it tells.
-        chosen: whether it is computed unless asked otherwise.
-        better: which direction is better.
-    """
-
-    build: Callable[[], Judge]
-    meaning: str
-    chosen: bool = True
-    better: str = "lower"
-
-
-def _vgg() -> Judge:
-    return VGGPerceptualLoss(folders=model_folders()).to(compute_device())
-
-
-def _lpips() -> Judge:
-    network = LPIPS(folders=model_folders()).to(compute_device())
-
-    def judge(a: Tensor, b: Tensor) -> Tensor:
-        return network(2 * a - 1, 2 * b - 1)
-
-    return judge
-
-
-_MEASURES = {
-    "laplacian": Measure(lambda: LapLoss().to(compute_device()), "detail at five sizes"),
-    "census": Measure(lambda: ternary, "structure, whatever the brightness"),
-    "edges": Measure(lambda: sobel, "edges"),
-    "vgg": Measure(_vgg, "what VGG-19 sees; needs its weights", chosen=False),
-    "lpips": Measure(_lpips, "what people see, learned; needs weights", chosen=False),
-    "psnr": Measure(lambda: psnr, "pixel by pixel, in decibels", better="higher"),
-    "ssim": Measure(lambda: ssim, "local structure, at most 1", better="higher"),
-}
 _FLOW_ERROR = "flow_error"
-
-
-def _edges(a: Tensor, b: Tensor) -> Tensor:
-    return sobel(a, b).unflatten(0, (-1, 3)).mean(1)
-
-
-_MAPS: dict[str, Judge] = {
-    "absolute difference": lambda a, b: (a - b).abs().mean(1, keepdim=True),
-    "census": ternary,
-    "edges": _edges,
-}
 
 
 class ComputeFlowLoss:
@@ -89,13 +33,13 @@ class ComputeFlowLoss:
     )
     SEARCH_ALIASES = ("loss", "metric", "psnr", "ssim", "lpips", "compare frames", "quality", "epe")
 
-    RETURN_TYPES = (*("FLOAT",) * (len(_MEASURES) + 1), "STRING", "IMAGE", "IMAGE")
-    RETURN_NAMES = (*_MEASURES, _FLOW_ERROR, "report", "heat_map", "plot")
+    RETURN_TYPES = (*("FLOAT",) * (len(MEASURES) + 1), "STRING", "IMAGE", "IMAGE")
+    RETURN_NAMES = (*MEASURES, _FLOW_ERROR, "report", "heat_map", "plot")
     OUTPUT_TOOLTIPS = (
         *(
             f"Mean over the frames; {measure.better} is better. Compares {measure.meaning}. "
             "Not a number where it was not asked for."
-            for measure in _MEASURES.values()
+            for measure in MEASURES.values()
         ),
         "Mean distance in pixels of predicted from true flow; lower is better. Not a number "
         "without flow.",
@@ -106,7 +50,7 @@ class ComputeFlowLoss:
     FUNCTION = "compute"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         choices = {
             name: (
                 "BOOLEAN",
@@ -116,7 +60,7 @@ class ComputeFlowLoss:
                     "is better.",
                 },
             )
-            for name, measure in _MEASURES.items()
+            for name, measure in MEASURES.items()
         }
         return {
             "required": {},
@@ -134,9 +78,9 @@ class ComputeFlowLoss:
                 "true_flow": ("RIFE_FLOW", {"tooltip": "What it should be."}),
                 **choices,
                 "heat_map_of": (
-                    list(_MAPS),
+                    list(MAPS),
                     {
-                        "default": next(iter(_MAPS)),
+                        "default": next(iter(MAPS)),
                         "tooltip": "What the heat map shows of frames. Of flow it shows the "
                         "distance in pixels.",
                     },
@@ -162,7 +106,7 @@ class ComputeFlowLoss:
         model: RIFEModel | None = None,
         predicted_flow: Tensor | None = None,
         true_flow: Tensor | None = None,
-        heat_map_of: str = next(iter(_MAPS)),
+        heat_map_of: str = next(iter(MAPS)),
         white_at: float = 0.0,
         **chosen: bool,
     ) -> tuple[Any, ...]:
@@ -180,18 +124,27 @@ class ComputeFlowLoss:
             if model is not None:
                 prediction, target, numbers = _remade(model, target)
             assert prediction is not None
-            names = [name for name, m in _MEASURES.items() if chosen.get(name, m.chosen)]
-            measured, heat = _compare(prediction, target, names, _MAPS[heat_map_of])
+            names = [name for name, m in MEASURES.items() if chosen.get(name, m.chosen)]
+            with progress("Compute Flow Loss") as advance:
+                measured, heat = compare(
+                    prediction,
+                    target,
+                    names,
+                    MAPS[heat_map_of],
+                    compute_device(),
+                    model_folders(),
+                    advance,
+                )
             curves |= measured
             rows["frames"] = [
                 {"frame": number} | {name: measured[name][i] for name in names}
                 for i, number in enumerate(numbers)
             ]
         means = {name: math.fsum(values) / len(values) for name, values in curves.items()}
-        better = {name: m.better for name, m in _MEASURES.items()} | {_FLOW_ERROR: "lower"}
+        better = {name: m.better for name, m in MEASURES.items()} | {_FLOW_ERROR: "lower"}
         report = {"mean": means, "better": {name: better[name] for name in means}} | rows
         return (
-            *(means.get(name, math.nan) for name in (*_MEASURES, _FLOW_ERROR)),
+            *(means.get(name, math.nan) for name in (*MEASURES, _FLOW_ERROR)),
             to_json(report),
             heat_picture(heat, white_at or None),
             plot(curves),
@@ -211,33 +164,6 @@ def to_json(value: Any) -> str:
         return value
 
     return json.dumps(plain(value), indent=1)
-
-
-def check_frames(name: str, frames: Tensor) -> None:
-    """Raises ValueError unless `frames` is a clip B H W 3 with something in it, all finite."""
-    if frames.ndim != 4 or frames.shape[-1] != 3 or not frames.numel():
-        raise ValueError(
-            f"{name} has shape {tuple(frames.shape)}; expected frames of 3 channels "
-            "(frames, height, width, 3), at least one."
-        )
-    broken = [i for i, frame in enumerate(frames) if not frame.isfinite().all()]
-    if broken:
-        raise ValueError(
-            f"Frame {broken[0]} of {name} holds values that are no numbers (NaN or infinite). "
-            "Look at the node that made it."
-        )
-
-
-def check_same_clip(**clips: Tensor) -> None:
-    """Raises ValueError unless both clips are frames of one shape."""
-    for name, frames in clips.items():
-        check_frames(name, frames)
-    (first, a), (second, b) = clips.items()
-    if a.shape != b.shape:
-        raise ValueError(
-            f"{first} has shape {tuple(a.shape)}, {second} {tuple(b.shape)} (frames, height, "
-            "width, channels); they must be the same. Cut or resize one of them."
-        )
 
 
 def _check_wires(
@@ -275,27 +201,6 @@ def _remade(model: RIFEModel, clip: Tensor) -> tuple[Tensor, Tensor, list[int]]:
     made = every[1::2]
     numbers = list(range(1, 2 * len(made), 2))
     return made, clip[numbers], numbers
-
-
-def _compare(
-    prediction: Tensor, target: Tensor, names: list[str], mapped: Judge
-) -> tuple[dict[str, list[float]], Tensor]:
-    """Each measure of each frame, and the errors of each pixel: B 1 H W."""
-    check_same_clip(prediction=prediction, target=target)
-    if not names:
-        raise ValueError("No measure is chosen; switch at least one on.")
-    judges = {name: _MEASURES[name].build() for name in names}
-    measured: dict[str, list[float]] = {name: [] for name in names}
-    maps: list[Tensor] = []
-    device = compute_device()
-    with progress("Compute Flow Loss") as report:
-        for i, both in enumerate(zip(prediction, target, strict=True), 1):
-            a, b = (frame.to(device).float().permute(2, 0, 1)[None] for frame in both)
-            for name, judge in judges.items():
-                measured[name].append(judge(a, b).mean().item())
-            maps.append(mapped(a, b).cpu())
-            report(i, len(prediction))
-    return measured, torch.cat(maps)
 
 
 def _flow_errors(predicted: Tensor, true: Tensor) -> Tensor:

@@ -28,10 +28,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..rife_core.backends import AUTO, EAGER, resolve_backend, set_backend
-from ..rife_core.checkpoints import SUFFIXES, list_weights, load_rife
-from ..rife_core.ifnet import RIFE
-from ..rife_core.precision import default_device, resolve_precision, set_precision
+from ..rife_core.checkpoints.rife import SUFFIXES, list_weights, load_rife
+from ..rife_core.inference.backends import AUTO, EAGER, resolve_backend, set_backend
+from ..rife_core.inference.precision import default_device, resolve_precision, set_precision
+from ..rife_core.inference.rife import RIFE
 from ..rife_core.timeline import as_fraction
 from ..rife_core.video import Audio
 

@@ -9,12 +9,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ..rife_core.engine import interpolate
-from ..rife_core.ifnet import RIFE
-from ..rife_core.memory import MIB, auto_batch_size, estimate_memory
-from ..rife_core.options import AUTO, SCALES, Options, Scale
-from ..rife_core.report import Report
-from ..rife_core.scenes import AT_CUT, REPEATS, AtCut, Repeats, SceneRules, parse_cuts
+from ..rife_core.engine.loop import interpolate
+from ..rife_core.engine.memory_plan import MIB, auto_batch_size, estimate_memory
+from ..rife_core.engine.options import AUTO, SCALES, Options, Scale
+from ..rife_core.engine.report import Report
+from ..rife_core.engine.scenes import AT_CUT, REPEATS, AtCut, Repeats, SceneRules, parse_cuts
+from ..rife_core.inference.rife import RIFE
 from ..rife_core.timeline import ENDS, End, Timeline, as_fraction
 from .host import RIFEModel, compute_device, progress
 
@@ -54,7 +54,7 @@ class InterpolateFrames:
     FUNCTION = "interpolate"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {
             "required": {
                 "model": ("RIFE_MODEL", {"tooltip": "The network, from Load RIFE."}),

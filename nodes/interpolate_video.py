@@ -10,30 +10,15 @@ from typing import Any
 
 from torch import Tensor
 
-from ..rife_core.engine import Watch, stream
-from ..rife_core.files import FileReport, interpolate_file
-from ..rife_core.ifnet import RIFE
-from ..rife_core.options import AUTO, Scale
-from ..rife_core.report import Report
+from ..rife_core.engine.loop import Watch, stream
+from ..rife_core.engine.options import AUTO, Scale
+from ..rife_core.engine.report import Report
+from ..rife_core.files.convert import FileReport, interpolate_file
+from ..rife_core.inference.rife import RIFE
 from ..rife_core.timeline import Timeline, as_fraction
 from ..rife_core.video import DEFAULT_CRF, VideoReader, VideoWriter
-from .host import (
-    Progress,
-    RIFEModel,
-    Video,
-    opened,
-    progress,
-    temporary_path,
-    video_of_file,
-)
-from .interpolate_frames import (
-    ENDS_SHOWN,
-    InterpolateFrames,
-    options_of,
-    ready,
-    timeline_of,
-    told,
-)
+from .host import Progress, RIFEModel, Video, opened, progress, temporary_path, video_of_file
+from .interpolate_frames import ENDS_SHOWN, InterpolateFrames, options_of, ready, timeline_of, told
 
 
 class InterpolateVideo:
@@ -59,7 +44,7 @@ class InterpolateVideo:
     FUNCTION = "interpolate"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         shared = InterpolateFrames.INPUT_TYPES()
         del shared["optional"]["map_disagreement"]
         return {

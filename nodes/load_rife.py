@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..rife_core.backends import BACKEND_NAMES
-from ..rife_core.precision import PRECISIONS
+from ..rife_core.inference.backends import BACKEND_NAMES
+from ..rife_core.inference.precision import PRECISIONS
 from .host import RIFEModel, list_models, model_path
 
 
@@ -27,7 +27,7 @@ class LoadRIFE:
     FUNCTION = "load"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {
             "required": {
                 "model_name": (
@@ -62,14 +62,14 @@ class LoadRIFE:
         }
 
     @classmethod
-    def IS_CHANGED(  # noqa: D102, N802
+    def IS_CHANGED(  # noqa: N802
         cls, model_name: str, precision: str = "auto", backend: str = "auto"
     ) -> str:
         path = model_path(model_name)
         return f"{path}:{path.stat().st_mtime_ns}:{precision}:{backend}"
 
     @classmethod
-    def VALIDATE_INPUTS(cls, model_name: str) -> bool | str:  # noqa: D102, N802
+    def VALIDATE_INPUTS(cls, model_name: str) -> bool | str:  # noqa: N802
         try:
             model_path(model_name)
         except ValueError as error:

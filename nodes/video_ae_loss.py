@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..rife_core.discriminator_files import load_discriminator
-from ..rife_core.discriminators import Discriminator
-from ..rife_core.pictures import heat_picture
-from ..rife_core.video_loss import VideoAutoencoderLoss
-from .flow_loss import check_same_clip, to_json
+from ..rife_core.charts.pictures import heat_picture
+from ..rife_core.losses.compare import check_same_clip
+from ..rife_core.losses.discriminators.files import load_discriminator
+from ..rife_core.losses.discriminators.models import Discriminator
+from ..rife_core.losses.video_autoencoder import VideoAutoencoderLoss
+from .flow_loss import to_json
 from .host import compute_device, list_models, model_folders, model_path, progress
 
 _NONE = "none"
@@ -52,7 +53,7 @@ class VideoAELoss:
     FUNCTION = "judge"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {
             "required": {
                 "original": ("IMAGE", {"tooltip": "The frames that were encoded."}),
@@ -107,7 +108,7 @@ class VideoAELoss:
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, discriminator: str | None = None) -> bool | str:  # noqa: D102, N802
+    def VALIDATE_INPUTS(cls, discriminator: str | None = None) -> bool | str:  # noqa: N802
         try:
             if discriminator not in (None, _NONE):
                 model_path(discriminator)
@@ -116,7 +117,7 @@ class VideoAELoss:
         return True
 
     @classmethod
-    def IS_CHANGED(cls, discriminator: str | None = None, **_: Any) -> str:  # noqa: D102, N802
+    def IS_CHANGED(cls, discriminator: str | None = None, **_: Any) -> str:  # noqa: N802
         if discriminator in (None, _NONE):
             return ""
         path = model_path(discriminator)

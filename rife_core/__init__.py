@@ -5,23 +5,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .checkpoints import detect_spec, list_weights, load_rife, save_rife
-from .discriminators import Discriminator, Discriminator3D, Discriminator3DWithfirstframe
+from ._moved import find_old_paths
+from .checkpoints import CheckpointError, detect_spec, list_weights, load_rife, save_rife
 from .engine import interpolate, stream
-from .ifnet import RIFE, IFBlock, IFNet, IFNet_m, build_network
-from .losses import EPE, SOBEL, LapLoss, MeanShift, Ternary
+from .inference.precision import default_device, resolve_precision, set_precision
+from .inference.rife import RIFE, IFNet, IFNet_m, build_network
+from .losses import EPE, SOBEL, LapLoss, MeanShift, Ternary, VGGPerceptualLoss
+from .losses.discriminators import Discriminator, Discriminator3D, Discriminator3DWithfirstframe
+from .losses.lpips import LPIPS
+from .losses.video_autoencoder import VideoAutoencoderLoss
 from .model import Model
-from .perceptual import LPIPS, VGGPerceptualLoss
-from .precision import default_device, resolve_precision, set_precision
-from .refine import Contextnet, Conv2, Unet, conv, deconv
-from .specs import SPECS, NetworkSpec, get_spec
-from .tensor_files import CheckpointError
+from .networks.block import IFBlock
+from .networks.layers import Conv2, conv, deconv
+from .networks.refine import Contextnet, Unet
+from .networks.specs import SPECS, NetworkSpec, get_spec
+from .ops.warp import warp
 from .timeline import Timeline, as_fraction
-from .video_loss import VideoAutoencoderLoss
-from .warp import warp
 
 if TYPE_CHECKING:
-    from .files import interpolate_file
+    from .files.convert import interpolate_file
     from .video import VideoReader, VideoWriter
 
 __all__ = [
@@ -68,6 +70,8 @@ __all__ = [
     "warp",
 ]
 
+
+find_old_paths(__name__)
 
 _WITH_VIDEO = {"VideoReader": "video", "VideoWriter": "video", "interpolate_file": "files"}
 

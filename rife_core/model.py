@@ -11,11 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from .checkpoints import load_rife, save_rife
-from .ifnet import RIFE, IFNet, IFNet_m, Result
-from .losses import EPE, SOBEL, LapLoss
-from .padding import alignment, crop, pad_to_multiple
-from .tensor_files import CheckpointError
+from .checkpoints.rife import load_rife, save_rife
+from .checkpoints.tensor_files import CheckpointError
+from .inference.rife import RIFE, IFNet, IFNet_m
+from .losses.edges import SOBEL
+from .losses.flow import EPE
+from .losses.laplacian import LapLoss
+from .networks.ifnet import Result
+from .networks.padding import alignment, crop, pad_to_multiple
 
 WEIGHTS_NAME = "flownet.pkl"
 DISTILLATION_WEIGHT = 0.01

@@ -8,8 +8,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: a second thread 
 
 import pytest
 import torch
-from rife_video.rife_core.ifnet import RIFE
-from rife_video.rife_core.specs import get_spec
+from rife_video.rife_core.inference.rife import RIFE
+from rife_video.rife_core.networks.specs import get_spec
 from rife_video.rife_core.video import VideoWriter
 from support import fill, moving_square
 

@@ -8,9 +8,7 @@ import pytest
 import rife_video.rife_core as core
 
 MODULES = sorted(
-    module.name
-    for module in pkgutil.walk_packages(core.__path__, core.__name__ + ".")
-    if not module.ispkg
+    module.name for module in pkgutil.walk_packages(core.__path__, core.__name__ + ".")
 )
 
 

@@ -92,11 +92,11 @@ class LoadVideo:
     FUNCTION = "load"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {"required": {"file": (_files(VIDEO_SUFFIXES),)}}
 
     @classmethod
-    def VALIDATE_INPUTS(cls, file: str) -> bool | str:  # noqa: D102, N802
+    def VALIDATE_INPUTS(cls, file: str) -> bool | str:  # noqa: N802
         return _checked(file, VIDEO_SUFFIXES)
 
     def load(self, file: str) -> tuple[Video]:
@@ -112,7 +112,7 @@ class GetVideoComponents:
     FUNCTION = "split"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {"required": {"video": ("VIDEO", {})}}
 
     def split(self, video: Video) -> tuple[Tensor, Audio | None, float]:
@@ -130,7 +130,7 @@ class CreateVideo:
     FUNCTION = "join"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {
             "required": {
                 "images": ("IMAGE", {}),
@@ -152,7 +152,7 @@ class SaveVideo:
     FUNCTION = "save"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {
             "required": {
                 "video": ("VIDEO", {}),
@@ -194,11 +194,11 @@ class LoadImage:
     FUNCTION = "load"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {"required": {"image": (_files(IMAGE_SUFFIXES),)}}
 
     @classmethod
-    def VALIDATE_INPUTS(cls, image: str) -> bool | str:  # noqa: D102, N802
+    def VALIDATE_INPUTS(cls, image: str) -> bool | str:  # noqa: N802
         return _checked(image, IMAGE_SUFFIXES)
 
     def load(self, image: str) -> tuple[Tensor, Tensor]:
@@ -216,7 +216,7 @@ class ImageFromBatch:
     FUNCTION = "cut"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {
             "required": {
                 "image": ("IMAGE",),
@@ -239,7 +239,7 @@ class SaveImage:
     FUNCTION = "save"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {
             "required": {
                 "images": ("IMAGE", {}),
@@ -261,7 +261,7 @@ class PreviewImage(SaveImage):
     """Writes images under the prefix `preview`: without a page, that is where to look at them."""
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: D102, N802
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {"required": {"images": ("IMAGE", {})}}
 
     def save(self, images: Tensor, filename_prefix: str = "preview") -> dict[str, Any]:

@@ -20,7 +20,7 @@ import torch
 
 from .. import nodes
 from ..nodes.host import Folders, use_folders
-from ..rife_core.commands.models import add_models_folder
+from ..rife_core.cli.models import add_models_folder
 from . import core_nodes
 from .graph import (
     Graph,

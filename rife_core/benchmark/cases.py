@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checkpoints import DEFAULT, find_weights, load_rife
-from ..commands import sample
-from ..ifnet import RIFE, build_network
+from ..checkpoints.rife import DEFAULT, find_weights, load_rife
+from ..inference.rife import RIFE, build_network
 from ..video import VideoReader
+from ..video.sample_clip import frames as sample_frames
 
 ROWS = ("rife", "rife_m", "4.6", "4.22.lite", "4.25.lite", "4.26")
 SIZES = {"480p": (480, 720), "720p": (720, 1280), "1080p": (1080, 1920)}
@@ -95,7 +95,7 @@ def frames_of(case: Case, count: int, clip: Path | None = None) -> Tensor:
     """
     frames: Iterator[Tensor]
     if clip is None:
-        frames = sample.frames(count, case.height, case.width)
+        frames = sample_frames(count, case.height, case.width)
     else:
         frames = islice(VideoReader(clip), count)
     taken = torch.stack(list(frames)).float()

@@ -13,12 +13,12 @@ from typing import ClassVar
 
 import torch
 
-from .. import backends
-from ..backends import EAGER
-from ..engine import interpolate
-from ..ifnet import RIFE
-from ..precision import resolve_precision, set_precision
-from ..specs import NetworkSpec, get_spec
+from ..engine.loop import interpolate
+from ..inference import backends
+from ..inference.backends import EAGER
+from ..inference.precision import resolve_precision, set_precision
+from ..inference.rife import RIFE
+from ..networks.specs import NetworkSpec, get_spec
 from ..timeline import Timeline
 from .peers import PEERS, Run, assemble
 from .reference import between

@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 
-from ..checkpoints import save_rife
-from ..memory import MIB
+from ..checkpoints.rife import save_rife
+from ..engine.memory_plan import MIB
 from ..video import VideoReader
 from .cases import network_of
 from .contenders import Contender, Visitor
@@ -52,7 +52,7 @@ done("torch")
 from importlib import import_module
 engine = import_module(root + ".rife_core.engine")
 checkpoints = import_module(root + ".rife_core.checkpoints")
-precision = import_module(root + ".rife_core.precision")
+precision = import_module(root + ".rife_core.inference.precision")
 timeline = import_module(root + ".rife_core.timeline")
 done("pack")
 network = checkpoints.load_rife(checkpoints.find_weights("default"))

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..memory import MIB
-from ..metrics import psnr
-from ..precision import resolve_precision
+from ..engine.memory_plan import MIB
+from ..inference.precision import resolve_precision
+from ..losses.metrics import psnr
 from .cases import Case, frames_of, network_of
 from .contenders import Contender
 from .work import Work, copy_rate, matrix_rate

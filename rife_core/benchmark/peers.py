@@ -22,8 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..ifnet import RIFE
-from ..specs import NetworkSpec, get_spec
+from ..inference.rife import RIFE
+from ..networks.specs import NetworkSpec, get_spec
 
 Run = Callable[[Tensor], Tensor]
 """Takes a clip N H W 3 in [0, 1], gives all output frames, source frames among them."""

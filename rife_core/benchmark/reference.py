@@ -13,11 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..ifnet import RIFE, IFBlock, nearest_halving
-from ..padding import alignment, crop, pad_to_multiple
-from ..pyramid import CARRIED_FROM
-from ..specs import FLOW_PLANES
-from ..warp import warp
+from ..inference.halving import nearest_halving
+from ..inference.rife import RIFE
+from ..networks.block import IFBlock
+from ..networks.padding import alignment, crop, pad_to_multiple
+from ..networks.specs import CARRIED_FROM, FLOW_PLANES
+from ..ops.warp import warp
 
 _MIRROR = str.maketrans("01", "10")
 

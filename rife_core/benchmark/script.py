@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..ifnet import RIFE
-from ..metrics import ssim_matlab
+from ..inference.rife import RIFE
+from ..losses.metrics import ssim_matlab
 from .cases import network_of
 from .reference import between
 

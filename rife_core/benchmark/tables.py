@@ -7,7 +7,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from .. import svg
+from ..charts import svg
 
 Entry = Mapping[str, Any]
 """A result as it stands in the JSON; what is not known is left out."""

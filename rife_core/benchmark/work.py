@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from ..memory import MIB
+from ..engine.memory_plan import MIB
 
 _TRIES = 20
 _MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..backends import EAGER
-from ..cpu import return_memory
-from ..padding import crop
+from ..engine.allocator import return_memory
+from ..inference.backends import EAGER
+from ..networks.padding import crop
 from .cases import Case, network_of
 from .contenders import Contender, own
 from .peers import Run

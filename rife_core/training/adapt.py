@@ -12,9 +12,9 @@ from statistics import mean
 import torch
 from torch import Tensor
 
-from ..ifnet import RIFE
-from ..losses import lap_loss
-from ..metrics import psnr
+from ..inference.rife import RIFE
+from ..losses.laplacian import lap_loss
+from ..losses.metrics import psnr
 from .clips import is_triplet_cut
 
 HELD_BACK = 4

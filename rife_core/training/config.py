@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..specs import NetworkSpec, get_spec, with_channels
+from ..networks.specs import NetworkSpec, get_spec, with_channels
 from .clips import GAPS
 from .objective import Weights
 from .synthetic import SceneSettings

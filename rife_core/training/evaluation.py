@@ -22,14 +22,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine import interpolate
-from ..ifnet import RIFE
-from ..metrics import psnr, ssim
-from ..options import AUTO, Scale
-from ..scenes import SceneRules
+from ..charts.training import bars_svg
+from ..engine.loop import interpolate
+from ..engine.options import AUTO, Scale
+from ..engine.scenes import SceneRules
+from ..inference.rife import RIFE
+from ..losses.metrics import psnr, ssim
+from ..ops.warp import warp
 from ..timeline import Timeline
-from ..warp import warp
-from .charts import bars_svg
 from .clips import clip_frames
 
 Method = Callable[[Sequence[Tensor]], list[Tensor]]

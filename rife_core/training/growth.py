@@ -13,8 +13,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from ..ifnet import RIFE, IFBlock
-from ..specs import FLOW_PLANES, NetworkSpec
+from ..inference.rife import RIFE
+from ..networks.block import IFBlock
+from ..networks.specs import FLOW_PLANES, NetworkSpec
 
 FIRST_GAIN = 3.0
 TRUNK_GAIN = 0.5

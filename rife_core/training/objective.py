@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..ifnet import RIFE, Estimate
-from ..losses import lap_loss, ternary
+from ..inference.rife import RIFE
+from ..losses.census import ternary
+from ..losses.laplacian import lap_loss
+from ..networks.estimate import Estimate
 from .synthetic import SceneBatch
 
 FLOW_SOFTNESS = 0.1

@@ -21,7 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..warp import warp
+from ..ops.warp import warp
+from .textures import Draw, make_texture
 
 WAVES = 2
 """Sine waves in the non-rigid motion of a layer."""
@@ -134,7 +135,7 @@ class SceneGenerator:
     def batch(self, index: int, count: int) -> SceneBatch:
         """Batch number `index` of this seed, with `count` samples."""
         self._renew(index)
-        draw = _Draw(self._generator(1, index))
+        draw = Draw(self._generator(1, index))
         scene = _Scene(draw, self.settings, count, self._bank)
         exposure = (0.0,)
         if draw.number() < self.settings.blur:
@@ -172,14 +173,14 @@ class SceneGenerator:
             self._bank[slot] = make_texture(generator, self.settings.texture_size)
             self._slots[slot] = wanted[slot]
 
-    def _wobbled(self, draw: _Draw, frame: Tensor, reach: Tensor) -> Tensor:
+    def _wobbled(self, draw: Draw, frame: Tensor, reach: Tensor) -> Tensor:
         """The frame pulled about locally and smoothly, by chance."""
         field, _ = _smooth_field(draw, len(frame), frame.shape[-1])
         height = draw.uniform((len(frame),), 0, 1) * self.settings.wobble * reach
         return warp(frame, field * height.reshape(-1, 1, 1, 1))
 
     def _embossed(
-        self, draw: _Draw, sides: list[Tensor], flow: Tensor, timestep: Tensor
+        self, draw: Draw, sides: list[Tensor], flow: Tensor, timestep: Tensor
     ) -> tuple[list[Tensor], Tensor]:
         """The outer frames with locally varied motion, and the flow to them.
 
@@ -201,7 +202,7 @@ class SceneGenerator:
         img0, gt, img1 = sides
         return [warp(img0, pulls[0]), gt, warp(img1, pulls[1])], torch.cat(varied, 1)
 
-    def _camera(self, draw: _Draw, frames: list[Tensor]) -> list[Tensor]:
+    def _camera(self, draw: Draw, frames: list[Tensor]) -> list[Tensor]:
         """Exposure, lens noise and compression, as one camera would do to three frames."""
         settings, count = self.settings, len(frames[0])
         gain = draw.uniform((2, count, 1, 1, 1), -1, 1) * settings.exposure
@@ -218,36 +219,6 @@ class SceneGenerator:
         return seen
 
 
-class _Draw:
-    """Random numbers of one generator, in short words."""
-
-    def __init__(self, generator: torch.Generator) -> None:
-        self.generator = generator
-
-    def uniform(self, shape: tuple[int, ...], low: float, high: float) -> Tensor:
-        drawn = torch.rand(shape, generator=self.generator, device=self.generator.device)
-        return low + (high - low) * drawn
-
-    def normal(self, shape: tuple[int, ...]) -> Tensor:
-        return torch.randn(shape, generator=self.generator, device=self.generator.device)
-
-    def log_uniform(self, shape: tuple[int, ...], low: float, high: float) -> Tensor:
-        return self.uniform(shape, math.log(low), math.log(high)).exp()
-
-    def direction(self, shape: tuple[int, ...]) -> Tensor:
-        angle = self.uniform(shape, 0, 2 * math.pi)
-        return torch.stack((angle.cos(), angle.sin()), -1)
-
-    def number(self) -> float:
-        return float(self.uniform((1,), 0, 1))
-
-    def integers(self, count: int, high: int) -> list[int]:
-        drawn = torch.randint(
-            high, (count,), generator=self.generator, device=self.generator.device
-        )
-        return [int(value) for value in drawn.tolist()]
-
-
 class _Scene:
     """The layers of a batch of scenes: background first, nearest last.
 
@@ -255,7 +226,7 @@ class _Scene:
     pixels from the centre of the middle frame.
     """
 
-    def __init__(self, draw: _Draw, settings: SceneSettings, count: int, bank: Tensor) -> None:
+    def __init__(self, draw: Draw, settings: SceneSettings, count: int, bank: Tensor) -> None:
         device, layers, size = bank.device, settings.layers + 1, settings.size
         self.size = size
         self.shape = (count, layers)
@@ -405,7 +376,7 @@ class _Scene:
 class _Shapes:
     """Signed distances to blobs, boxes, bars and lattices, in pixels, positive inside."""
 
-    def __init__(self, draw: _Draw, shape: tuple[int, int]) -> None:
+    def __init__(self, draw: Draw, shape: tuple[int, int]) -> None:
         self.turn = _rotation(draw.uniform(shape, 0, 2 * math.pi))
         # 0 is round, 1 square.
         self.square = draw.uniform((*shape, 1, 1), -0.6, 1).clamp(min=0)
@@ -454,123 +425,12 @@ def _rotation(angle: Tensor) -> Tensor:
     return torch.stack((cos, -sin, sin, cos), -1).unflatten(-1, (2, 2))
 
 
-@torch.no_grad()
-def make_texture(generator: torch.Generator, size: int) -> Tensor:
-    """One texture: leaves of many sizes over natural noise, with stripes and marks at times.
-
-    Shape:
-        returns: 3 size size in [0, 1]
-
-    Reference: Lee, Mumford and Huang, "Occlusion models for natural images", 2001 (dead
-    leaves); Field, "Relations between the statistics of natural images", 1987 (1/f).
-    """
-    draw = _Draw(generator)
-    device = generator.device
-    fine, coarse = (_natural_noise(draw, size, draw.number() * 0.9 + 0.7) for _ in range(2))
-    strength = float(draw.log_uniform((1,), 0.015, 0.15))
-    smooth = draw.number() < 0.15
-    picture = _colour(draw)[:, None, None] + float(draw.log_uniform((1,), 0.04, 0.25)) * coarse
-    axis = torch.linspace(-1, 1, size, device=device)
-    y, x = axis[:, None], axis
-    for _ in range(0 if smooth else int(draw.log_uniform((1,), 20, 400))):
-        picture = _leaf(draw, picture, fine * strength, x, y)
-    if smooth:
-        picture = picture + strength * 0.3 * fine
-    if draw.number() < 0.25:
-        picture = _stripes(draw, picture, x, y)
-    if draw.number() < 0.3:
-        picture = _marks(draw, picture)
-    if draw.number() < 0.3:  # out of focus, or upscaled
-        factor = 1 / float(draw.log_uniform((1,), 1.3, 4.0))
-        small = F.interpolate(picture[None], scale_factor=factor, mode="bilinear", antialias=True)
-        picture = F.interpolate(small, size=(size, size), mode="bicubic")[0]
-    return picture.clamp(0, 1)
-
-
-def _colour(draw: _Draw) -> Tensor:
-    """A colour as films have them: any lightness, seldom saturated."""
-    return draw.uniform((1,), 0.02, 0.98) + 0.08 * draw.normal((3,))
-
-
-def _natural_noise(draw: _Draw, size: int, slope: float) -> Tensor:
-    """Coloured noise whose amplitude falls as 1 / frequency**slope; mean 0, deviation 1."""
-    device = draw.generator.device
-    frequency = torch.hypot(
-        torch.fft.fftfreq(size, device=device)[:, None], torch.fft.rfftfreq(size, device=device)
-    )
-    spectrum = torch.fft.rfft2(draw.normal((3, size, size)))
-    spectrum = spectrum / frequency.clamp(min=1 / size) ** slope
-    planes = torch.fft.irfft2(spectrum, s=(size, size))
-    planes = planes - planes.mean((1, 2), keepdim=True)
-    planes = planes / planes.std((1, 2), keepdim=True)
-    # Lightness in common, some colour on top.
-    return (planes[:1] + 0.2 * planes) / 1.1
-
-
-def _leaf(draw: _Draw, picture: Tensor, grain: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Paints one leaf: an ellipse or box of one colour with a gradient and some grain."""
-    size = picture.shape[-1]
-    radius = min(0.03 * (1 - 0.98 * draw.number()) ** -0.75, 0.8)
-    centre_x, centre_y, angle, aspect, soft, box, steep, rough = draw.uniform((8,), 0, 1).tolist()
-    centre_x, centre_y, angle = 2 * centre_x - 1, 2 * centre_y - 1, 2 * math.pi * angle
-    aspect = 4 ** (aspect - 0.5)
-    reach = 1.5 * radius * max(aspect, 1 / aspect) + 4 / size
-    columns = slice(
-        max(0, int((centre_x - reach + 1) / 2 * size)),
-        max(0, int((centre_x + reach + 1) / 2 * size) + 1),
-    )
-    rows = slice(
-        max(0, int((centre_y - reach + 1) / 2 * size)),
-        max(0, int((centre_y + reach + 1) / 2 * size) + 1),
-    )
-    dx, dy = x[columns] - centre_x, y[rows] - centre_y
-    u = (dx * math.cos(angle) + dy * math.sin(angle)) / aspect
-    v = (dy * math.cos(angle) - dx * math.sin(angle)) * aspect
-    away = torch.maximum(u.abs(), v.abs()) if box < 0.35 else torch.hypot(u, v)
-    edge = 1.0 if soft < 0.8 else 1 + 20 * (soft - 0.8) * radius * size / 10
-    alpha = (0.5 + (radius - away) * size / 2 / edge).clamp(0, 1)
-    slope = (steep - 0.5) * 0.5 / radius
-    fill = _colour(draw)[:, None, None] + slope * u + 2 * rough * grain[:, rows, columns]
-    picture[:, rows, columns] = torch.lerp(picture[:, rows, columns], fill, alpha)
-    return picture
-
-
-def _stripes(draw: _Draw, picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Lays stripes, hard or soft, over a part of the picture."""
-    size = picture.shape[-1]
-    angle, sharp, strength, low, high = draw.uniform((5,), 0, 1).tolist()
-    angle *= 2 * math.pi
-    along = (x * math.cos(angle) + y * math.sin(angle)) * size / 2
-    across = y * math.cos(angle) - x * math.sin(angle)
-    period = float(draw.log_uniform((1,), 5.0, 40.0))
-    wave = torch.sin(2 * math.pi * along / period) * (1 + 6 * sharp**2)
-    part = ((across > low - 1) & (across < high)).float()
-    return picture + part * 0.25 * strength * wave.clamp(-1, 1)
-
-
-def _marks(draw: _Draw, picture: Tensor) -> Tensor:
-    """Lays rows of small strokes, as of writing, over a part of the picture."""
-    size = picture.shape[-1]
-    cell = 2 + int(draw.number() * 3)
-    cells = size // cell + 1
-    strokes = (draw.uniform((1, 1, cells, cells), 0, 1) < 0.5).float()
-    row = torch.arange(cells, device=picture.device)
-    strokes = strokes * (row % 7 < 5)[:, None] * (draw.uniform((cells,), 0, 1) < 0.85)
-    strokes = F.interpolate(strokes, scale_factor=cell)[0, :, :size, :size]
-    top, left = draw.integers(2, size // 2)
-    height, width = draw.integers(2, size // 2)
-    alpha = torch.zeros_like(strokes)
-    rows, columns = slice(top, top + height), slice(left, left + width)
-    alpha[:, rows, columns] = strokes[:, rows, columns]
-    return torch.lerp(picture, _colour(draw)[:, None, None], alpha)
-
-
 def _reach(flow: Tensor) -> Tensor:
     """The mean length of a flow, B 4 H W, plus half a pixel: B."""
     return flow.unflatten(1, (2, 2)).square().sum(2).sqrt().mean((1, 2, 3)) + 0.5
 
 
-def _smooth_field(draw: _Draw, count: int, size: int) -> tuple[Tensor, float]:
+def _smooth_field(draw: Draw, count: int, size: int) -> tuple[Tensor, float]:
     """Random vectors that vary smoothly, B 2 H W, and over how many pixels they do."""
     cell = 8 + int(draw.number() * 40)
     cells = 3 + size // cell

@@ -9,36 +9,34 @@ from __future__ import annotations
 
 import copy
 import csv
-import io
 import math
-import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
 
-from ..checkpoints import save_rife
-from ..cpu import keep_memory
-from ..ifnet import RIFE
-from ..perceptual import VGGPerceptualLoss
-from .charts import Curve, curve_svg, preview_png
+from ..charts.training import Curve, curve_svg, preview_png
+from ..checkpoints.rife import save_rife
+from ..engine.allocator import keep_memory
+from ..inference.rife import RIFE
+from ..losses.vgg import VGGPerceptualLoss
 from .config import Stage, TrainConfig
 from .growth import build_fresh, build_tied, transplant
 from .objective import objective
 from .synthetic import SceneBatch, SceneGenerator
 
 if TYPE_CHECKING:
-    from .clips import ClipTriplets
+    pass
+from .batches import Ahead, Mixture, Source
+from .state import Means, cut_log, read_state, write_state
 
-STATE = "state.pt"
 LOG = "log.csv"
 WEIGHTS = "weights.safetensors"
 CURVE = "curve.svg"
@@ -50,14 +48,6 @@ LOGGED = (
 MAX_SKIPPED = 20
 STAGE_SEEDS = 1000
 """Seeds of one stage's material and the next's are this far apart."""
-
-
-class Source(Protocol):
-    """Where batches come from: the same `index` and `count` always give the same batch."""
-
-    def batch(self, index: int, count: int) -> SceneBatch:
-        """Batch number `index`, of `count` samples."""
-        ...
 
 
 class Trainer:
@@ -111,7 +101,7 @@ class Trainer:
         config = self.config
         end = config.total_steps if until is None else min(until, config.total_steps)
         began = saved = time.monotonic()
-        log = _Means()
+        log = Means()
         stopped = _stop_on_signal()
         while self.step < end and time.monotonic() - began < seconds and not stopped:
             stage, inside = config.place(self.step)
@@ -133,7 +123,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        log = _Means()
+        log = Means()
         for shard in range(self.rank, shards, self.world):
             batch = self.batches.take(inside * shards + shard)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
@@ -192,7 +182,7 @@ class Trainer:
 
     def _resume(self, state: dict[str, Any]) -> None:
         self._enter(state["stage"], None)
-        _cut_log(self.out / LOG, state["step"])
+        cut_log(self.out / LOG, state["step"])
         self.step, self.updates, self.skipped = state["step"], state["updates"], state["skipped"]
         self.network.load_state_dict(state["network"])
         self.ema = state["ema"]
@@ -242,7 +232,7 @@ class Trainer:
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
-    def _shared(self, log: _Means) -> dict[str, float]:
+    def _shared(self, log: Means) -> dict[str, float]:
         """The mean figures of all processes."""
         if self.world == 1:
             return log.take()
@@ -282,76 +272,6 @@ class Trainer:
         (self.out / PREVIEW).write_bytes(preview_png(rows))
 
 
-class Mixture:
-    """Synthetic scenes, and real clips in a given share of the batches."""
-
-    def __init__(self, scenes: Source, clips: Source | None, real: float) -> None:
-        if real and clips is None:
-            raise ValueError("A stage wants real clips, but no folder of clips is given.")
-        self.scenes, self.clips, self.real = scenes, clips, real
-
-    def batch(self, index: int, count: int) -> SceneBatch:
-        """See `Source`."""
-        # Spread evenly: a batch is real where the running total passes a whole number.
-        if self.clips and int((index + 1) * self.real) > int(index * self.real):
-            return self.clips.batch(index, count)
-        return self.scenes.batch(index, count)
-
-
-class Ahead:
-    """Makes the next batches in a thread of its own while the network learns.
-
-    Args:
-        source: gives the batches.
-        count: samples of each.
-        indices: which there are.
-        ahead: how many are made before they are asked for; 0 makes them on demand.
-        stride: the next index is so much higher.
-    """
-
-    def __init__(
-        self, source: Source, count: int, indices: range, ahead: int = 1, stride: int = 1
-    ) -> None:
-        self.source, self.count, self.indices = source, count, indices
-        self.depth, self.stride = 3 if ahead else 0, stride
-        self.pool = ThreadPoolExecutor(1)
-        self.coming: dict[int, Future[SceneBatch]] = {}
-
-    def take(self, index: int) -> SceneBatch:
-        """Batch `index`; once."""
-        if not self.depth:
-            return self.source.batch(index, self.count)
-        for later in range(index, index + self.depth * self.stride, self.stride):
-            if later in self.indices and later not in self.coming:
-                self.coming[later] = self.pool.submit(self.source.batch, later, self.count)
-        return self.coming.pop(index).result()
-
-
-class _Means:
-    """Means of named figures, and of the seconds between the calls."""
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self.sums: dict[str, float] = {}
-        self.counts: dict[str, int] = {}
-        self.began = time.monotonic()
-        self.calls = 0
-
-    def add(self, figures: dict[str, float]) -> None:
-        self.calls += 1
-        for name, value in figures.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-            self.counts[name] = self.counts.get(name, 0) + 1
-
-    def take(self) -> dict[str, float]:
-        means = {name: value / self.counts[name] for name, value in self.sums.items()}
-        means["seconds"] = (time.monotonic() - self.began) / max(self.calls, 1)
-        self.clear()
-        return means
-
-
 def schedule(step: int, plan: Stage) -> float:
     """Share of the learning rate at a step of a stage: linear warm-up, then cosine."""
     warm = min(1.0, (step + 1) / max(plan.warmup, 1))
@@ -376,55 +296,12 @@ def curve_of_log(path: Path) -> str:
     )
 
 
-def write_state(state: dict[str, Any], folder: Path, shard_bytes: int = 0) -> None:
-    """Writes a state as state.pt, or as state.pt.000 and so on of at most `shard_bytes`."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    data, size = buffer.getbuffer(), shard_bytes or buffer.tell()
-    shards = [data[start : start + size] for start in range(0, len(data), size)]
-    names = [f"{STATE}.{i:03d}" for i in range(len(shards))] if shard_bytes else [STATE]
-    for name, shard in zip(names, shards, strict=True):
-        (folder / f"{name}.part").write_bytes(shard)
-    for name in names:
-        os.replace(folder / f"{name}.part", folder / name)
-
-
-def read_state(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """The state in a folder, whole or in shards; None where there is none."""
-    files = [folder / STATE] if (folder / STATE).is_file() else sorted(folder.glob(f"{STATE}.???"))
-    if not files:
-        return None
-    joined = io.BytesIO(b"".join(file.read_bytes() for file in files))
-    return torch.load(joined, map_location=device, weights_only=True)
-
-
-def clips_of(
-    config: TrainConfig, folder: Path, device: torch.device | str
-) -> dict[int, ClipTriplets]:
-    """The real clips that a configuration names, relative to `folder`: by crop size."""
-    if not config.clips:
-        return {}
-    from .clips import ClipTriplets
-
-    sizes = {stage.scenes.size for stage in config.stages if stage.real}
-    folders = [folder / name for name in config.clips]
-    return {size: ClipTriplets(folders, size, config.seed, device, config.gaps) for size in sizes}
-
-
 def _stop_on_signal() -> list[int]:
     """A list that is no longer empty once the process was asked to end."""
     asked: list[int] = []
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
     return asked
-
-
-def _cut_log(path: Path, step: int) -> None:
-    """Takes out what was logged after the state was saved; it will be logged again."""
-    if not path.is_file():
-        return
-    head, *rows = path.read_text().splitlines(keepends=True)
-    path.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
 
 
 def _place_in_world() -> tuple[int, int]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import torch
-from rife_video.rife_core.scenes import SceneReport, SceneRules, likeness, small_picture, spans
+from rife_video.rife_core.engine.cuts import likeness, small_picture
+from rife_video.rife_core.engine.scenes import SceneReport, SceneRules, spans
 from rife_video.rife_core.video import VideoReader
 
 LOOKED_AT = 12

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rife_video.rife_core.checkpoints import find_weights, load_rife
-from rife_video.rife_core.engine import interpolate
-from rife_video.rife_core.precision import resolve_precision, set_precision
+from rife_video.rife_core.checkpoints.rife import find_weights, load_rife
+from rife_video.rife_core.engine.loop import interpolate
+from rife_video.rife_core.inference.precision import resolve_precision, set_precision
 from rife_video.rife_core.timeline import Timeline
 
 HEIGHT, WIDTH = 480, 720

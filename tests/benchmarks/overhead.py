@@ -13,13 +13,13 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from rife_video.rife_core.checkpoints import find_weights, load_rife
-from rife_video.rife_core.commands.sample import frames as sample_frames
-from rife_video.rife_core.engine import interpolate
-from rife_video.rife_core.precision import resolve_precision, set_precision
-from rife_video.rife_core.scenes import SceneRules
+from rife_video.rife_core.checkpoints.rife import find_weights, load_rife
+from rife_video.rife_core.engine.loop import interpolate
+from rife_video.rife_core.engine.scenes import SceneRules
+from rife_video.rife_core.inference.precision import resolve_precision, set_precision
 from rife_video.rife_core.timeline import Timeline
 from rife_video.rife_core.video import VideoReader
+from rife_video.rife_core.video.sample_clip import frames as sample_frames
 
 COUNT, ROUNDS = 9, 15
 

@@ -8,9 +8,9 @@
 import weakref
 
 import torch
-from rife_video.rife_core.ifnet import RIFE
-from rife_video.rife_core.memory import estimate_memory
-from rife_video.rife_core.specs import distinct_specs
+from rife_video.rife_core.engine.memory_plan import estimate_memory
+from rife_video.rife_core.inference.rife import RIFE
+from rife_video.rife_core.networks.specs import distinct_specs
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 

@@ -14,9 +14,9 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from rife_video.rife_core.checkpoints import find_weights, load_rife
-from rife_video.rife_core.maker import COARSER
-from rife_video.rife_core.metrics import psnr
+from rife_video.rife_core.checkpoints.rife import find_weights, load_rife
+from rife_video.rife_core.engine.scheduler import COARSER
+from rife_video.rife_core.losses.metrics import psnr
 from rife_video.rife_core.training.clips import (
     ClipTriplets,
     clip_frames,

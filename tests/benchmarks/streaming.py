@@ -17,9 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from rife_video.rife_core.files import interpolate_file
-from rife_video.rife_core.ifnet import RIFE
-from rife_video.rife_core.specs import get_spec
+from rife_video.rife_core.files.convert import interpolate_file
+from rife_video.rife_core.inference.rife import RIFE
+from rife_video.rife_core.networks.specs import get_spec
 from rife_video.rife_core.timeline import Timeline
 from rife_video.rife_core.video import VideoWriter
 

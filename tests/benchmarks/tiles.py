@@ -8,8 +8,10 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from rife_video.rife_core import engine, maker, memory
-from rife_video.rife_core.checkpoints import find_weights, load_rife
+from rife_video.rife_core.checkpoints.rife import find_weights, load_rife
+from rife_video.rife_core.engine import loop as engine
+from rife_video.rife_core.engine import memory_plan as memory
+from rife_video.rife_core.engine import scheduler as maker
 from rife_video.rife_core.timeline import Timeline
 from rife_video.rife_core.video import VideoReader
 

@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from rife_video.rife_core.checkpoints import save_rife
+from rife_video.rife_core.checkpoints.rife import save_rife
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120

@@ -5,10 +5,9 @@ from fractions import Fraction
 
 import pytest
 from rife_video.rife_core.video import VideoReader
+from rife_video.tests.comfyui.conftest import ROOT
 from rife_video.workflows.client import queue_workflow
 from rife_video.workflows.graph import WorkflowError
-
-from .conftest import ROOT
 
 WEIGHTS = "Load RIFE.model_name=small.safetensors"
 

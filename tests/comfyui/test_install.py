@@ -6,8 +6,7 @@ import subprocess
 import zipfile
 
 import pytest
-
-from .conftest import CHECKOUT, PYTHON, ROOT
+from rife_video.tests.comfyui.conftest import CHECKOUT, PYTHON, ROOT
 
 MOST_SECONDS = 0.3
 """That loading the pack may add to the start of a server."""

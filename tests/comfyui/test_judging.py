@@ -3,11 +3,10 @@
 import json
 
 import pytest
-from rife_video.rife_core.discriminators import Discriminator3D
+from rife_video.rife_core.losses.discriminators.models import Discriminator3D
 from rife_video.rife_core.video import VideoReader
+from rife_video.tests.comfyui.conftest import with_small_weights
 from safetensors.torch import save_file
-
-from .conftest import with_small_weights
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from rife_video.nodes import NODE_DISPLAY_NAME_MAPPINGS
 from rife_video.rife_core.video import VideoReader
-
-from .conftest import ROOT
+from rife_video.tests.comfyui.conftest import ROOT
 
 RUNNABLE = {"interpolate_clip": 11, "interpolate_video": 11, "compare_interpolation": 11}
 """Workflows that need nothing but this pack, and the number of frames each makes of 6."""

@@ -3,8 +3,7 @@
 import json
 
 import pytest
-
-from .conftest import ROOT
+from rife_video.tests.comfyui.conftest import ROOT
 
 PROMPTS = sorted((ROOT / "tests/workflows/released").glob("*/*.api.json"))
 MODEL_LOADERS = {"CLIPLoader", "VAELoader", "DownloadAndLoadCogVideoModel"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from rife_video.nodes import NODE_CLASS_MAPPINGS
-from rife_video.rife_core.checkpoints import BUNDLED
+from rife_video.rife_core.checkpoints.rife import BUNDLED
 from rife_video.rife_core.video import VideoReader
 from rife_video.workflows.graph import problems
 from rife_video.workflows.local import KNOWN_NODES

@@ -5,9 +5,8 @@ from fractions import Fraction
 import av
 import pytest
 from rife_video.rife_core.video import VideoReader
-
-from .conftest import with_small_weights
-from .test_server import output_files
+from rife_video.tests.comfyui.conftest import with_small_weights
+from rife_video.tests.comfyui.test_server import output_files
 
 
 def packets(path):

@@ -13,7 +13,7 @@ from rife_video.nodes.host import (
     progress,
     use_folders,
 )
-from rife_video.rife_core.checkpoints import save_rife
+from rife_video.rife_core.checkpoints.rife import save_rife
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_backend_is_set_on_the_device_and_named_in_reports(network, monkeypatc
 
         made = frame
 
-    monkeypatch.setattr("rife_video.rife_core.backends.compile.Compiled", Runner)
+    monkeypatch.setattr("rife_video.rife_core.inference.backends.compile.Compiled", Runner)
     model = RIFEModel(copy.deepcopy(network), "small", "bf16", "compile")
     assert not set_up
     assert isinstance(model.ready().runner, Runner)

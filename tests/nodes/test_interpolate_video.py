@@ -7,7 +7,7 @@ import pytest
 import torch
 from rife_video.nodes.host import Folders, RIFEModel, Video, use_folders
 from rife_video.nodes.interpolate_video import InterpolateVideo
-from rife_video.rife_core.engine import interpolate
+from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.timeline import Timeline
 from rife_video.rife_core.video import VideoReader
 from support import moving_square

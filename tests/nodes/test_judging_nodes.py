@@ -9,23 +9,26 @@ import torch
 from rife_video.nodes import NODE_CLASS_MAPPINGS
 from rife_video.nodes.host import Folders, RIFEModel, use_folders
 from rife_video.nodes.video_ae_loss import _windows
-from rife_video.rife_core.discriminators import (
+from rife_video.rife_core.engine.loop import interpolate
+from rife_video.rife_core.inference.flow import estimate_flow
+from rife_video.rife_core.losses.census import Ternary
+from rife_video.rife_core.losses.discriminators.models import (
     Discriminator,
     Discriminator3D,
     Discriminator3DWithfirstframe,
 )
-from rife_video.rife_core.engine import interpolate
-from rife_video.rife_core.flow import estimate_flow
-from rife_video.rife_core.losses import EPE, SOBEL, LapLoss, Ternary
-from rife_video.rife_core.metrics import psnr, ssim
-from rife_video.rife_core.perceptual import (
-    LPIPS,
+from rife_video.rife_core.losses.edges import SOBEL
+from rife_video.rife_core.losses.flow import EPE
+from rife_video.rife_core.losses.laplacian import LapLoss
+from rife_video.rife_core.losses.lpips import LPIPS
+from rife_video.rife_core.losses.metrics import psnr, ssim
+from rife_video.rife_core.losses.pretrained import (
     LPIPS_FILE,
     VGG_FILES,
     MissingWeightsError,
-    VGGPerceptualLoss,
     vgg_features,
 )
+from rife_video.rife_core.losses.vgg import VGGPerceptualLoss
 from rife_video.rife_core.timeline import Timeline
 from safetensors.torch import save_file
 from support import moving_square

@@ -9,8 +9,8 @@ import rife_video
 import torch
 from rife_video.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 from rife_video.nodes.host import Folders, RIFEModel, use_folders
-from rife_video.rife_core.checkpoints import save_rife
-from rife_video.rife_core.engine import interpolate
+from rife_video.rife_core.checkpoints.rife import save_rife
+from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.timeline import Timeline
 from support import moving_square
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from rife_video.rife_core.checkpoints import load_rife, save_rife
-from rife_video.rife_core.ifnet import IFNet_m, build_network
+from rife_video.rife_core.checkpoints.rife import load_rife, save_rife
+from rife_video.rife_core.checkpoints.tensor_files import CheckpointError
+from rife_video.rife_core.inference.rife import IFNet_m, build_network
 from rife_video.rife_core.model import Model
-from rife_video.rife_core.tensor_files import CheckpointError
 from support import FLOW, IMAGE, fill, golden, manifest
 from torch.testing import assert_close
 

@@ -9,11 +9,10 @@ import pytest
 
 pytest.importorskip("aiohttp")
 
-from rife_video.rife_core.cli import main
+from rife_video.__main__ import main
+from rife_video.tests.workflows.fake_server import OBJECT_INFO, FakeServer
 from rife_video.workflows.client import Prompt, Run, queue_workflow
 from rife_video.workflows.graph import WorkflowError
-
-from .fake_server import OBJECT_INFO, FakeServer
 
 GRAPH = {
     "1": {"class_type": "LoadVideo", "inputs": {"file": "there.mp4"}},

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import rife_video
 from rife_video.nodes.host import Folders
-from rife_video.rife_core.checkpoints import save_rife
+from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.workflows.local import run_workflow
 
 FOLDER = Path(rife_video.__file__).parent / "workflows"

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import rife_video
 import torch
+from rife_video.__main__ import main
 from rife_video.nodes.host import Folders
-from rife_video.rife_core.checkpoints import save_rife
-from rife_video.rife_core.cli import main
+from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.rife_core.video import VideoReader
 from rife_video.workflows.graph import WorkflowError
 from rife_video.workflows.local import run_workflow

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from rife_video.nodes.host import Folders
-from rife_video.rife_core.checkpoints import save_rife
+from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.rife_core.video import VideoReader
 from rife_video.workflows.graph import problems
 from rife_video.workflows.local import KNOWN_NODES, run_workflow

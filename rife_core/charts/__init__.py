@@ -1,0 +1,1 @@
+"""Pictures of numbers and tensors, without a plotting library."""

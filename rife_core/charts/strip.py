@@ -1,0 +1,37 @@
+"""Source frames and the frames between them, in one picture."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_GAP = 6
+_BACKGROUND = 1.0
+
+
+def strip(before: list[Tensor], between: list[Tensor]) -> Tensor:
+    """Source frames in a row; below, in the gaps between them, the made ones.
+
+    Shape:
+        before: N frames H W 3; between: N - 1 of them
+        returns: (2 H + gaps) (N W + gaps) 3
+    """
+    height, width = before[0].shape[:2]
+    picture = torch.full(
+        (2 * height + 3 * _GAP, len(before) * (width + _GAP) + _GAP, 3), _BACKGROUND
+    )
+    for row, (frames, indent) in enumerate(((before, 0), (between, (width + _GAP) // 2))):
+        top = _GAP + row * (height + _GAP)
+        for column, frame in enumerate(frames):
+            left = _GAP + indent + column * (width + _GAP)
+            picture[top : top + height, left : left + width] = frame
+    return picture
+
+
+def shrunk(frame: Tensor, width: int) -> Tensor:
+    """A frame H W C in another width, its shape kept."""
+    height = round(frame.shape[0] * width / frame.shape[1])
+    planes = frame.permute(2, 0, 1)[None]
+    planes = F.interpolate(planes, (height, width), mode="bilinear", antialias=True)
+    return planes[0].permute(1, 2, 0)

@@ -1,0 +1,116 @@
+"""Pictures of a training without a plotting library: previews as PNG, curves and bars as SVG."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from . import svg
+
+_WIDTH, _HEIGHT, _LEFT, _TOP = 720, 180, 60, 28
+_COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#a463f2", "#97bbf5")
+
+
+class Curve(NamedTuple):
+    """A line: its name and its points, x ascending."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+def png(image: Tensor) -> bytes:
+    r"""A PNG file of H W 3 in [0, 1].
+
+    Example:
+        >>> png(torch.zeros(2, 3, 3))[:4]
+        b'\x89PNG'
+    """
+    pixels = (image.detach().float().clamp(0, 1) * 255).round().byte().cpu()
+    height, width, _ = pixels.shape
+    filtered = torch.cat((pixels.new_zeros(height, 1), pixels.reshape(height, -1)), 1)
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        checked = kind + body
+        return struct.pack(">I", len(body)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = zlib.compress(filtered.numpy().tobytes(), 6)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    )
+
+
+def preview_png(rows: Sequence[Tensor]) -> bytes:
+    """Batches B 3 H W under each other, the samples of each side by side."""
+    lines = [torch.cat(list(row.detach().float().cpu()), 2) for row in rows]
+    return png(torch.cat(lines, 1).permute(1, 2, 0))
+
+
+def curve_svg(curves: Sequence[Curve], marks: Sequence[tuple[float, str]] = ()) -> str:
+    """Line charts under each other over one x axis.
+
+    Args:
+        curves: one chart each.
+        marks: (x, name) in ascending order; a vertical line stands where the name changes.
+    """
+    height = (_HEIGHT + 2 * _TOP) * len(curves) + 20
+    parts = [svg.opening(_WIDTH + 2 * _LEFT, height)]
+    xs = [x for curve in curves for x, _ in curve.points] or [0.0, 1.0]
+    low_x, high_x = min(xs), max(max(xs), min(xs) + 1e-9)
+    for number, curve in enumerate(curves):
+        top = _TOP + number * (_HEIGHT + 2 * _TOP)
+        values = sorted(y for _, y in curve.points) or [0.0, 1.0]
+        low, high = values[0], max(values[-1], values[0] + 1e-9)
+
+        def place(x: float, y: float, top: int = top, low: float = low, high: float = high) -> str:
+            across = _LEFT + (x - low_x) / (high_x - low_x) * _WIDTH
+            return f"{across:.1f},{top + (high - y) / (high - low) * _HEIGHT:.1f}"
+
+        parts.append(svg.text(_LEFT, top - 8, curve.name, bold=True))
+        for y in (low, (low + high) / 2, high):
+            at = place(low_x, y).split(",")[1]
+            parts.append(svg.line(_LEFT, float(at), _LEFT + _WIDTH, float(at), "#ddd"))
+            parts.append(svg.text(_LEFT - 6, float(at) + 4, f"{y:.3g}", anchor="end"))
+        before = None
+        for x, name in marks:
+            if name != before:
+                across = float(place(x, low).split(",")[0])
+                parts.append(svg.line(across, top, across, top + _HEIGHT, "#bbb"))
+                parts.append(svg.text(across + 3, top + 12, name, colour="#888"))
+                before = name
+        points = " ".join(place(x, y) for x, y in curve.points)
+        colour = _COLOURS[number % len(_COLOURS)]
+        parts.append(f'<polyline fill="none" stroke="{colour}" points="{points}"/>')
+        parts.append(
+            svg.text(_LEFT + _WIDTH, top + _HEIGHT + 16, f"{high_x:.0f} steps", anchor="end")
+        )
+    return "\n".join((*parts, "</svg>\n"))
+
+
+def bars_svg(title: str, groups: Sequence[str], bars: Sequence[tuple[str, Sequence[float]]]) -> str:
+    """A bar chart: for each of `groups` one bar of each of `bars` (name, values)."""
+    values = [v for _, row in bars for v in row]
+    low = 0.9 * min(values)
+    span = max(values) - low or 1.0
+    slot = _WIDTH / len(groups)
+    thick = slot * 0.85 / len(bars)
+    height = _HEIGHT + 4 * _TOP + 20
+    parts = [svg.opening(_WIDTH + 2 * _LEFT, height), svg.text(_LEFT, 18, title, bold=True)]
+    base = 2 * _TOP + _HEIGHT
+    for i, (name, row) in enumerate(bars):
+        colour = _COLOURS[i % len(_COLOURS)]
+        for j, value in enumerate(row):
+            left, tall = _LEFT + j * slot + i * thick, (value - low) / span * _HEIGHT
+            parts.append(svg.bar(left, base - tall, thick * 0.9, tall, colour))
+            parts.append(svg.text(left + thick * 0.45, base - tall - 3, f"{value:.1f}", "middle"))
+        across = _LEFT + i * _WIDTH / len(bars)
+        parts.append(svg.bar(across, height - 26, 12, 12, colour))
+        parts.append(svg.text(across + 16, height - 16, name))
+    for j, group in enumerate(groups):
+        parts.append(svg.text(_LEFT + (j + 0.42) * slot, base + 16, group, "middle"))
+    return "\n".join((*parts, "</svg>\n"))

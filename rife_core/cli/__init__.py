@@ -1,0 +1,77 @@
+"""The `rife-video` command: one table of subcommands, each in a module of its own.
+
+A command's module has `add_arguments(parser)` and `run(args) -> int`; it is
+imported only when its command is called.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
+from typing import NamedTuple
+
+_INTERRUPTED = 130
+
+
+class Command(NamedTuple):
+    """One subcommand.
+
+    Attributes:
+        help: what it does, in a few words.
+        module: where it is, by its full name.
+    """
+
+    help: str
+    module: str
+
+
+COMMANDS: Mapping[str, Command] = MappingProxyType(
+    {
+        "interpolate": Command("make a video smoother", f"{__name__}.interpolate"),
+        "sample": Command("paint a short clip to try things on", f"{__name__}.sample"),
+        "strip": Command("show source and made frames in one picture", f"{__name__}.strip"),
+        "models": Command("list the weights that can be loaded", f"{__name__}.models"),
+        "train": Command("train a network", f"{__name__}.train"),
+        "evaluate": Command("measure weights on real clips", f"{__name__}.evaluate"),
+        "bench": Command("time it beside its peers", f"{__name__}.bench"),
+        "adapt": Command("fine-tune weights on one clip", f"{__name__}.adapt"),
+    }
+)
+"""The subcommands that need nothing but `rife_core`."""
+
+
+def main(argv: Sequence[str] | None = None, table: Mapping[str, Command] = COMMANDS) -> int:
+    """Runs the command line; returns the exit status.
+
+    Errors that a person can do something about are printed as a sentence.
+
+    Args:
+        argv: the arguments; those of the process by default.
+        table: the subcommands.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="rife-video", description="Video frame interpolation with RIFE."
+    )
+    commands = parser.add_subparsers(title="commands", dest="command", required=True)
+    called = next((word for word in argv if not word.startswith("-")), None)
+    run = None
+    for name, command in table.items():
+        subparser = commands.add_parser(name, help=command.help, description=command.help)
+        if name == called:
+            module = import_module(command.module)
+            module.add_arguments(subparser)
+            run = module.run
+    args = parser.parse_args(argv)
+    assert run is not None, "argparse accepts the commands of the table only"
+    try:
+        return run(args)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)  # noqa: T201
+        return _INTERRUPTED
+    except (ValueError, OSError) as error:
+        print(f"rife-video {called}: {error}", file=sys.stderr)  # noqa: T201
+        return 1

@@ -1,0 +1,61 @@
+"""`rife-video adapt CLIP OUTPUT`: fine-tunes weights on one clip, if that makes them better."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ..checkpoints.rife import DEFAULT, find_weights, load_rife, save_rife
+from ..inference.precision import default_device
+from ..training.adapt import adapt
+from ..training.clips import clip_frames
+from .models import add_models_folder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("clip", type=Path, help="the video, or a folder of frames")
+    parser.add_argument("output", type=Path, help="the weights to write: .safetensors")
+    parser.add_argument("--model", default=DEFAULT, help="weights to start from (default: default)")
+    add_models_folder(parser)
+    parser.add_argument("--steps", type=int, default=200, help="at most so many (default: 200)")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="at most so long")
+    parser.add_argument("--lr", type=float, default=5e-5, help="learning rate (default: 5e-5)")
+    parser.add_argument(
+        "--frames", type=int, default=200, help="read at most so many (default 200)"
+    )
+    parser.add_argument("--device", default=str(default_device()), help="cpu, cuda or mps")
+
+
+def advance(bar: tqdm[Any], done: int) -> None:
+    """Moves a progress bar to `done`."""
+    bar.update(done - bar.n)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the adapted weights, or says that the original ones stay."""
+    if args.output.suffix != ".safetensors":
+        raise ValueError(f"{args.output.name} must end in .safetensors.")
+    network = load_rife(find_weights(args.model, args.models)).to(args.device)
+    frames = list(islice(clip_frames(args.clip), args.frames))
+    with tqdm(total=args.steps, unit="step", leave=False) as bar:
+        outcome = adapt(
+            network,
+            frames,
+            steps=args.steps,
+            seconds=args.seconds,
+            lr=args.lr,
+            report=lambda done, _: advance(bar, done),
+        )
+    print(outcome)  # noqa: T201
+    if outcome.kept:
+        save_rife(outcome.network.cpu(), args.output)
+        print(f"Written to {args.output}.")  # noqa: T201
+    else:
+        print("Nothing was written.")  # noqa: T201
+    return 0

@@ -1,0 +1,37 @@
+"""`rife-video strip`: source frames and the frames made between them, in one picture."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import islice
+from pathlib import Path
+
+from ..charts.strip import shrunk, strip
+from ..video import VideoReader, encode_png
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("source", type=Path, help="the clip before")
+    parser.add_argument("result", type=Path, help="the clip with twice the frames")
+    parser.add_argument("picture", type=Path, help="the PNG to write")
+    parser.add_argument("--start", type=int, default=0, help="first source frame (default: 0)")
+    parser.add_argument("--frames", type=int, default=4, help="source frames shown (default: 4)")
+    parser.add_argument("--width", type=int, default=320, help="of each frame (default: 320)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the picture."""
+    before = list(islice(VideoReader(args.source), args.start, args.start + args.frames))
+    first = 2 * args.start
+    after = list(islice(VideoReader(args.result), first, first + 2 * len(before) - 1))
+    if len(before) < 2 or len(after) < 2 * len(before) - 1:
+        raise ValueError(
+            f"From frame {args.start} on, {args.source.name} has {len(before)} frames and "
+            f"{args.result.name} has {len(after)}; at least 2 and 3 are needed."
+        )
+    args.picture.parent.mkdir(parents=True, exist_ok=True)
+    picture = strip(*([shrunk(f, args.width) for f in row] for row in (before, after[1::2])))
+    args.picture.write_bytes(encode_png(picture))
+    print(f"{args.picture}: above {len(before)} source frames, below those between.")  # noqa: T201
+    return 0

@@ -1,0 +1,68 @@
+"""`rife-video train CONFIG.toml`: trains a network from a configuration, or goes on with it.
+
+Where several processes are started by torchrun, they share the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from ..checkpoints.rife import load_rife
+from ..training.batches import clips_of
+from ..training.config import load_config
+from ..training.trainer import Trainer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("config", type=Path, help="the training, a TOML file")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder for state, weights, log and curve; a state there is gone on with "
+        "(default: runs/NAME-OF-CONFIG)",
+    )
+    parser.add_argument("--device", help="cpu, cuda or mps (default: the best)")
+    parser.add_argument("--threads", type=int, help="threads of the network on a CPU")
+    parser.add_argument("--start", type=Path, help="weights to start from")
+    parser.add_argument("--until", type=int, help="stop after this step")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this time")
+    parser.add_argument(
+        "--shard-mib",
+        type=int,
+        default=0,
+        help="write the state in files of at most this size, for places that take no larger ones",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains until the end, the step or the time that was asked for."""
+    config = load_config(args.config)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    rank = int(os.environ.get("LOCAL_RANK", "0"))
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda":
+        device = f"cuda:{rank}"
+        torch.cuda.set_device(rank)
+        torch.backends.cudnn.benchmark = True
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    out = args.out or Path("runs") / args.config.stem
+    trainer = Trainer(
+        config,
+        out,
+        device,
+        clips=clips_of(config, args.config.parent, device),
+        start=load_rife(args.start) if args.start else None,
+        shard_bytes=args.shard_mib << 20,
+    )
+    trainer.run(args.until, args.minutes * 60)
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    return 0

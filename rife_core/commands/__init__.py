@@ -1,1 +1,0 @@
-"""The subcommands of `rife-video`, one file each."""

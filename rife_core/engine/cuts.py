@@ -1,0 +1,92 @@
+"""The cut detector: how alike two frames are, and whether one repeats the other."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SAME_MEAN, SAME_BLOCK = 1 / 255, 3 / 255
+
+_GLANCE = 8
+_LONG_SIDE = 64
+_BLOCK = 16
+_STRIDE = 16
+_SAMPLES = 4  # pixels looked at in each direction for each one of the small picture
+_REACH = 9  # pixels of the small picture: a seventh of the frame's width
+_DETAIL = 0.012  # deviation below which a block has nothing to be found by
+CUT_BELOW = 0.64
+_FADE = 0.15  # mean change from or to a picture without detail that is no cut
+UNCHANGED_BELOW = 0.06  # mean difference of small pictures that no cut leaves so small
+
+
+def small_picture(frame: Tensor) -> Tensor:
+    """Lightness of H W C in [0, 1] (or 8 bit), shrunk to 64 pixels on the long side: h w."""
+    height, width = frame.shape[:2]
+    factor = min(1.0, _LONG_SIDE / max(height, width))
+    step = max(1, int(1 / (_SAMPLES * factor)))
+    planes = frame[::step, ::step, :3].permute(2, 0, 1)[None].float()
+    if frame.dtype == torch.uint8:
+        planes = planes / 255
+    size = (max(_BLOCK, round(height * factor)), max(_BLOCK, round(width * factor)))
+    return F.interpolate(planes, size, mode="area").mean(1)[0].nan_to_num().clamp(0, 1)
+
+
+def likeness(a: Tensor, b: Tensor) -> float:
+    """How much of one small picture is found again in the other: about 1 within a scene.
+
+    Blocks are searched for up to a seventh of the width away; brightness and
+    contrast do not count. Where a picture has nothing to be found by (black, white,
+    fog), its mean change decides. Measured on real clips: above 0.7 for frames half
+    a second apart, below 0.6 for different scenes.
+
+    Shape:
+        a, b: h w, of one size
+    """
+    found = _found(a, b), _found(b, a)
+    if None in found:
+        return float((a - b).abs().mean() < _FADE)
+    return min(share for share in found if share is not None)
+
+
+def _found(a: Tensor, b: Tensor) -> float | None:
+    """How well the blocks of `a` correlate with the best places in `b`; None without detail."""
+    blocks = a.unfold(0, _BLOCK, _STRIDE).unfold(1, _BLOCK, _STRIDE)
+    rows, columns = blocks.shape[:2]
+    padded = F.pad(b[None, None], [_REACH] * 4, mode="replicate")[0, 0]
+    side = _BLOCK + 2 * _REACH
+    windows = padded.unfold(0, side, _STRIDE).unfold(1, side, _STRIDE)[:rows, :columns]
+    blocks = blocks.reshape(-1, 1, _BLOCK, _BLOCK)
+    windows = windows.reshape(1, -1, side, side)
+    blocks = blocks - blocks.mean((2, 3), keepdim=True)
+    deviation = blocks.square().mean((1, 2, 3)).sqrt()
+    detailed = deviation > _DETAIL
+    if not bool(detailed.any()):
+        return None
+    blocks, windows = blocks[detailed], windows[:, detailed]
+
+    def sums(kernels: Tensor, values: Tensor) -> Tensor:
+        return F.conv2d(values, kernels, groups=len(kernels))[0] / _BLOCK**2
+
+    ones = torch.ones_like(blocks)
+    products, means = sums(blocks, windows), sums(ones, windows)
+    squares = sums(ones, windows.square())
+    spread = (squares - means.square()).clamp(min=1e-8).sqrt()
+    correlation = products / (spread * deviation[detailed][:, None, None])
+    return float(correlation.flatten(1).amax(1).clamp(0, 1).mean())
+
+
+def is_repeat(a: Tensor, b: Tensor) -> bool:
+    """Whether two frames show the same picture, compression apart.
+
+    Shape:
+        a, b: H W C
+    """
+    scale = 255.0 if a.dtype == torch.uint8 else 1.0
+    for step in (_GLANCE, 1):  # most frames differ at a glance
+        difference = (a[::step, ::step].float() - b[::step, ::step].float()).abs().div_(scale)
+        if not float(difference.mean()) < SAME_MEAN * (2 if step > 1 else 1):
+            return False
+    planes = difference.permute(2, 0, 1)[None]
+    blocks = F.avg_pool2d(planes, 8, ceil_mode=True, count_include_pad=False)
+    return float(blocks.max()) < SAME_BLOCK

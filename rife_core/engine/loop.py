@@ -1,0 +1,249 @@
+"""Frames in, frames out: runs a network along a timeline.
+
+Source frames are copied through bit for bit; only made frames pass the network.
+A clip in memory (`interpolate`) and a file of any length (`stream`) take the
+same road: an iterator of frames of which the engine holds two or three at a time.
+
+What is wanted where is the timeline's business, what may be interpolated with what
+that of `scenes`, and how frames are made that of `maker`. Here they meet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from itertools import count as count_from
+from typing import cast
+
+from torch import Tensor
+from typing_extensions import Unpack
+
+from ..inference.rife import RIFE
+from ..timeline import Timeline
+from .options import Options, Settings
+from .pixel_formats import check_frame, mix
+from .report import Report
+from .scenes import SceneRules, Span, spans
+from .scheduler import Maker
+from .tasks import Pair, Source, Task
+from .transfers import unpinned
+
+Progress = Callable[[int, int | None], None]
+"""Called with the number of frames made so far and in all (None: not known).
+
+Whatever it raises stops the work between two batches.
+"""
+
+Watch = Callable[[Tensor], None]
+"""Called with each frame of the result, H W C, as soon as it is there."""
+
+
+def interpolate(
+    network: RIFE,
+    frames: Tensor,
+    timeline: Timeline,
+    *,
+    disagreement: Tensor | None = None,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+    report: Report | None = None,
+    **options: Unpack[Options],
+) -> Tensor:
+    """Makes the frames that `timeline` asks for between those of a clip.
+
+    The network runs on the device of its weights; the clip stays where it is. Where
+    memory runs out, it goes on with fewer frames at once, then in tiles, then on the
+    CPU, and keeps what it has made.
+
+    Args:
+        network: any row, in evaluation mode.
+        frames: B H W C with 1, 3 or 4 channels, floating point in [0, 1] or uint8,
+            any H and W. A single frame is returned as it is.
+        timeline: which frames to make.
+        disagreement: B' H W, filled with how far the two warped sides of each made
+            frame are apart, in [0, 1]; 0 for source frames.
+        progress: see `Progress`.
+        watch: see `Watch`.
+        report: filled while the work goes on.
+        options: see `Options`.
+
+    Returns:
+        B' H W C, of the type and on the device of `frames`; source frames in it are
+        bit-identical.
+
+    Raises:
+        ValueError: there is no frame, or their shape, type or an option does not fit.
+
+    Example:
+        >>> from ..inference.rife import build_network
+        >>> network = build_network("4.25.lite").eval()
+        >>> interpolate(network, torch.rand(3, 16, 16, 3), Timeline.multiply(2)).shape
+        torch.Size([5, 16, 16, 3])
+    """
+    if frames.ndim != 4:
+        raise ValueError(f"frames must be B H W C, but are {tuple(frames.shape)}.")
+    if not len(frames):
+        raise ValueError("There are no frames to interpolate: the clip is empty.")
+    check_frame(frames[0])
+    output = frames.new_empty((timeline.output_count(len(frames)), *frames.shape[1:]))
+    if disagreement is not None:
+        disagreement.zero_()
+    results = _stream(
+        network,
+        frames,
+        timeline,
+        Settings(**options),
+        None,
+        progress,
+        sum(step.timestep != 0 for step in timeline.steps(len(frames))),
+        report or Report(),
+        disagreement is not None,
+    )
+    for index, item in enumerate(results):
+        output[index].copy_(item.result)
+        if watch:
+            watch(output[index])
+        if disagreement is not None and isinstance(item, Task):
+            disagreement[index].copy_(item.disagreement)
+    return output
+
+
+def stream(
+    network: RIFE,
+    frames: Iterable[Tensor],
+    timeline: Timeline,
+    *,
+    places: Iterable[Fraction] | None = None,
+    progress: Progress | None = None,
+    total: int | None = None,
+    report: Report | None = None,
+    **options: Unpack[Options],
+) -> Iterator[Tensor]:
+    """`interpolate` for clips that do not fit in memory: yields each output frame in order.
+
+    Args:
+        frames: H W C each, all of one size and type; read one at a time.
+        places: where each frame stands on the timeline's axis, ascending; by default
+            its index. Seconds, for clips of uneven frame times.
+        total: how many frames will be made, if known; handed on to `progress`.
+
+    Yields:
+        H W C. Source frames are the very tensors that came in.
+    """
+    settings, report = Settings(**options), report or Report()
+    items = _stream(network, frames, timeline, settings, places, progress, total, report, False)
+    for item in items:
+        yield unpinned(item.result) if isinstance(item, Task) else item.result
+
+
+def _stream(
+    network: RIFE,
+    frames: Iterable[Tensor],
+    timeline: Timeline,
+    settings: Settings,
+    places: Iterable[Fraction] | None,
+    progress: Progress | None,
+    total: int | None,
+    report: Report,
+    wants_disagreement: bool,
+) -> Iterator[_Shown | Task]:
+    """Every output frame in order, as the item that shows it."""
+    network.check_ensemble(settings.ensemble)
+    if settings.batch_size < 0:
+        raise ValueError(f"batch_size is {settings.batch_size}; it must be 0 (automatic) or more.")
+    source = _sources(frames, places, report)
+    opening = next(source, None)
+    if opening is None:
+        return
+    first = opening[1]
+    maker = Maker(network, settings, first.frame, report, wants_disagreement)
+    if progress:
+        progress(0, total)
+    waiting: deque[_Shown | Task] = deque()
+    tasks: list[Task] = []
+    under_way: deque[list[Task]] = deque()
+
+    def finished(ahead: int) -> Iterator[_Shown | Task]:
+        """Begins what waits, ends it but for `ahead` batches, and hands on what is ready."""
+        while tasks or len(under_way) > ahead:
+            if tasks:
+                batch = tasks[: maker.plan.batch_size]
+                maker.begin(batch)
+                under_way.append(batch)
+                del tasks[: len(batch)]
+            if len(under_way) > ahead:
+                batch = under_way.popleft()
+                maker.end(batch)
+                report.made += len(batch)
+                if progress:
+                    progress(report.made, total)
+        while waiting and waiting[0].is_ready:
+            report.frames_out += 1
+            yield waiting.popleft()
+
+    def show(span: Span) -> None:
+        pair = Pair(cast(Source, span.left), cast(Source, span.right))
+        wanted = timeline.within(span.start, span.stop)
+        report.pairs.append(len(wanted))
+        for place in wanted:
+            timestep = (place - span.start) / (span.stop - span.start)
+            item = _item(pair, timestep, span.is_cut, settings.scenes)
+            waiting.append(item)
+            if isinstance(item, Task):
+                tasks.append(item)
+
+    def chained() -> Iterator[tuple[Fraction, Source]]:
+        for place, each in chain((opening,), source):
+            maker.send(each)
+            yield place, each
+
+    with maker:
+        last, last_place, gap = first, opening[0], Fraction(1)
+        for span in spans(chained(), settings.scenes, report.scenes):
+            show(span)
+            last, last_place = cast(Source, span.right), span.stop
+            gap = span.stop - span.start
+            if not tasks or len(tasks) >= maker.plan.batch_size:
+                yield from finished(maker.copies.ahead if tasks else 0)
+        if report.frames_in == 1:
+            waiting.append(_Shown(last.frame))
+        elif timeline.end == "loop":
+            show(Span(last, first, last_place, last_place + gap, False))
+        else:
+            places_left = timeline.tail(last_place, last_place + gap)
+            waiting += [_Shown(last.frame) for _ in places_left]
+        yield from finished(0)
+
+
+def _sources(
+    frames: Iterable[Tensor], places: Iterable[Fraction] | None, report: Report
+) -> Iterator[tuple[Fraction, Source]]:
+    first: Tensor | None = None
+    for place, frame in zip(places or map(Fraction, count_from()), frames, strict=False):
+        check_frame(frame, first)
+        first = frame if first is None else first
+        report.frames_in += 1
+        yield place, Source(frame, report.frames_in, report)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """An output frame that needs no network."""
+
+    result: Tensor
+    is_ready = True
+
+
+def _item(pair: Pair, timestep: Fraction, is_cut: bool, rules: SceneRules) -> _Shown | Task:
+    """What is shown at `timestep` of a pair."""
+    left, right = pair.left.frame, pair.right.frame
+    if timestep == 0 or (is_cut and rules.at_cut == "hold"):
+        return _Shown(left)
+    if not is_cut:
+        return Task(pair, timestep)
+    if rules.at_cut == "nearest":
+        return _Shown(left if timestep < Fraction(1, 2) else right)
+    return _Shown(mix(left, right, float(timestep)))

@@ -1,0 +1,190 @@
+"""Cuts and repeated frames: what may be interpolated with what.
+
+A cut is found by content, not by difference: small pictures of two frames are
+compared block by block, each block searched for nearby in the other picture by
+correlation. A pan moves blocks, a fade or a flash changes their brightness; the
+blocks are still found. Across a cut most of them are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from typing import Literal, NamedTuple, Protocol, TypeVar, get_args
+
+from torch import Tensor
+
+from .cuts import CUT_BELOW, UNCHANGED_BELOW, is_repeat, likeness, small_picture
+
+AtCut = Literal["interpolate", "hold", "nearest", "blend"]
+AT_CUT: tuple[AtCut, ...] = get_args(AtCut)
+
+Repeats = Literal["keep", "retime"]
+REPEATS: tuple[Repeats, ...] = get_args(Repeats)
+
+LONGEST_RUN = 6
+"""Frames; where a picture stands still for longer it is meant to."""
+
+
+class Source(Protocol):
+    """A source frame; `frame` is H W C."""
+
+    @property
+    def frame(self) -> Tensor:
+        """The picture."""
+        ...
+
+
+S = TypeVar("S", bound=Source)
+T = TypeVar("T")
+
+
+class Span(NamedTuple):
+    """A stretch of the clip that lies between two source frames.
+
+    Attributes:
+        left, right: the source frames at its two ends.
+        start, stop: their places.
+        is_cut: nothing moves from the one to the other.
+    """
+
+    left: Source
+    right: Source
+    start: Fraction
+    stop: Fraction
+    is_cut: bool
+
+
+@dataclass(frozen=True)
+class SceneRules:
+    """What is done at cuts and with repeated frames.
+
+    Attributes:
+        at_cut: "interpolate" looks for no cuts; "hold" shows the old scene up to
+            the cut, "nearest" changes half way, "blend" crossfades.
+        cuts: numbers of the frames, counted from 1, that begin a new scene; None
+            finds them.
+        repeats: "keep" takes the frames as they come; "retime" spreads the motion
+            over a run of equal frames (animation on twos, stuttering renders).
+    """
+
+    at_cut: AtCut = "interpolate"
+    cuts: frozenset[int] | None = None
+    repeats: Repeats = "keep"
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("at_cut", self.at_cut, AT_CUT),
+            ("repeats", self.repeats, REPEATS),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}.")
+
+
+@dataclass
+class SceneReport:
+    """What was found: frames that begin a scene, and runs of equal frames; counted from 1."""
+
+    cuts: list[int] = field(default_factory=list[int])
+    runs: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+
+
+def parse_cuts(text: str) -> frozenset[int] | None:
+    """Reads a list of frame numbers such as "25, 60"; an empty text is None.
+
+    Example:
+        >>> sorted(parse_cuts("25, 60"))
+        [25, 60]
+    """
+    words = text.replace(",", " ").split()
+    if not all(word.isdigit() and int(word) > 1 for word in words):
+        raise ValueError(
+            f"The cuts {text!r} cannot be read. Write the numbers of the frames that begin a "
+            "new scene, counted from 1, such as '25, 60'."
+        )
+    return frozenset(map(int, words)) or None
+
+
+def spans(
+    sources: Iterable[tuple[Fraction, S]], rules: SceneRules, report: SceneReport
+) -> Iterator[Span]:
+    """The stretches between neighbouring source frames, as the rules see them.
+
+    Reads one frame further than it yields where cuts are to be found: whether a
+    sudden change is a flash only shows when it is over.
+    """
+    yield from _without_repeats(_pairs(sources, rules, report), rules, report)
+
+
+def _pairs(
+    sources: Iterable[tuple[Fraction, S]], rules: SceneRules, report: SceneReport
+) -> Iterator[Span]:
+    if rules.at_cut == "interpolate":
+        for (start, left), (stop, right) in pairwise(sources):
+            yield Span(left, right, start, stop, False)
+        return
+    finds = rules.cuts is None
+    frames = (_Seen(*s, small_picture(s[1].frame) if finds else None) for s in sources)
+    for number, (before, left, right, after) in enumerate(_neighbours(frames), 2):
+        is_cut = number in rules.cuts if rules.cuts is not None else _is_cut(left, right)
+        if is_cut and finds:  # a flash is over in a moment: what was there comes back
+            is_cut = all(
+                _is_cut(*two) for two in ((before, right), (left, after)) if None not in two
+            )
+        if is_cut:
+            report.cuts.append(number)
+        yield Span(left.source, right.source, left.place, right.place, is_cut)
+
+
+class _Seen(NamedTuple):
+    place: Fraction
+    source: Source
+    picture: Tensor | None
+
+
+def _is_cut(a: _Seen | None, b: _Seen | None) -> bool:
+    if a is None or b is None or a.picture is None or b.picture is None:
+        return False
+    changed = float((a.picture - b.picture).abs().mean()) > UNCHANGED_BELOW
+    return changed and likeness(a.picture, b.picture) < CUT_BELOW
+
+
+def _neighbours(items: Iterable[T]) -> Iterator[tuple[T | None, T, T, T | None]]:
+    """Each two neighbours, with the one before and the one after them."""
+    source = iter(items)
+    before: T | None = None
+    left, right = next(source, None), next(source, None)
+    while left is not None and right is not None:
+        after = next(source, None)
+        yield before, left, right, after
+        before, left, right = left, right, after
+
+
+def _without_repeats(
+    pairs: Iterable[Span], rules: SceneRules, report: SceneReport
+) -> Iterator[Span]:
+    """Joins each run of equal frames and the step out of it to one span."""
+    if rules.repeats == "keep":
+        yield from pairs
+        return
+    run: list[Span] = []
+    number = 0
+    for number, pair in enumerate(pairs, 1):
+        repeated = not pair.is_cut and is_repeat(pair.left.frame, pair.right.frame)
+        if repeated:
+            run.append(pair)
+            continue
+        if run:
+            report.runs.append((number - len(run), number))
+        if run and len(run) < LONGEST_RUN and not pair.is_cut:
+            first = run[0]
+            yield Span(first.left, pair.right, first.start, pair.stop, False)
+        else:
+            yield from run
+            yield pair
+        run = []
+    if run:
+        report.runs.append((number - len(run) + 1, number + 1))
+    yield from run

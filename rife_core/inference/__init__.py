@@ -1,0 +1,1 @@
+"""The fast road from two frames to the one between them."""

@@ -1,0 +1,162 @@
+"""What the blocks of a pyramid have found, computed only where the next block reads it.
+
+A block at scale s begins by shrinking its input s times, bilinearly and without
+antialiasing: of every s x s pixels it reads the four in the middle. So what comes
+before - the flow, and the frames warped by it - is wanted at those points alone, and
+the coarse levels cost almost nothing. Two facts make that exact:
+
+- the flow at a point is the sum of all updates so far, each sampled where it lies;
+- growing g times and then shrinking s times is growing g / s times, where g / s is even.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from ..networks.estimate import IMAGE_PLANES
+from ..networks.specs import BLOCK_STRIDE, CARRIED_FROM, FLOW_PLANES
+from ..ops.grid_sample import grid_sample
+from ..ops.resize import resize
+from ..ops.warp import warp
+
+DENSE_UP_TO = 2
+"""At this scale and below a block reads every pixel."""
+
+
+class Pyramid:
+    """Collects the blocks' updates and gives the next block its view of the pair.
+
+    Args:
+        sides: what is warped of each source frame: image, then features. B C H W each.
+        mask_adds: see `NetworkSpec`.
+    """
+
+    def __init__(self, sides: tuple[Tensor, Tensor], mask_adds: bool) -> None:
+        self.sides = sides
+        self.mask_adds = mask_adds
+        self._updates: list[tuple[Tensor, int]] = []
+        self._flow: Tensor | None = None
+        self._grown = 0
+
+    @staticmethod
+    def can_run(scales: Sequence[float], height: int, width: int) -> bool:
+        """Whether the two facts above hold: whole scales that halve, at a size they divide."""
+        whole = all(scale >= 1 and scale == int(scale) for scale in scales)
+        halving = all(a % (2 * b) == 0 for a, b in pairwise(scales))
+        fits = not any(side % (BLOCK_STRIDE * scales[0]) for side in (height, width))
+        return whole and halving and fits
+
+    def add(self, planes: Tensor, growth: float) -> None:
+        """Takes a block's planes as it gave them: flow in full pixels, mask, carried.
+
+        Shape:
+            planes: B P H/growth W/growth
+        """
+        self._updates.append((planes, int(growth)))
+
+    def shrunk(self, scale: float) -> tuple[Tensor, Tensor]:
+        """Both sides as they are, at 1/scale."""
+        side0, side1 = self.sides
+        return resize(side0, 1 / scale), resize(side1, 1 / scale)
+
+    def warped(self, scale: float) -> tuple[Tensor, Tensor]:
+        """Both sides warped by the flow so far, at 1/scale."""
+        if not self._updates:
+            return self.shrunk(scale)
+        if scale <= DENSE_UP_TO:
+            flow, points = self.flow(1), None
+        else:
+            points = self._points(int(scale))
+            flow = self._flow_at(points)
+        flows = flow[:, :2], flow[:, 2:FLOW_PLANES]
+        warps = [warp(side, part, points) for side, part in zip(self.sides, flows, strict=True)]
+        # Two points a cell along each axis are left: their mean is what the block reads.
+        warped0, warped1 = (resize(each, 0.5 if scale > 1 else 1) for each in warps)
+        return warped0, warped1
+
+    def flow(self, scale: float) -> Tensor:
+        """The flow so far in pixels of the full image, at 1/scale: B 4 H/scale W/scale."""
+        if scale > 1:
+            return self._sum(slice(FLOW_PLANES), scale)
+        for update, growth in self._updates[self._grown :]:
+            part = resize(update[:, :FLOW_PLANES], growth)
+            self._flow = part if self._flow is None else self._flow + part
+        self._grown = len(self._updates)
+        return self._sum(slice(FLOW_PLANES), scale) if self._flow is None else self._flow
+
+    def mask(self, scale: float) -> Tensor:
+        """The mask's logits so far, at 1/scale."""
+        planes = slice(FLOW_PLANES, CARRIED_FROM)
+        return self._sum(planes, scale) if self.mask_adds else self._last(planes, scale)
+
+    def carried(self, scale: float, count: int) -> Tensor:
+        """The features that the last block hands on, at 1/scale."""
+        return self._last(slice(CARRIED_FROM, CARRIED_FROM + count), scale)
+
+    def _sum(self, planes: slice, scale: float) -> Tensor:
+        if not self._updates:
+            batch, _, height, width = self.sides[0].shape
+            count = planes.stop - (planes.start or 0)
+            size = (batch, count, int(height / scale), int(width / scale))
+            return self.sides[0].new_zeros(size)
+        total, *rest = (resize(update[:, planes], g / scale) for update, g in self._updates)
+        return sum(rest, total)
+
+    def _last(self, planes: slice, scale: float) -> Tensor:
+        update, growth = self._updates[-1]
+        return resize(update[:, planes], growth / scale)
+
+    def _points(self, scale: int) -> tuple[Tensor, Tensor]:
+        """Rows and columns of the four middle pixels of every cell."""
+        height, width = self.sides[0].shape[-2:]
+        # Not from a list: copying one to a device waits for it, and cannot go into a CUDA graph.
+        middle = torch.arange(scale // 2 - 1, scale // 2 + 1, device=self.sides[0].device)
+        rows, columns = (
+            (torch.arange(0, length, scale, device=middle.device)[:, None] + middle).flatten()
+            for length in (height, width)
+        )
+        return rows, columns
+
+    def _flow_at(self, points: tuple[Tensor, Tensor]) -> Tensor:
+        side = self.sides[0]
+        y, x = (
+            (2 * place.to(side.dtype) + 1) / length - 1
+            for place, length in zip(points, side.shape[-2:], strict=True)
+        )
+        grid = torch.stack((x.expand(len(y), -1), y[:, None].expand(-1, len(x))), -1)
+        grid = grid.expand(len(side), -1, -1, -1)
+        total, *rest = (
+            grid_sample(update[:, :FLOW_PLANES], grid, align_corners=False)
+            for update, _ in self._updates
+        )
+        return sum(rest, total)
+
+
+def view_of_pair(
+    pyramid: Pyramid, names: Sequence[str], scale: float, carried: int, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """What a block at `scale` reads of the pair, by name.
+
+    What is made for it alone waits in `dtype`, the block's own, to be joined: it takes
+    less memory so.
+    """
+    view: dict[str, Tensor] = {}
+    for index, side in enumerate(pyramid.shrunk(scale) if "img0" in names else ()):
+        view |= _split(side, f"img{index}", f"feat{index}")
+    for index, side in enumerate(pyramid.warped(scale) if "warped_img0" in names else ()):
+        view |= _split(side.to(dtype), f"warped_img{index}", f"warped_feat{index}")
+    if "mask" in names:
+        view["mask"] = pyramid.mask(scale)
+    if carried and "carried" in names:
+        view["carried"] = pyramid.carried(scale, carried).to(dtype)
+    return view
+
+
+def _split(side: Tensor, image: str, features: str) -> dict[str, Tensor]:
+    """The parts of a frame's planes under these names; features of no width are absent."""
+    parts = {image: side[:, :IMAGE_PLANES], features: side[:, IMAGE_PLANES:]}
+    return {name: part for name, part in parts.items() if part.shape[1]}

@@ -1,0 +1,115 @@
+"""LapLoss: the distance of two images' Laplacian pyramids."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..ops.dispatch import at_least_float32
+from .checks import check_images, check_pair, full_precision
+
+# --- Laplacian pyramid
+
+
+def laplacian_pyramid(x: Tensor, kernel: Tensor, max_levels: int) -> list[Tensor]:
+    """What each halving of `x` loses, finest first; the last, blurred rest is left out.
+
+    Shape:
+        x: B C H W, any range
+        kernel: C 1 5 5, summing to 1 per channel
+        returns: `max_levels` tensors, B C H/2^i W/2^i
+    """
+    levels: list[Tensor] = []
+    for _ in range(max_levels):
+        down = _halved(x, kernel)
+        levels.append(x - _doubled(down, kernel)[:, :, : x.shape[2], : x.shape[3]])
+        x = down
+    return levels
+
+
+def _halved(x: Tensor, kernel: Tensor) -> Tensor:
+    """Every second pixel of the blurred planes, which go on as in a mirror."""
+    x = F.pad(x, (2, 2, 2, 2), mode="reflect")
+    return F.conv2d(x, kernel, stride=2, groups=x.shape[1])
+
+
+def _doubled(x: Tensor, kernel: Tensor) -> Tensor:
+    """The planes with a zero after each pixel and row, blurred as above, four times as bright."""
+    # What the mirror shows of the planes with their zeros, without the zeros.
+    x = torch.cat((x[:, :, 1:2], x, x[:, :, -1:]), 2)
+    x = torch.cat((x[..., 1:2], x, x[..., -1:]), 3)
+    turned = 4 * kernel.flip(2, 3)
+    return F.conv_transpose2d(x, turned, None, 2, 4, 1, groups=x.shape[1])
+
+
+def lap_loss(input: Tensor, target: Tensor, max_levels: int = 5) -> Tensor:
+    """Sum over the Laplacian pyramid's levels of the mean absolute difference.
+
+    Shape:
+        input, target: B C H W, any range; each side longer than 2 ** max_levels pixels
+        returns: scalar, 0 for equal images
+
+    Raises:
+        ValueError: shapes differ, or a side is too short for `max_levels` levels.
+
+    Reference: Bojanowski et al., "Optimizing the Latent Space of Generative
+    Networks", ICML 2018.
+
+    Example:
+        >>> black, white = torch.zeros(1, 3, 64, 64), torch.ones(1, 3, 64, 64)
+        >>> round(lap_loss(black, black).item(), 6), round(lap_loss(black, white).item(), 6)
+        (0.0, 0.0)
+        >>> dotted = black.clone()
+        >>> dotted[..., 32, 32] = 1
+        >>> bool(lap_loss(black, dotted) > 0)
+        True
+    """
+    check_images("LapLoss", input)
+    return _lap_loss(input, target, _gauss_kernel(input.shape[1]), max_levels)
+
+
+def _gauss_kernel(channels: int) -> Tensor:
+    row = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    return torch.outer(row, row).repeat(channels, 1, 1, 1)
+
+
+def _lap_loss(input: Tensor, target: Tensor, kernel: Tensor, max_levels: int) -> Tensor:
+    check_pair("LapLoss", input, target)
+    shortest = min(input.shape[-2:])
+    if max_levels < 1 or shortest <= 2**max_levels:
+        raise ValueError(
+            f"LapLoss: {max_levels} levels need at least 1, and sides of more than 2 ** levels "
+            f"= {2**max_levels} pixels; found {shortest}. "
+            "Use larger images or another max_levels."
+        )
+    with full_precision(input.device):
+        # The pyramid is linear, so one pyramid of the difference stands for two.
+        difference = at_least_float32(input) - at_least_float32(target)
+        levels = laplacian_pyramid(difference, kernel.to(difference), max_levels)
+        return torch.stack([level.abs().mean() for level in levels]).sum()
+
+
+class LapLoss(nn.Module):
+    """`lap_loss` with its kernel as a buffer.
+
+    Args:
+        max_levels: how often the images are halved.
+        channels: of the images, 3 for RGB.
+
+    Shape:
+        input, target: B channels H W -> scalar
+    """
+
+    gauss_kernel: Tensor
+
+    def __init__(self, max_levels: int = 5, channels: int = 3) -> None:
+        super().__init__()
+        self.max_levels = max_levels
+        self.channels = channels
+        self.register_buffer("gauss_kernel", _gauss_kernel(channels), persistent=False)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """See `lap_loss`."""
+        check_images("LapLoss", input, self.channels)
+        return _lap_loss(input, target, self.gauss_kernel, self.max_levels)

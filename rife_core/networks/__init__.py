@@ -1,0 +1,1 @@
+"""The RIFE networks as the paper describes them: plain and differentiable."""

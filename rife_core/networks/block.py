@@ -1,0 +1,164 @@
+"""IFBlock: one block of the pyramid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ..ops.banded_conv import convolve_planes
+from ..ops.dispatch import at_least_float32
+from ..ops.prelu import PReLU
+from ..ops.resize import resize
+from ..ops.transposed_conv import double
+from ..ops.winograd_conv import RowPairConv2d, Rows
+from .layers import ResConv, conv, leaky_conv, separate_head
+from .padding import crop
+from .specs import CARRIED_FROM, FLOW_PLANES, MASK_PLANES, Output, Trunk
+
+TRUNK_DEPTH = 8
+
+
+class IFBlock(nn.Module):
+    """Estimates what must be added to flow and mask, at 1/scale of the resolution.
+
+    Callers see full-resolution pixels only: flow is divided by `scale` on the way
+    in and multiplied by it on the way out.
+
+    Args:
+        in_planes: channels of `x` and the flow together.
+        c: channels of the trunk.
+        trunk, output, planes, groups: see `NetworkSpec`; the defaults are the paper's.
+
+    Shape:
+        x: B C H W; flow: B 4 H W in pixels, or None for the first block;
+        H and W multiples of 4 * scale
+        returns: flow update B 4 H W in pixels, mask logits B 1 H W; float32
+    """
+
+    def __init__(
+        self,
+        in_planes: int,
+        c: int = 64,
+        *,
+        trunk: Trunk = "residual",
+        output: Output = "half",
+        planes: int = FLOW_PLANES + MASK_PLANES,
+        groups: int = 1,
+    ) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.growth = 2 if output == "half" else 1
+        prelu = trunk in ("residual", "pairs")
+        self.conv0 = nn.Sequential(
+            *(conv(in_planes, c // 2, 3, 2, 1), conv(c // 2, c, 3, 2, 1))
+            if prelu
+            else (leaky_conv(in_planes, c // 2, 2), leaky_conv(c // 2, c, 2))
+        )
+        if trunk == "pairs":
+            self.convblock0 = nn.Sequential(conv(c, c), conv(c, c))
+            self.convblock1 = nn.Sequential(conv(c, c), conv(c, c))
+            self.convblock2 = nn.Sequential(conv(c, c), conv(c, c))
+            self.convblock3 = nn.Sequential(conv(c, c), conv(c, c))
+        else:
+            layer = {
+                "residual": lambda: nn.Sequential(RowPairConv2d(c, c), PReLU(c)),
+                "plain": lambda: leaky_conv(c, c),
+                "beta": lambda: ResConv(c, groups),
+            }[trunk]
+            self.convblock = nn.Sequential(*(layer() for _ in range(TRUNK_DEPTH)))
+        if output == "separate":
+            self.conv1 = separate_head(c, FLOW_PLANES)
+            self.conv2 = separate_head(c, MASK_PLANES)
+        elif output == "shuffle":
+            self.lastconv = nn.Sequential(
+                nn.ConvTranspose2d(c, 4 * planes, 4, 2, 1), nn.PixelShuffle(2)
+            )
+        else:
+            self.lastconv = nn.ConvTranspose2d(c, planes, 4, 2, 1)
+        self.output = output
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its weights, and so of what it computes in."""
+        return next(self.parameters()).dtype
+
+    def forward(self, x: Tensor, flow: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
+        """See the class."""
+        planes = self.planes([x], flow, scale)
+        return planes[:, :FLOW_PLANES], planes[:, FLOW_PLANES:CARRIED_FROM]
+
+    def planes(self, parts: Sequence[Tensor], flow: Tensor | None, scale: float) -> Tensor:
+        """All output planes at full resolution: flow update, mask, then carried features.
+
+        Args:
+            parts: what `forward` takes as `x`, still apart: each is shrunk before they are
+                laid side by side. B C H W, or B C 1 1 where a part is the same everywhere.
+            flow: see the class.
+            scale: see the class.
+        """
+        height, width = parts[0].shape[-2:]
+        small = [part if part.shape[-1] == 1 else resize(part, 1 / scale) for part in parts]
+        flow = None if flow is None else resize(flow, 1 / scale)
+        planes = self.run(self.opened(small, flow, scale), scale)
+        # A scale that does not divide the size rounds up; the surplus is at the far edges.
+        return crop(resize(planes, self.growth * scale), height, width)
+
+    def opened(self, parts: Sequence[Tensor], flow: Tensor | None, scale: float) -> Tensor:
+        """What the first convolution makes of the block's input: all that is read of it.
+
+        Args:
+            parts: see `planes`, but shrunk already.
+            flow: the same, in pixels of the full image.
+            scale: see `planes`.
+
+        Shape:
+            parts, flow: B C h w -> B c/2 h/2 w/2
+        """
+        if flow is not None and scale != 1:
+            flow = flow / scale
+        return convolve_planes(parts, cast(nn.Sequential, self.conv0[0]), flow)
+
+    def run(self, x: Tensor, scale: float, wanted: int | None = None) -> Tensor:
+        """What the block makes of its `opened` input.
+
+        Args:
+            x: see `opened`.
+            scale: see `planes`.
+            wanted: how many of the planes are needed, where it is not all.
+
+        Shape:
+            x: B c/2 h/2 w/2 -> B P h/growth w/growth, the flow in it in pixels of the full image
+        """
+        x = self._head(self._trunk(self.conv0[1](x)), wanted)
+        # What follows reads plane by plane.
+        x = at_least_float32(x, torch.contiguous_format)
+        pixels = self.growth * scale
+        if pixels == 1:
+            return x
+        return torch.cat((x[:, :FLOW_PLANES] * pixels, x[:, FLOW_PLANES:]), 1)
+
+    def _trunk(self, x: Tensor) -> Tensor:
+        if self.trunk == "pairs":
+            for pair in (self.convblock0, self.convblock1, self.convblock2, self.convblock3):
+                x = pair(x) + x
+            return x
+        if self.trunk != "residual":
+            return self.convblock(x)
+        if not RowPairConv2d.pays(x):
+            return self.convblock(x) + x
+        rows = Rows.of(x)
+        for layer in self.convblock:
+            conv, activation = cast(nn.Sequential, layer)
+            rows = Rows(*map(activation, cast(RowPairConv2d, conv).of_rows(rows)))
+        return rows.plus(x)
+
+    def _head(self, x: Tensor, wanted: int | None) -> Tensor:
+        if self.output == "separate":
+            return torch.cat((self.conv1(x), self.conv2(x)), 1)
+        if self.output == "shuffle":
+            deconv = cast(nn.Sequential, self.lastconv)[0]
+            return double(x, cast(nn.ConvTranspose2d, deconv), 2, wanted)
+        return double(x, cast(nn.ConvTranspose2d, self.lastconv), 1, wanted)

@@ -1,0 +1,133 @@
+"""What passes between the blocks: source frames and estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..ops.warp import warp
+from .specs import CARRIED_FROM, FLOW_PLANES, MASK_PLANES
+
+IMAGE_PLANES = 3
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A source frame as the network wants it: made once, used for both pairs it belongs to.
+
+    Attributes:
+        planes: B 3+F H W, the image and the head's features of it; padded, float32.
+        context: levels of context features, where the network refines.
+    """
+
+    planes: Tensor
+    context: tuple[Tensor, ...] = ()
+
+    @property
+    def image(self) -> Tensor:
+        """B 3 H W, clamped to [0, 1], padded to the alignment."""
+        return self.planes[:, :IMAGE_PLANES]
+
+    @property
+    def features(self) -> Tensor:
+        """B F H W, what the head says of the image."""
+        return self.planes[:, IMAGE_PLANES:]
+
+    @staticmethod
+    def join(frames: Sequence[Frame]) -> Frame:
+        """Several frames as one batch."""
+        if len(frames) == 1:
+            return frames[0]
+        levels = zip(*(frame.context for frame in frames), strict=True)
+        return Frame(
+            torch.cat([frame.planes for frame in frames]),
+            tuple(torch.cat(level) for level in levels),
+        )
+
+    def split(self) -> list[Frame]:
+        """The samples of a batch, one frame each."""
+        levels = [level.split(1) for level in self.context]
+        return [
+            Frame(planes, tuple(level[i] for level in levels))
+            for i, planes in enumerate(self.planes.split(1))
+        ]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is known after a block: running flow, mask logits and the two warped sides.
+
+    Attributes:
+        mixed: the blend, where it came along with the warped sides.
+    """
+
+    flow: Tensor
+    mask: Tensor
+    warped_img0: Tensor
+    warped_img1: Tensor
+    mixed: Tensor | None = None
+
+    @staticmethod
+    def of(flow: Tensor, mask: Tensor, img0: Tensor, img1: Tensor) -> Estimate:
+        """Warps both sides by `flow`."""
+        if img0.is_cuda and not torch.is_grad_enabled():
+            from ..ops.triton_kernels import blend  # Triton is loaded only where it can run
+
+            return Estimate(flow, mask, *blend(img0, img1, flow, mask))
+        return Estimate(flow, mask, warp(img0, flow[:, :2]), warp(img1, flow[:, 2:]))
+
+    @staticmethod
+    def zero(img0: Tensor, img1: Tensor) -> Estimate:
+        """Before anything is known: nothing moves, both sides count the same."""
+        batch, _, height, width = img0.shape
+        flow = img0.new_zeros(batch, FLOW_PLANES, height, width)
+        return Estimate(flow, flow[:, :MASK_PLANES], img0, img1)
+
+    def updated(self, planes: Tensor, mask_adds: bool, img0: Tensor, img1: Tensor) -> Estimate:
+        """The estimate after a block gave `planes`."""
+        flow = self.flow + planes[:, :FLOW_PLANES]
+        mask = planes[:, FLOW_PLANES:CARRIED_FROM]
+        mask = self.mask + mask if mask_adds else mask
+        return Estimate.of(flow, mask, img0, img1)
+
+    def detach(self) -> Estimate:
+        """The same numbers, with no gradient to what made them."""
+        parts = (self.flow, self.mask, self.warped_img0, self.warped_img1)
+        return Estimate(*(part.detach() for part in parts))
+
+    def blend(self) -> Tensor:
+        """The two warped sides mixed by the mask: B 3 H W."""
+        if self.mixed is not None:
+            return self.mixed
+        return torch.lerp(self.warped_img1, self.warped_img0, torch.sigmoid(self.mask))
+
+    def carry(self, plane0: Tensor, plane1: Tensor) -> Tensor:
+        """Warps and mixes other planes of the two frames as their images were: B C H W."""
+        warped0, warped1 = warp(plane0, self.flow[:, :2]), warp(plane1, self.flow[:, 2:])
+        return torch.lerp(warped1, warped0, torch.sigmoid(self.mask))
+
+    def disagreement(self) -> Tensor:
+        """How far the two warped sides are apart, mean over colours: B 1 H W in [0, 1]."""
+        return (self.warped_img0 - self.warped_img1).abs().mean(1, True)
+
+
+class Outcome(NamedTuple):
+    """What a run gives that learns.
+
+    Attributes:
+        estimates: what is known after each block.
+        merged: the blended frame after each block, B 3 H W; the last one refined.
+        flow_teacher, merged_teacher: B 4 H W and B 3 H W, or None without ground truth
+            or teacher.
+        loss_distill: scalar, 0 without ground truth or teacher.
+    """
+
+    estimates: list[Estimate]
+    merged: list[Tensor]
+    flow_teacher: Tensor | None
+    merged_teacher: Tensor | None
+    loss_distill: Tensor | float

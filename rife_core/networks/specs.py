@@ -1,0 +1,296 @@
+"""Every published RIFE network as one row of one table.
+
+A row says how the blocks are built (channels, trunk, output), what they read
+(named inputs, in order), on which pyramid they run, and what surrounds them
+(head, refinement, teacher). `ifnet.RIFE` builds any row; nothing else in the
+project asks for a version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from types import MappingProxyType
+from typing import Literal
+
+Trunk = Literal["residual", "plain", "beta", "pairs"]
+Output = Literal["half", "shuffle", "separate"]
+HeadLayout = Literal["short", "indexed", "named"]
+Ensemble = Literal["swap", "flip", "always", "none"]
+
+BLOCK_STRIDE = 4
+"""A block shrinks what it reads by this much again, after its scale."""
+MAX_CHANNELS = 4096
+FLOW_PLANES = 4
+MASK_PLANES = 1
+CARRIED_FROM = FLOW_PLANES + MASK_PLANES
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """The small encoder whose features accompany each source frame (4.7 and later).
+
+    Attributes:
+        hidden: channels inside.
+        planes: channels it gives, at full resolution.
+        layout: "short" is two layers; "indexed" and "named" are the same four
+            layers under the parameter names `encode.0/2/4/6` and `encode.cnn0..3`.
+    """
+
+    hidden: int
+    planes: int
+    layout: HeadLayout
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """One RIFE network.
+
+    Attributes:
+        version: its public name, such as "rife", "hdv3" or "4.25.lite".
+        channels: width of each block's trunk, coarsest block first.
+        scales: downsampling of each block, coarsest first.
+        first_inputs: names of the tensors that the first block reads, in order.
+        inputs: the same for all later blocks; the running flow is appended.
+        trunk: "residual" is eight PReLU convolutions with one skip, "plain" eight
+            LeakyReLU convolutions, "beta" eight scaled residual convolutions,
+            "pairs" four residual pairs.
+        groups: convolution groups inside the trunk.
+        output: "half" gives planes at half the block's resolution, "shuffle" at
+            full resolution by pixel shuffle, "separate" by one head per quantity.
+        planes: output planes: 4 flow, 1 mask, then carried features.
+        carried: how many of the output planes the next block reads on.
+        mask_adds: the block's mask is added to the running one, else replaces it.
+        starts_at_zero: flow and mask exist (as zeros) before the first block.
+        head: per-frame feature encoder, or None.
+        refine: Contextnet and Unet correct the blended frame.
+        teacher: a fourth block that sees the ground truth while training.
+        ensemble: what `ensemble=True` does: "swap" averages each block over the
+            frame order, "flip" averages over mirrored frames, "always" is a
+            network that swaps by itself, "none" has no such mode.
+        rerun_above: pixels; where block 1 moves both flows by more, all scales
+            are doubled and the network starts again (4.0 and 4.1).
+        align: height and width must be a multiple of this at scale 1.
+    """
+
+    version: str
+    channels: tuple[int, ...]
+    scales: tuple[float, ...]
+    first_inputs: tuple[str, ...]
+    inputs: tuple[str, ...]
+    trunk: Trunk = "beta"
+    groups: int = 1
+    output: Output = "shuffle"
+    planes: int = 6
+    carried: int = 0
+    mask_adds: bool = False
+    starts_at_zero: bool = False
+    head: HeadSpec | None = None
+    refine: bool = False
+    teacher: bool = False
+    ensemble: Ensemble = "swap"
+    rerun_above: float | None = None
+    align: int = 32
+
+    @property
+    def arbitrary_timestep(self) -> bool:
+        """Whether the network itself takes a timestep (else it knows the midpoint only)."""
+        return "timestep" in self.first_inputs
+
+    def width_of(self, name: str) -> int:
+        """Number of channels of the block input called `name`."""
+        if name == "carried":
+            return self.carried
+        if "feat" in name:
+            return self.head.planes if self.head else 0
+        return 1 if name in ("timestep", "mask") else 3
+
+    def in_planes(self, index: int) -> int:
+        """Number of channels that block `index` reads, its running flow included."""
+        first = index == 0 and not self.starts_at_zero
+        names = self.first_inputs if first else self.inputs
+        return sum(map(self.width_of, names)) + (0 if first else FLOW_PLANES)
+
+    @property
+    def teacher_in_planes(self) -> int:
+        """Number of channels that the teacher block reads: a later block's and the ground truth."""
+        return self.in_planes(1) + self.width_of("gt")
+
+    def same_network(self, other: NetworkSpec) -> bool:
+        """Whether both rows describe one network under two release numbers."""
+        return replace(self, version=other.version) == other
+
+
+def _paper(version: str, timestep: tuple[str, ...], **changes: object) -> NetworkSpec:
+    images = ("img0", "img1", *timestep)
+    row = NetworkSpec(
+        version,
+        channels=(240, 150, 90),
+        scales=(4, 2, 1),
+        first_inputs=images,
+        inputs=(*images, "warped_img0", "warped_img1", "mask"),
+        trunk="residual",
+        output="half",
+        planes=5,
+        mask_adds=True,
+        refine=True,
+        teacher=True,
+        ensemble="flip",
+    )
+    return replace(row, **changes)  # pyright: ignore[reportArgumentType]
+
+
+def _v4(**changes: object) -> NetworkSpec:
+    row = NetworkSpec(
+        version="",
+        channels=(192, 128, 96, 64),
+        scales=(8, 4, 2, 1),
+        first_inputs=("img0", "img1", "feat0", "feat1", "timestep"),
+        inputs=(
+            *("warped_img0", "warped_img1", "warped_feat0", "warped_feat1"),
+            *("timestep", "mask", "carried"),
+        ),
+    )
+    return replace(row, **changes)  # pyright: ignore[reportArgumentType]
+
+
+def _v4_carrying(**changes: object) -> NetworkSpec:
+    return _v4(planes=13, carried=8, ensemble="none", **changes)
+
+
+_LITE = (128, 96, 64, 48)
+_FIVE_SCALES = (16, 8, 4, 2, 1)
+_HEAD_8 = HeadSpec(32, 8, "named")
+_HEAD_4 = HeadSpec(16, 4, "named")
+
+_ROWS: tuple[tuple[str, NetworkSpec], ...] = (
+    ("rife", _paper("", ())),
+    ("rife_m", _paper("", ("timestep",))),
+    (
+        "hdv3",
+        _paper(
+            "",
+            (),
+            channels=(90, 90, 90),
+            first_inputs=("warped_img0", "warped_img1", "mask"),
+            inputs=("warped_img0", "warped_img1", "mask"),
+            trunk="pairs",
+            output="separate",
+            starts_at_zero=True,
+            refine=False,
+            ensemble="always",
+        ),
+    ),
+    (
+        "4.0 4.1",
+        _v4(trunk="residual", output="half", planes=5, mask_adds=True, rerun_above=32.0),
+    ),
+    ("4.2 4.3 4.4", _v4(trunk="plain", output="half", planes=5, mask_adds=True)),
+    ("4.5", _v4(planes=5, mask_adds=True)),
+    ("4.6", _v4(mask_adds=True)),
+    ("4.7 4.8 4.9", _v4(head=HeadSpec(16, 4, "short"))),
+    ("4.10 4.11 4.12", _v4(head=HeadSpec(32, 8, "indexed"))),
+    ("4.12.lite 4.13.lite", _v4(channels=_LITE, head=HeadSpec(32, 4, "indexed"))),
+    ("4.13 4.14 4.15 4.17 4.18 4.19 4.24", _v4(head=_HEAD_8)),
+    ("4.14.lite", _v4(head=_HEAD_8, groups=2)),
+    ("4.15.lite 4.16.lite 4.17.lite", _v4(channels=_LITE, head=_HEAD_4)),
+    ("4.20", _v4(channels=(384, 192, 96, 48), head=_HEAD_8)),
+    ("4.21 4.22 4.23", _v4_carrying(channels=(256, 192, 96, 48), head=_HEAD_8)),
+    ("4.22.lite", _v4_carrying(channels=(192, 128, 64, 32), head=_HEAD_4)),
+    (
+        "4.25 4.26",
+        _v4_carrying(channels=(192, 128, 96, 64, 32), scales=_FIVE_SCALES, head=_HEAD_4, align=64),
+    ),
+    (
+        "4.25.lite",
+        _v4_carrying(
+            channels=(192, 128, 96, 64, 24), scales=(32, 16, 8, 4, 1), head=_HEAD_4, align=128
+        ),
+    ),
+    (
+        "4.25.heavy",
+        _v4_carrying(
+            channels=(384, 256, 192, 128, 64), scales=_FIVE_SCALES, head=_HEAD_4, align=64
+        ),
+    ),
+    (
+        "4.26.heavy",
+        _v4_carrying(
+            channels=(192, 128, 96, 64, 32),
+            scales=_FIVE_SCALES,
+            head=HeadSpec(16, 16, "named"),
+            align=64,
+        ),
+    ),
+)
+
+SPECS: Mapping[str, NetworkSpec] = MappingProxyType(
+    {
+        version: replace(row, version=version)
+        for versions, row in _ROWS
+        for version in versions.split()
+    }
+)
+"""Every row by its version name."""
+
+
+def get_spec(version: str) -> NetworkSpec:
+    """The row called `version`.
+
+    Raises:
+        ValueError: no such row; the message lists all of them.
+
+    Example:
+        >>> get_spec("4.6").channels
+        (192, 128, 96, 64)
+    """
+    try:
+        return SPECS[version]
+    except KeyError:
+        raise ValueError(
+            f"There is no RIFE network {version!r}. Known versions: {', '.join(SPECS)}."
+        ) from None
+
+
+@cache
+def distinct_specs() -> tuple[NetworkSpec, ...]:
+    """One row for each distinct network: the first release of each."""
+    return tuple(SPECS[versions.split()[0]] for versions, _ in _ROWS)
+
+
+def with_channels(spec: NetworkSpec, channels: Sequence[int]) -> NetworkSpec:
+    """The row in widths of its own.
+
+    Args:
+        spec: the row.
+        channels: width of each block; none means the row's.
+
+    Raises:
+        ValueError: the widths are out of range, or not one for each block.
+
+    Example:
+        >>> with_channels(get_spec("4.6"), (64, 48, 32, 24)).channels
+        (64, 48, 32, 24)
+    """
+    widths = tuple(channels or spec.channels)
+    if not all(type(width) is int and 2 <= width <= MAX_CHANNELS for width in widths):
+        raise ValueError(
+            f"channels is {list(widths)}; it must list numbers from 2 to {MAX_CHANNELS}."
+        )
+    if len(widths) != len(spec.channels):
+        raise ValueError(
+            f"channels lists {len(widths)} widths, but the network {spec.version!r} has "
+            f"{len(spec.channels)} blocks."
+        )
+    return replace(spec, channels=widths)
+
+
+def releases_of(spec: NetworkSpec) -> tuple[str, ...]:
+    """All release numbers under which the network of `spec` was published.
+
+    Example:
+        >>> releases_of(get_spec("4.26"))
+        ('4.25', '4.26')
+    """
+    return tuple(version for version, row in SPECS.items() if row.same_network(spec))

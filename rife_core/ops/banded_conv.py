@@ -1,0 +1,117 @@
+"""Planes of a picture: resized, and laid side by side for a convolution to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .dispatch import is_short
+
+_BAND = 2**15
+"""Pixels that are laid out at once: they stay near the processor."""
+
+
+def join_planes(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """Planes joined along channels, in `dtype`; laid out for convolutions where that is faster.
+
+    Shape:
+        parts: B C H W each, all but the first perhaps B C 1 1 -> B (sum of C) H W
+    """
+    _, _, height, width = parts[0].shape
+    if not is_short(parts[0].device, dtype):
+        return torch.cat([part.to(dtype).expand(-1, -1, height, width) for part in parts], 1)
+    return _Bands(parts, dtype, fine=False).joined()
+
+
+def convolve_planes(
+    parts: Sequence[Tensor], layer: nn.Sequential, fine: Tensor | None = None
+) -> Tensor:
+    """What a convolution and the activation after it make of planes joined along channels.
+
+    In bfloat16 on a CPU only a band of rows is ever joined; that takes as long, and less memory.
+
+    Args:
+        parts: see `join_planes`.
+        layer: `nn.Conv2d` of 3 x 3, stride 2 and padding 1, then an activation.
+        fine: one part more, whose values bfloat16 would cut too short: a flow of 60 pixels to
+            quarters of one. There it is read in two halves, what fits and what that leaves.
+
+    Shape:
+        parts, fine -> B C' H/2 W/2, rounded up
+    """
+    conv, activation = cast(nn.Conv2d, layer[0]), layer[1]
+    weight, dtype = conv.weight, conv.weight.dtype
+    if fine is not None:
+        parts = [*parts, fine]
+    if not is_short(parts[0].device, dtype):
+        return layer(join_planes(parts, dtype))
+    if fine is not None:
+        weight = torch.cat((weight, weight[:, -fine.shape[1] :]), 1)
+    batch, _, height, width = parts[0].shape
+    bands = _Bands(parts, dtype, fine is not None)
+    if height % 2:
+        return activation(F.conv2d(bands.joined(), weight, conv.bias, 2, 1))
+    made = torch.empty((batch, height // 2, (width + 1) // 2, conv.out_channels), dtype=dtype)
+    # Its first row is what lies above the band: padding, then the last row of the band before.
+    joined = torch.empty((1 + bands.rows, width, bands.count), dtype=dtype)
+    for index, pixels in enumerate(made):
+        joined[0] = 0
+        for top, out in zip(
+            range(0, height, bands.rows), pixels.split(bands.rows // 2), strict=True
+        ):
+            read = joined[: 1 + 2 * len(out)]
+            bands.lay(index, top, read[1:])
+            read = read.permute(2, 0, 1)[None]
+            rows = activation(F.conv2d(read, weight, conv.bias, 2, (0, 1)))
+            out.copy_(rows[0].permute(1, 2, 0))
+            joined[0] = joined[2 * len(out)]
+    return made.permute(0, 3, 1, 2)
+
+
+class _Bands:
+    """Lays planes side by side, pixel by pixel, a band of rows at a time.
+
+    Args:
+        fine: the last part is laid in two halves; see `convolve_planes`.
+
+    Attributes:
+        count: of the planes.
+        rows: of a band, the last one perhaps excepted; an even number.
+    """
+
+    def __init__(self, parts: Sequence[Tensor], dtype: torch.dtype, fine: bool) -> None:
+        self._size = height, width = parts[0].shape[-2:]
+        channels = [part.shape[1] for part in (*parts, *(parts[-1:] if fine else ()))]
+        self.count = sum(channels)
+        self.rows = max(2, min(height, _BAND // width) // 2 * 2)
+        self._parts, self._fine = parts, fine
+        self._unit = torch.eye(self.count, dtype=dtype)
+        self._planes = torch.empty((self.count, self.rows, width), dtype=dtype)
+        self._places = self._planes.split(channels)
+
+    def joined(self) -> Tensor:
+        """All rows of all samples: B count H W."""
+        height, width = self._size
+        size = (len(self._parts[0]), height, width, self.count)
+        joined = torch.empty(size, dtype=self._planes.dtype)
+        for index, pixels in enumerate(joined):
+            for top, band in zip(range(0, height, self.rows), pixels.split(self.rows), strict=True):
+                self.lay(index, top, band)
+        return joined.permute(0, 3, 1, 2)
+
+    def lay(self, index: int, top: int, band: Tensor) -> None:
+        """Fills `band`, H' W count, with the rows of sample `index` from `top` on."""
+        places = [place[:, : len(band)] for place in self._places]
+        for place, part in zip(places, self._parts, strict=False):
+            flat = part.shape[2] == 1
+            place.copy_(part[index] if flat else part[index, :, top : top + len(band)])
+        if self._fine:
+            rows = self._parts[-1][index, :, top : top + len(band)]
+            torch.sub(rows, places[-2], out=places[-1])
+        # A product with the unit matrix transposes planes to pixels, twice as fast as a copy does.
+        planes = self._planes[:, : len(band)].flatten(1)
+        torch.mm(planes.t(), self._unit, out=band.view(-1, self.count))

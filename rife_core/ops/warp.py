@@ -1,0 +1,43 @@
+"""Backward warping: every output pixel is fetched from where its flow points."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .grid_sample import sample
+
+
+def warp(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """Samples `input` at `position + flow`, bilinearly; beyond the border the border counts on.
+
+    Runs in float32 whatever comes in: half precision cannot hold the position of
+    a pixel beyond column 2048.
+
+    Shape:
+        input: B C H W, any range
+        flow: B 2 H W, in pixels, dx then dy
+        points: the rows (H') and columns (W') to compute; then flow is B 2 H' W'
+        returns: B C H W or B C H' W', float32 (float64 where the input is)
+
+    Raises:
+        ValueError: the two shapes do not fit each other.
+
+    Example:
+        >>> image = torch.arange(4.0).reshape(1, 1, 1, 4)
+        >>> one_right = torch.tensor([1.0, 0.0]).reshape(1, 2, 1, 1).expand(1, 2, 1, 4)
+        >>> warp(image, one_right).flatten().tolist()
+        [1.0, 2.0, 3.0, 3.0]
+    """
+    batch, _, height, width = input.shape
+    size = (len(points[0]), len(points[1])) if points else (height, width)
+    if flow.shape != (batch, 2, *size):
+        raise ValueError(
+            f"warp: the flow has shape {tuple(flow.shape)}, but the input {tuple(input.shape)} "
+            f"needs a flow of shape {(batch, 2, *size)}."
+        )
+    if input.is_cuda and not torch.is_grad_enabled():
+        from .triton_kernels import warp as warp_at_once  # Triton is loaded only where it can run
+
+        return warp_at_once(input, flow, points)
+    return sample(input, flow, points)

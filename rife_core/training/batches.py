@@ -1,0 +1,81 @@
+"""Where training batches come from."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from .config import TrainConfig
+from .synthetic import SceneBatch
+
+if TYPE_CHECKING:
+    from .clips import ClipTriplets
+
+
+class Source(Protocol):
+    """Where batches come from: the same `index` and `count` always give the same batch."""
+
+    def batch(self, index: int, count: int) -> SceneBatch:
+        """Batch number `index`, of `count` samples."""
+        ...
+
+
+class Mixture:
+    """Synthetic scenes, and real clips in a given share of the batches."""
+
+    def __init__(self, scenes: Source, clips: Source | None, real: float) -> None:
+        if real and clips is None:
+            raise ValueError("A stage wants real clips, but no folder of clips is given.")
+        self.scenes, self.clips, self.real = scenes, clips, real
+
+    def batch(self, index: int, count: int) -> SceneBatch:
+        """See `Source`."""
+        # Spread evenly: a batch is real where the running total passes a whole number.
+        if self.clips and int((index + 1) * self.real) > int(index * self.real):
+            return self.clips.batch(index, count)
+        return self.scenes.batch(index, count)
+
+
+class Ahead:
+    """Makes the next batches in a thread of its own while the network learns.
+
+    Args:
+        source: gives the batches.
+        count: samples of each.
+        indices: which there are.
+        ahead: how many are made before they are asked for; 0 makes them on demand.
+        stride: the next index is so much higher.
+    """
+
+    def __init__(
+        self, source: Source, count: int, indices: range, ahead: int = 1, stride: int = 1
+    ) -> None:
+        self.source, self.count, self.indices = source, count, indices
+        self.depth, self.stride = 3 if ahead else 0, stride
+        self.pool = ThreadPoolExecutor(1)
+        self.coming: dict[int, Future[SceneBatch]] = {}
+
+    def take(self, index: int) -> SceneBatch:
+        """Batch `index`; once."""
+        if not self.depth:
+            return self.source.batch(index, self.count)
+        for later in range(index, index + self.depth * self.stride, self.stride):
+            if later in self.indices and later not in self.coming:
+                self.coming[later] = self.pool.submit(self.source.batch, later, self.count)
+        return self.coming.pop(index).result()
+
+
+def clips_of(
+    config: TrainConfig, folder: Path, device: torch.device | str
+) -> dict[int, ClipTriplets]:
+    """The real clips that a configuration names, relative to `folder`: by crop size."""
+    if not config.clips:
+        return {}
+    from .clips import ClipTriplets
+
+    sizes = {stage.scenes.size for stage in config.stages if stage.real}
+    folders = [folder / name for name in config.clips]
+    return {size: ClipTriplets(folders, size, config.seed, device, config.gaps) for size in sizes}

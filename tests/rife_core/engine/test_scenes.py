@@ -1,0 +1,173 @@
+"""Cuts and repeated frames: what is found, what is not, and what is shown then."""
+
+from fractions import Fraction
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from rife_video.rife_core.engine.cuts import is_repeat, likeness, small_picture
+from rife_video.rife_core.engine.loop import interpolate
+from rife_video.rife_core.engine.report import Report
+from rife_video.rife_core.engine.scenes import SceneReport, SceneRules, parse_cuts, spans
+from rife_video.rife_core.timeline import Timeline
+
+HEIGHT, WIDTH = 120, 180
+
+
+def texture(seed, height=HEIGHT, width=WIDTH):
+    """A picture with detail of every size, H W 3."""
+    generator = torch.Generator().manual_seed(seed)
+    picture = torch.zeros(1, 3, height, width)
+    for cells in (3, 6, 12, 24, 48):
+        noise = torch.rand(1, 3, cells, cells, generator=generator) - 0.5
+        picture += F.interpolate(noise, (height, width), mode="bicubic") * 1.2 / cells**0.4
+    return (picture[0].permute(1, 2, 0) + 0.5).clamp(0, 1)
+
+
+def pan(seed, frames, speed):
+    wide = texture(seed, HEIGHT, WIDTH + frames * speed)
+    return [wide[:, k * speed : k * speed + WIDTH] for k in range(frames)]
+
+
+def cuts_found(frames, **rules):
+    report = SceneReport()
+    sources = ((Fraction(k), SimpleNamespace(frame=f)) for k, f in enumerate(frames))
+    found = list(spans(sources, SceneRules(**{"at_cut": "hold", **rules}), report))
+    assert [span.start for span in found] == list(range(len(frames) - 1))
+    assert [k + 2 for k, span in enumerate(found) if span.is_cut] == report.cuts
+    return report.cuts
+
+
+@pytest.mark.parametrize("speed", [0, 2, 9, 18])
+def test_a_pan_is_no_cut(speed):
+    assert cuts_found(pan(1, 6, speed)) == []
+
+
+def test_cuts_are_found():
+    frames = pan(1, 4, 4) + pan(2, 3, 4) + pan(3, 5, 4)
+    assert cuts_found(frames) == [5, 8]
+
+
+def test_a_scene_of_one_frame_has_two_cuts():
+    assert cuts_found([*pan(1, 3, 4), texture(9), *pan(3, 3, 4)]) == [4, 5]
+
+
+def test_a_fade_is_no_cut():
+    frames = pan(4, 9, 3)
+    assert cuts_found([frame * (1 - k / 8) for k, frame in enumerate(frames)]) == []
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_a_cut_to_an_empty_picture_is_found(level):
+    empty = torch.full((HEIGHT, WIDTH, 3), level)
+    assert cuts_found(pan(1, 3, 4) + [empty] * 3 + pan(2, 3, 4)) == [4, 7]
+
+
+def test_a_dissolve_is_no_cut():
+    a, b = texture(5), texture(6)
+    assert cuts_found([torch.lerp(a, b, k / 12) for k in range(13)]) == []
+
+
+@pytest.mark.parametrize("flash", [lambda f: (f * 1.6 + 0.3).clamp(max=1), torch.ones_like])
+def test_a_flash_is_no_cut(flash):
+    frames = pan(7, 7, 3)
+    frames[3] = flash(frames[3])
+    assert cuts_found(frames) == []
+
+
+def test_a_cut_behind_a_flash_is_found():
+    frames = pan(7, 6, 3) + pan(8, 4, 3)
+    frames[2] = torch.ones_like(frames[2])
+    assert cuts_found(frames) == [7]
+
+
+def test_noise_and_flat_pictures():
+    flat = [torch.full((HEIGHT, WIDTH, 3), 0.5)] * 3
+    assert cuts_found(flat) == []
+    grain = [texture(1) + 0.03 * torch.randn(HEIGHT, WIDTH, 3) for _ in range(4)]
+    assert cuts_found(grain) == []
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 300), (1080, 1920)])
+def test_any_size(size):
+    a, b = torch.rand(2, *size, 3)
+    assert 0 <= likeness(small_picture(a), small_picture(b)) <= 1
+
+
+def test_small_pictures_of_all_kinds():
+    frame = texture(3)
+    small = small_picture(frame)
+    assert torch.allclose(small_picture((frame * 255).round().byte()), small, atol=5e-3)
+    assert torch.allclose(small_picture(torch.cat((frame, frame[..., :1]), 2)), small)
+    broken = frame.clone()
+    broken[0, 0] = float("nan")
+    assert torch.isfinite(small_picture(broken)).all()
+
+
+def test_the_users_own_list():
+    assert cuts_found(pan(1, 6, 4), cuts=parse_cuts("3, 5")) == [3, 5]
+    assert parse_cuts(" ") is None
+    with pytest.raises(ValueError, match="'2, x' cannot be read"):
+        parse_cuts("2, x")
+    with pytest.raises(ValueError, match="'1' cannot be read"):
+        parse_cuts("1")
+
+
+@pytest.mark.parametrize(
+    ("at_cut", "shown"),
+    [
+        ("hold", lambda a, b: [a, a, a]),
+        ("nearest", lambda a, b: [a, b, b]),
+        ("blend", lambda a, b: [torch.lerp(a, b, t) for t in (0.25, 0.5, 0.75)]),
+    ],
+)
+def test_what_is_shown_at_a_cut(network, at_cut, shown):
+    clip = torch.stack([*pan(1, 2, 4), *pan(2, 2, 4)])
+    report = Report()
+    rules = SceneRules(at_cut=at_cut)
+    output = interpolate(network, clip, Timeline.multiply(4), scenes=rules, report=report)
+    assert report.scenes.cuts == [3]
+    assert report.made == 6
+    assert torch.equal(output[::4], clip)
+    for found, expected in zip(output[5:8], shown(clip[1], clip[2]), strict=True):
+        assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_repeats():
+    a = texture(1)
+    assert is_repeat(a, a)
+    assert is_repeat(a, a + 0.002 * torch.randn_like(a))
+    assert is_repeat((a * 255).byte(), (a * 255).byte())
+    moved = a.clone()
+    moved[40:48, 60:68] = 1 - moved[40:48, 60:68]  # lips move in a still picture
+    assert not is_repeat(a, moved)
+    assert not is_repeat(a, a + 0.02)
+
+
+def test_animation_on_twos_is_retimed(network):
+    drawings = pan(1, 4, 6)
+    clip = torch.stack([drawing for drawing in drawings for _ in range(2)])
+    report = Report()
+    rules = SceneRules(repeats="retime")
+    output = interpolate(network, clip, Timeline.multiply(2), scenes=rules, report=report)
+    plain = interpolate(network, torch.stack(drawings), Timeline.multiply(4))
+    assert report.scenes.runs == [(1, 2), (3, 4), (5, 6), (7, 8)]
+    assert torch.allclose(output[:13], plain, atol=1e-6)
+    assert torch.equal(output[13], clip[-1]) or torch.allclose(output[13], clip[-1], atol=0.2)
+    assert torch.equal(output[::4], torch.stack(drawings)[: len(output[::4])])
+
+
+def test_a_still_stretch_is_no_stutter(network):
+    still = texture(1)
+    clip = torch.stack([still] * 9 + pan(1, 3, 6)[1:])
+    rules = SceneRules(repeats="retime")
+    output = interpolate(network, clip, Timeline.multiply(2), scenes=rules)
+    assert torch.equal(output[::2], clip)
+
+
+def test_rules_are_checked():
+    with pytest.raises(ValueError, match=r"at_cut is 'morph'.*hold, nearest, blend"):
+        SceneRules(at_cut="morph")
+    with pytest.raises(ValueError, match="repeats is 'drop'"):
+        SceneRules(repeats="drop")

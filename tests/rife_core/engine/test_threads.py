@@ -1,0 +1,74 @@
+"""Frames side by side: the same frames, and nothing left changed."""
+
+import platform
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+from rife_video.rife_core.engine.allocator import kept_memory
+from rife_video.rife_core.engine.loop import interpolate
+from rife_video.rife_core.engine.memory_plan import auto_batch_size
+from rife_video.rife_core.engine.threads import SideBySide
+from rife_video.rife_core.timeline import Timeline
+from support import moving_square
+from torch.testing import assert_close
+
+CLIP = moving_square(frames=4, height=40, width=60)
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("kind", ["network", "midpoint_network"])
+@pytest.mark.parametrize("multiplier", [2, 4])
+def test_side_by_side_makes_the_same_frames(request, three_threads, kind, multiplier):
+    network = request.getfixturevalue(kind)
+    timeline = Timeline.multiply(multiplier)
+    one_by_one = interpolate(network, CLIP, timeline, batch_size=1)
+    assert_close(interpolate(network, CLIP, timeline, batch_size=3), one_by_one, atol=1e-5, rtol=0)
+    assert torch.get_num_threads() == 3
+
+
+def test_each_thread_has_its_share_of_the_cores(three_threads):
+    torch.set_num_threads(4)
+    threads = SideBySide(2)
+    shares = threads.map(lambda _: (torch.get_num_threads(), torch.is_grad_enabled()), range(6))
+    threads.close()
+    assert set(shares) == {(2, False)}
+    assert torch.get_num_threads() == 4
+    assert torch.is_grad_enabled()
+
+
+def test_an_error_in_a_thread_is_passed_on(three_threads, network, monkeypatch):
+    def broken(*args):
+        raise ValueError("broken")
+
+    monkeypatch.setattr(network, "synthesize", broken)
+    with pytest.raises(ValueError, match="broken"):
+        interpolate(network, CLIP, Timeline.multiply(2), batch_size=3)
+
+
+def test_small_frames_are_made_side_by_side(three_threads):
+    cpu = torch.device("cpu")
+    assert auto_batch_size(cpu, 480, 854) == 3
+    assert auto_batch_size(cpu, 1080, 1920) == 2
+    assert auto_batch_size(cpu, 2160, 3840) == 1
+
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+def test_kept_memory_is_given_back():
+    size = 2**28
+    with kept_memory():
+        torch.ones(size // 4)
+        inside = resident()
+    assert inside - resident() > 0.9 * size

@@ -1,0 +1,269 @@
+"""Every row of the table against the golden vectors, and what they do not reach."""
+
+from fractions import Fraction
+from functools import lru_cache
+from math import ceil
+
+import pytest
+import torch
+from rife_video.rife_core.inference.halving import nearest_halving
+from rife_video.rife_core.inference.rife import IFNet, IFNet_m, build_network
+from rife_video.rife_core.networks.block import IFBlock
+from rife_video.rife_core.networks.refine import Contextnet, Unet
+from rife_video.rife_core.networks.specs import SPECS, distinct_specs, releases_of
+from rife_video.rife_core.ops.warp import warp
+from support import FLOW, IMAGE, SCALAR, fill, filled_golden_module, golden, manifest
+from torch.testing import assert_close
+
+V4_GAINS = (("lastconv", 0.2),)
+
+
+def named_results(result):
+    flows, mask, merged, flow_teacher, merged_teacher, loss_distill = result
+    named = {f"flow{i}": flow for i, flow in enumerate(flows)}
+    named |= {f"merged{i}": image for i, image in enumerate(merged)}
+    named |= {"mask": mask, "flow_teacher": flow_teacher, "merged_teacher": merged_teacher}
+    return named | {"loss_distill": loss_distill}
+
+
+def assert_golden(found, expected):
+    assert expected
+    for name, tensor in expected.items():
+        tolerance = SCALAR if "loss" in name else FLOW if "flow" in name else IMAGE
+        assert_close(
+            found[name], tensor, **tolerance, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+@lru_cache(maxsize=1)
+def filled_row(first_release):
+    return fill(build_network(first_release), V4_GAINS).eval()
+
+
+# Releases that share a network stand side by side, so that it is filled once for them all.
+@pytest.mark.parametrize(
+    "version",
+    [v for row in distinct_specs() for v in releases_of(row) if v in manifest("v4")],
+)
+def test_v4_release(version):
+    network = filled_row(releases_of(SPECS[version])[0])
+    shapes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
+    assert shapes == manifest("v4")[version]["state_dict"]
+    inputs, outputs = golden(f"rife_v{version}", "v4")
+    large, _ = golden("v4_scale_half_inputs", "v4")
+    for name, expected in outputs.items():
+        half = "scale_half" in name
+        images = large if half else inputs
+        made = network.inference(
+            images["img0"],
+            images["img1"],
+            timestep=int(name[-2:]) / 100,
+            scale=0.5 if half else 1.0,
+            ensemble="ensemble" in name,
+        )
+        assert_close(made, expected, **IMAGE, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "keys"),
+    [
+        ("ifnet", IFNet, "IFNet"),
+        ("ifnet_scales", IFNet, "IFNet"),
+        ("ifnet_train", IFNet, "IFNet"),
+        ("ifnet_m_t25", IFNet_m, "IFNet_m"),
+        ("ifnet_m_t50", IFNet_m, "IFNet_m"),
+        ("ifnet_m_train", IFNet_m, "IFNet_m"),
+        ("ifnet_m_flow", IFNet_m, "IFNet_m"),
+        ("ifnet_hdv3", lambda: build_network("hdv3"), "IFNet_HDv3"),
+    ],
+)
+def test_paper_network(name, build, keys):
+    network = filled_golden_module(build(), name)
+    shapes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
+    assert shapes == manifest()["_state_dict_keys"][keys]
+    inputs, expected = golden(name)
+    args = manifest()[name]["args"]
+    scale = args.get("scale") or args["scale_list"]
+    with torch.no_grad():
+        if name == "ifnet_m_flow":
+            flow = network(inputs["x"], scale, args["timestep"], returnflow=True)
+            assert_golden({"flow": flow}, expected)
+        else:
+            result = network(inputs["x"], scale, args.get("timestep", 0.5))
+            assert_golden(named_results(result), expected)
+
+
+def test_warp():
+    inputs, expected = golden("warp")
+    assert_close(warp(**inputs), expected["warped"], **IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("name", "planes", "c", "scale"), [("ifblock_first", 6, 60, 4), ("ifblock_scale2", 17, 90, 2)]
+)
+def test_ifblock(name, planes, c, scale):
+    block = filled_golden_module(IFBlock(planes, c), name)
+    inputs, expected = golden(name)
+    with torch.no_grad():
+        flow, mask = block(inputs["x"], inputs.get("flow"), scale)
+    assert_golden({"flow": flow, "mask": mask}, expected)
+
+
+def test_contextnet():
+    network = filled_golden_module(Contextnet(), "contextnet")
+    inputs, expected = golden("contextnet")
+    with torch.no_grad():
+        levels = network(inputs["x"], inputs["flow"])
+    assert_golden({f"f{i}": level for i, level in enumerate(levels, 1)}, expected)
+
+
+def test_unet():
+    network = filled_golden_module(Unet(), "unet")
+    inputs, expected = golden("unet")
+    contexts = [[inputs[f"{side}.{i}"] for i in range(4)] for side in ("c0", "c1")]
+    images = [inputs[name] for name in ("img0", "img1", "warped_img0", "warped_img1")]
+    with torch.no_grad():
+        residual = network(*images, inputs["mask"], inputs["flow"], *contexts)
+    assert_golden({"residual": residual}, expected)
+
+
+# --- what the golden vectors do not reach
+
+
+def test_warp_moves_by_whole_pixels():
+    image = torch.rand(1, 2, 5, 7)
+    flow = torch.zeros(1, 2, 5, 7)
+    flow[:, 0], flow[:, 1] = 2, -1
+    expected = image[:, :, [0, 0, 1, 2, 3]][..., [2, 3, 4, 5, 6, 6, 6]]
+    assert_close(warp(image, flow), expected)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1)])
+def test_warp_takes_sides_of_one_pixel(size):
+    image = torch.rand(1, 3, *size)
+    assert_close(warp(image, torch.zeros(1, 2, *size)), image)
+
+
+def test_warp_computes_in_float32():
+    image = torch.rand(1, 1, 1, 4096)
+    half_pixel = torch.zeros(1, 2, 1, 4096)
+    half_pixel[:, 0] = 0.5
+    warped = warp(image.half(), half_pixel.half())
+    assert warped.dtype == torch.float32
+    assert_close(warped, warp(image.half().float(), half_pixel))
+
+
+def test_warp_names_both_shapes():
+    with pytest.raises(ValueError, match=r"\(1, 2, 4, 4\).*\(1, 3, 4, 5\)"):
+        warp(torch.rand(1, 3, 4, 5), torch.rand(1, 2, 4, 4))
+
+
+@pytest.mark.parametrize("version", ["rife", "rife_m", "hdv3", "4.0", "4.6", "4.26"])
+@pytest.mark.parametrize("size", [(1, 1), (37, 50)])
+def test_any_size_equals_the_padded_frame(version, size):
+    network = fill(build_network(version), V4_GAINS).eval()
+    img0, img1 = torch.rand(2, 1, 3, *size)
+    made = network.inference(img0, img1)
+    assert made.shape == img0.shape
+    assert made.min() >= 0
+    assert made.max() <= 1
+    align = network.spec.align
+    rows = torch.arange(ceil(size[0] / align) * align).clamp(max=size[0] - 1)
+    columns = torch.arange(ceil(size[1] / align) * align).clamp(max=size[1] - 1)
+    padded = [img[:, :, rows][..., columns] for img in (img0, img1)]
+    assert_close(made, network.inference(*padded)[..., : size[0], : size[1]], **IMAGE)
+
+
+def test_values_beyond_the_range_are_clamped_once(network):
+    img0, img1 = torch.randn(2, 1, 3, 32, 32)
+    clamped = network.inference(img0.clamp(0, 1), img1.clamp(0, 1))
+    assert_close(network.inference(img0, img1), clamped)
+
+
+@pytest.mark.parametrize("version", ["4.0", "4.26", "hdv3"])
+def test_each_sample_of_a_batch_stands_alone(version):
+    network = fill(build_network(version), V4_GAINS).eval()
+    img0, img1 = torch.rand(2, 3, 3, 64, 64)
+    img0[0] = img1[0]  # one pair at rest beside two that move
+    times = torch.tensor([0.25, 0.5, 0.75])
+    together = network.inference(img0, img1, times)
+    for i, time in enumerate(times):
+        alone = network.inference(img0[i : i + 1], img1[i : i + 1], float(time))
+        assert_close(together[i : i + 1], alone, atol=1e-5, rtol=0)
+
+
+def test_early_releases_double_their_scales_for_large_motion():
+    """The rerun of 4.0: with the threshold out of reach, the result is another one."""
+    network = fill(build_network("4.0"), (("lastconv", 3.0),)).eval()
+    img0, img1 = torch.rand(2, 1, 3, 64, 64)
+    rerun = network.inference(img0, img1)
+    calm = build_network("4.2").spec
+    network.spec = type(network.spec)(**{**vars(network.spec), "rerun_above": calm.rerun_above})
+    assert not torch.allclose(rerun, network.inference(img0, img1), atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (21, 45)])
+def test_midpoint_networks_halve(midpoint_network, size):
+    img0, img1 = torch.rand(2, 1, 3, *size)
+    half = midpoint_network.inference(img0, img1)
+    assert_close(
+        midpoint_network.inference(img0, img1, 0.25), midpoint_network.inference(img0, half)
+    )
+    assert_close(
+        midpoint_network.inference(img0, img1, 0.75), midpoint_network.inference(half, img1)
+    )
+    assert_close(midpoint_network.inference(img0, img1, 0.001), img0)
+    assert_close(midpoint_network.inference(img0, img1, Fraction(999, 1000)), img1)
+
+
+def test_nearest_halving_reaches_every_64th():
+    for numerator in range(65):
+        target, halvings = nearest_halving(Fraction(numerator, 64) + Fraction(1, 300))
+        known = {Fraction(0), Fraction(1)}
+        for low, middle, high in halvings:
+            assert {low, high} <= known
+            assert middle == (low + high) / 2
+            known.add(middle)
+        assert target == Fraction(numerator, 64) in known
+        assert len(halvings) <= 6
+
+
+def test_the_callers_scale_list_stays_as_it_was():
+    scales = [4, 2, 1]
+    IFNet()(torch.rand(1, 6, 32, 32), scales)
+    assert scales == [4, 2, 1]
+
+
+def test_gradients_reach_every_parameter_of_a_training_call():
+    network = IFNet_m()
+    result = network(torch.rand(1, 9, 32, 32), timestep=0.3)
+    _, _, merged, _, merged_teacher, loss_distill = result
+    (merged[-1].mean() + merged_teacher.mean() + loss_distill).backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None]
+    assert without == []
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda n, x: n.inference(x, x[..., :8]), r"must both be B 3 H W.*\(1, 3, 16, 16\)"),
+        (lambda n, x: n.inference(x[:, :1], x[:, :1]), "must both be B 3 H W"),
+        (lambda n, x: n.inference(x, x, 1.5), r"timestep is 1\.5.*\[0, 1\]"),
+        (lambda n, x: n.inference(x, x, torch.rand(3)), "one for each of the 1 samples"),
+        (lambda n, x: n.inference(x, x, scale=3), "scale is 3.*0.25, 0.5"),
+        (lambda n, x: n.inference(x, x, ensemble=True), "without an ensemble mode"),
+        (lambda n, x: n(torch.rand(1, 6, 16, 16)), "multiples of 32.*inference"),
+        (lambda n, x: n(torch.rand(1, 6, 32, 32), [2, 1]), "has 4 blocks, but scale lists 2"),
+        (lambda n, x: build_network("5.0"), "no RIFE network '5.0'.*4.26.heavy"),
+    ],
+)
+def test_errors_say_what_was_found(network, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(network, torch.rand(1, 3, 16, 16))
+
+
+def test_the_table_lists_all_releases():
+    assert set(manifest("v4")) | {"rife", "rife_m", "hdv3"} == set(SPECS)
+    assert len(SPECS) == 3 + 36
+    assert releases_of(SPECS["4.25"]) == ("4.25", "4.26")

@@ -1,0 +1,87 @@
+"""What the sparse pyramid leaves out is never read: it makes the frames of the dense one."""
+
+import pytest
+import torch
+from rife_video.rife_core.inference.rife import RIFE
+from rife_video.rife_core.inference.sparse_pyramid import Pyramid
+from rife_video.rife_core.networks.layers import ResConv
+from rife_video.rife_core.networks.specs import distinct_specs, with_channels
+from rife_video.rife_core.ops.prelu import PReLU
+from rife_video.rife_core.ops.resize import resize
+from rife_video.rife_core.ops.warp import warp
+from support import fill
+from torch.testing import assert_close
+
+pytestmark = pytest.mark.usefixtures("seeded")
+
+
+def narrow(spec):
+    network = RIFE(with_channels(spec, [8] * len(spec.channels)), teacher=False)
+    return fill(network, [(name, 0.2) for name in ("lastconv", "conv1.2.", "conv2.2.")]).eval()
+
+
+@pytest.mark.parametrize("spec", distinct_specs(), ids=lambda spec: spec.version)
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_sparse_equals_dense(monkeypatch, spec, scale):
+    network = narrow(spec)
+    noise = torch.nn.functional.interpolate(torch.rand(2, 3, 20, 30), (100, 150), mode="bicubic")
+    img0, img1 = noise.clamp(0, 1), noise.roll(4, -1).clamp(0, 1)
+    timestep = 0.3 if spec.arbitrary_timestep else 0.5
+    ensemble = spec.ensemble != "none"
+    sparse = network.inference(img0, img1, timestep, scale, ensemble)
+    monkeypatch.setattr(Pyramid, "can_run", staticmethod(lambda *_: False))
+    dense = network.inference(img0, img1, timestep, scale, ensemble)
+    assert_close(sparse, dense, atol=2e-5, rtol=0)
+    assert (dense - (img0 + img1) / 2).abs().max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("scales", "size", "can"),
+    [
+        ((8, 4, 2, 1), (64, 96), True),
+        ((32, 16, 8, 4, 1), (128, 128), True),
+        ((8, 4, 2, 1), (64, 80), False),  # 80 is no multiple of 32
+        ((4, 2, 1, 0.5), (64, 64), False),
+        ((8, 4, 4, 1), (64, 64), False),
+    ],
+)
+def test_where_it_can_run(scales, size, can):
+    assert Pyramid.can_run(scales, *size) == can
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_warped_sides_are_those_of_the_full_flow(scale):
+    sides = tuple(torch.rand(2, 1, 5, 32, 64))
+    updates = [(torch.randn(1, 6, 2, 4) * 4, 16), (torch.randn(1, 6, 4, 8), 8)]
+    pyramid = Pyramid(sides, mask_adds=True)
+    for update in updates:
+        pyramid.add(*update)
+    flow = sum(resize(planes[:, :4], growth) for planes, growth in updates)
+    for side, part, made in zip(sides, flow.split(2, 1), pyramid.warped(scale), strict=True):
+        assert_close(made, resize(warp(side, part), 1 / scale), atol=2e-5, rtol=0)
+    mask = sum(resize(planes[:, 4:5], growth) for planes, growth in updates)
+    assert_close(pyramid.mask(scale), resize(mask, 1 / scale), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("slope", [0.25, 1.5])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_prelu_in_bfloat16(slope, layout):
+    x = torch.randn(2, 5, 6, 7, dtype=torch.bfloat16).to(memory_format=layout)
+    layer = PReLU(5).to(torch.bfloat16)
+    with torch.no_grad():
+        layer.weight.copy_(torch.linspace(-0.5, slope, 5))
+        expected = torch.nn.functional.prelu(x, layer.weight)
+        assert_close(layer(x), expected, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_residual_convolution_in_bfloat16(groups):
+    layer = ResConv(8, groups)
+    with torch.no_grad():
+        layer.beta.uniform_(0.2, 2)
+        x = torch.randn(2, 8, 9, 7).to(memory_format=torch.channels_last)
+        expected = torch.nn.functional.leaky_relu(x + layer.conv(x) * layer.beta, 0.2)
+        before = x.bfloat16()
+        made = layer.to(torch.bfloat16)(given := before.clone())
+    assert torch.equal(given, before)
+    assert_close(made.float(), expected, atol=0.03, rtol=0.02)

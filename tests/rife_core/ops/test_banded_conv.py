@@ -1,0 +1,61 @@
+"""Planes are resized as PyTorch does it, and convolved as if they had been joined."""
+
+import pytest
+import torch
+from rife_video.rife_core.ops import banded_conv as planes
+from rife_video.rife_core.ops.banded_conv import convolve_planes, join_planes
+from rife_video.rife_core.ops.resize import resize
+from torch import nn
+from torch.testing import assert_close
+
+pytestmark = pytest.mark.usefixtures("seeded")
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 8, 32, 1 / 2, 1 / 3, 1 / 4, 1 / 32, 1.5, 0.75])
+@pytest.mark.parametrize("size", [(32, 64), (15, 20), (1, 7)])
+def test_resizing_is_that_of_pytorch(factor, size):
+    x = torch.randn(2, 5, *size)[:, 1:4]
+    if min(int(side * factor) for side in size) < 1:
+        return
+    expected = torch.nn.functional.interpolate(
+        x, scale_factor=factor, mode="bilinear", align_corners=False
+    )
+    with torch.no_grad():
+        assert_close(resize(x, factor), expected, atol=2e-5, rtol=0)
+    assert_close(resize(x, factor), expected, atol=2e-5, rtol=0)
+
+
+@pytest.fixture(params=[torch.float32, torch.bfloat16])
+def dtype(request):
+    return request.param
+
+
+@pytest.mark.parametrize("size", [(12, 10), (10, 9), (7, 8), (2, 3)])
+def test_planes_by_bands(monkeypatch, size, dtype):
+    """Bands of four rows, the last one shorter; two samples; a plane that is one number."""
+    monkeypatch.setattr(planes, "_BAND", 4 * size[1])
+    parts = [torch.randn(2, 3, *size), torch.randn(2, 1, 1, 1), torch.randn(2, 5, *size).to(dtype)]
+    whole = torch.cat([part.to(dtype).expand(-1, -1, *size) for part in parts], 1)
+    layer = nn.Sequential(nn.Conv2d(9, 4, 3, 2, 1), nn.LeakyReLU(0.2, inplace=True)).to(dtype)
+    expected = layer(whole)
+    with torch.no_grad():
+        assert torch.equal(join_planes(parts, dtype), whole)
+        assert_close(convolve_planes(parts, layer), expected)
+    assert_close(convolve_planes(parts, layer), expected)
+
+
+@pytest.mark.parametrize("size", [(12, 10), (7, 8)])
+def test_large_numbers_are_read_in_two_halves(monkeypatch, size):
+    monkeypatch.setattr(planes, "_BAND", 4 * size[1])
+    parts, flow = [torch.rand(2, 3, *size).bfloat16()], 100 * torch.rand(2, 4, *size)
+    layer = nn.Sequential(nn.Conv2d(7, 4, 3, 2, 1), nn.Identity())
+    layer[0].weight.data = layer[0].weight.data.bfloat16().float()
+    layer[0].bias.data = layer[0].bias.data.bfloat16().float()
+    whole = torch.cat((parts[0].float(), flow), 1)
+    with torch.no_grad():
+        expected = layer(whole)
+        assert_close(convolve_planes(parts, layer, flow), expected)
+        layer.bfloat16()
+        assert_close(convolve_planes(parts, layer, flow).float(), expected, rtol=2**-8, atol=1e-3)
+        cut_short = layer(whole.bfloat16()).float()
+    assert not torch.allclose(cut_short, expected, rtol=2**-8, atol=1e-3)

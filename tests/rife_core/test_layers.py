@@ -1,0 +1,150 @@
+"""Arrows between the folders go one way, old module paths still work, and nothing is lost."""
+
+import ast
+import importlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import rife_video
+import rife_video.rife_core as core
+from rife_video.rife_core import _moved
+
+PACK = Path(rife_video.__file__).parent
+CORE = PACK / "rife_core"
+
+LAYERS = [
+    {"rife_core/_moved", "rife_core/timeline", "rife_core/ops", "rife_core/charts"},
+    {"rife_core/networks"},
+    {"rife_core/inference", "rife_core/video"},
+    {"rife_core/checkpoints"},
+    {"rife_core/engine", "rife_core/losses"},
+    {"rife_core/model", "rife_core/files"},
+    {"rife_core/training", "rife_core/benchmark"},
+    {"rife_core/__init__"},
+    {"rife_core/cli"},
+    {"nodes"},
+    {"workflows"},
+    {"__init__", "__main__", "setup"},
+]
+"""From the lowest to the highest: a module may import what is below it, and its own folder."""
+
+
+def imports(path):
+    """Files that a file imports, wherever in it, relative to the pack's folder."""
+    here = path.parent.relative_to(PACK).parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        folder = here[: len(here) - node.level + 1]
+        target = PACK.joinpath(*folder, *(node.module or "").split(".")).resolve()
+        for name in node.names:
+            for file in (target / f"{name.name}.py", target / name.name / "__init__.py"):
+                if file.is_file():
+                    yield file.relative_to(PACK)
+                    break
+            else:
+                module = target.with_suffix(".py")
+                file = module if module.is_file() else target / "__init__.py"
+                yield file.relative_to(PACK)
+
+
+def room(file):
+    """The folder of the table that a file belongs to."""
+    parts = file.with_suffix("").parts
+    return "/".join(parts[:2]) if parts[0] == "rife_core" else parts[0]
+
+
+def sources():
+    files = [path for path in PACK.rglob("*.py") if room(path.relative_to(PACK)) in FLOOR]
+    assert len(files) > 100
+    return files
+
+
+FLOOR = {name: floor for floor, names in enumerate(LAYERS) for name in names}
+
+
+def test_no_arrow_goes_upward():
+    upward = set()
+    for path in sources():
+        here = room(path.relative_to(PACK))
+        for file in imports(path):
+            there = room(file)
+            if there != here and FLOOR[there] >= FLOOR[here]:
+                upward.add(f"{path.relative_to(PACK)} imports {file}")
+    assert not upward, "\n".join(sorted(upward))
+
+
+def test_every_file_of_the_core_has_a_floor():
+    for path in CORE.rglob("*.py"):
+        assert room(path.relative_to(PACK)) in FLOOR
+
+
+def test_the_core_can_be_taken_in_at_a_glance():
+    assert len([path for path in CORE.iterdir() if path.name != "__pycache__"]) <= 16
+
+
+def test_the_core_does_not_know_what_is_above_it_even_by_name():
+    for path in CORE.rglob("*.py"):
+        text = path.read_text()
+        assert not any(f"{above}." in text for above in ("rife_video.nodes", ".workflows"))
+
+
+@pytest.mark.filterwarnings("default::DeprecationWarning")
+@pytest.mark.parametrize("old", _moved.MOVED)
+def test_an_old_module_path_warns_once_and_works(old):
+    script = f"""
+import warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import rife_video.rife_core.{old} as module
+    import rife_video.rife_core.{old}
+told = [str(w.message) for w in caught if "{old} has moved" in str(w.message)]
+assert len(told) == 1, told
+"""
+    namespace = {}
+    forgotten = {
+        name: sys.modules.pop(name)
+        for name in list(sys.modules)
+        if name.removeprefix("rife_video.rife_core.") in _moved.MOVED
+    }
+    public = dict(vars(core))
+    try:
+        exec(script, namespace)
+    finally:
+        sys.modules.update(forgotten)
+        vars(core).update(public)
+    for home in _moved.MOVED[old]:
+        there = importlib.import_module(f"rife_video.rife_core.{home}")
+        for name, value in vars(there).items():
+            if getattr(value, "__module__", None) == there.__name__:
+                assert getattr(namespace["module"], name) is value
+
+
+def test_a_name_that_never_was_is_no_alias():
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("rife_video.rife_core.gone")
+
+
+def test_the_wheel_holds_every_folder(tmp_path):
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    copy = tmp_path / "pack"
+    files = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=PACK, capture_output=True, text=True
+    ).stdout.split()
+    if not files:
+        pytest.skip("not a checkout")
+    for name in files:
+        if (PACK / name).is_file() and not name.startswith("tests/"):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes((PACK / name).read_bytes())
+    subprocess.run(
+        [*command, "--no-build-isolation", "--wheel-dir", str(tmp_path), str(copy)], check=True
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    held = set(zipfile.ZipFile(wheel).namelist())
+    wanted = [path.relative_to(PACK) for path in sources() if path.name != "setup.py"]
+    assert {f"rife_video/{path}" for path in wanted} <= held
+    assert "rife_video/weights/default.safetensors" in held

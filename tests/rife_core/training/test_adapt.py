@@ -1,0 +1,68 @@
+"""Fine-tuning on a clip: never worse than before, and it stops when told."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from rife_video.rife_core.inference.rife import RIFE
+from rife_video.rife_core.networks.specs import get_spec
+from rife_video.rife_core.training.adapt import adapt
+from support import moving_square
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return list(moving_square(14, 64, 96))
+
+
+@torch.no_grad()
+def one_sided():
+    """A network that sees no motion and shows the first frame: the average is better."""
+    network = RIFE(replace(get_spec("4.6"), channels=(4, 4, 4, 4)))
+    for block in network.blocks:
+        for parameter in block.lastconv.parameters():
+            parameter.zero_()
+        block.lastconv[0].bias[16:20] = 1.0  # the mask's four places before the shuffle
+    return network.eval()
+
+
+def test_what_is_better_is_kept(frames):
+    network = one_sided()
+    outcome = adapt(network, frames, steps=25, lr=3e-2)
+    assert outcome.kept
+    assert outcome.after > outcome.before
+    assert outcome.network is not network
+    assert "kept" in str(outcome)
+
+
+def test_what_is_no_better_is_dropped(network, frames):
+    outcome = adapt(network, frames, steps=2, lr=0.0)
+    assert not outcome.kept
+    assert outcome.network is network
+    assert "original stays" in str(outcome)
+
+
+def test_the_original_is_not_touched(network, frames):
+    before = copy.deepcopy(network.state_dict())
+    adapt(network, frames, steps=2, lr=1e-2)
+    assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
+    assert not network.training
+
+
+def test_it_stops_after_the_seconds_given(network, frames):
+    outcome = adapt(network, frames, steps=100000, seconds=1.0, lr=1e-4)
+    assert 0 < outcome.steps < 1000
+
+
+def test_what_the_report_raises_ends_it(network, frames):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        adapt(network, frames, report=stop)
+
+
+def test_a_clip_too_short_is_named(network, frames):
+    with pytest.raises(ValueError, match="needs 12 frames or more"):
+        adapt(network, frames[:4])

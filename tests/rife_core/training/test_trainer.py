@@ -1,0 +1,178 @@
+"""The trainer: learns, resumes bit for bit, shares its work between processes."""
+
+import csv
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from rife_video.rife_core.checkpoints.rife import load_rife
+from rife_video.rife_core.losses.pretrained import MissingWeightsError
+from rife_video.rife_core.training.config import parse_config
+from rife_video.rife_core.training.objective import Weights, objective
+from rife_video.rife_core.training.state import read_state, write_state
+from rife_video.rife_core.training.trainer import Trainer
+
+TINY = {
+    "row": "4.6",
+    "channels": [8, 8, 8, 8],
+    "seed": 4,
+    "log_every": 1,
+    "bf16": False,
+    "scenes": {"size": 32, "layers": 1, "textures": 4, "texture_size": 64, "renewed": 2},
+    "stages": [
+        {"name": "tied", "steps": 3, "batch": 4, "lr": 1e-3, "tied": True, "scales": [1]},
+        {
+            "name": "whole",
+            "steps": 3,
+            "batch": 2,
+            "lr": 1e-3,
+            "weights": {"frames": 0.5, "frame": 1.0, "census": 0.1},
+            "scenes": {"size": 64},
+        },
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def config():
+    return parse_config(TINY)
+
+
+def losses(folder):
+    with (folder / "log.csv").open(newline="") as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]
+
+
+def weights(folder):
+    return load_rife(folder / "weights.safetensors").state_dict()
+
+
+def test_resuming_changes_no_bit(config, tmp_path):
+    Trainer(config, tmp_path / "whole").run()
+    for until in (2, 4, 6):  # inside the first stage, inside the second, to the end
+        Trainer(config, tmp_path / "parts").run(until=until)
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
+    assert len(losses(tmp_path / "whole")) == 6
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert (tmp_path / "whole" / "curve.svg").read_text().startswith("<svg")
+
+
+def test_a_line_logged_after_the_last_save_is_logged_once(config, tmp_path):
+    Trainer(config, tmp_path).run(until=2)
+    log = (tmp_path / "log.csv").read_text()
+    (tmp_path / "log.csv").write_text(log + "3,tied,1.0\r\n")
+    Trainer(config, tmp_path).run(until=3)
+    assert (tmp_path / "log.csv").read_text().count("\n3,") == 1
+
+
+def test_the_state_travels_in_shards(tmp_path):
+    state = {"a": torch.arange(1000.0)}
+    write_state(state, tmp_path, shard_bytes=1500)
+    shards = sorted(tmp_path.iterdir())
+    assert len(shards) > 2
+    assert max(shard.stat().st_size for shard in shards) <= 1500
+    assert torch.equal(read_state(tmp_path, torch.device("cpu"))["a"], state["a"])
+
+
+def test_it_learns_motion(tmp_path):
+    stage = {"steps": 90, "batch": 16, "lr": 2e-3, "warmup": 10, "tied": True, "scales": [1]}
+    scenes = {"layers": 0, "speed": [1.5, 3.0], "still_camera": 0.0, "noise": 0.0, "blocks": 0.0}
+    scenes |= {"acceleration": 0.0, "texture_size": 64, "size": 32, "waves": 0.0, "blur": 0.0}
+    content = {"row": "4.6", "channels": [32] * 4, "seed": 1, "log_every": 15, "bf16": False}
+    Trainer(parse_config({**content, "scenes": scenes, "stages": [stage]}), tmp_path).run()
+    with (tmp_path / "log.csv").open(newline="") as file:
+        ratios = [float(row["epe"]) / float(row["zero"]) for row in csv.DictReader(file)]
+    assert ratios[0] > 0.95
+    assert ratios[-1] < 0.95
+
+
+def test_a_loss_that_is_not_finite_leaves_the_weights_alone(config, tmp_path):
+    trainer = Trainer(config, tmp_path)
+    before = {name: p.clone() for name, p in trainer.network.named_parameters()}
+    take = trainer.batches.take
+    broken = lambda index: replace(take(index), img0=torch.full((4, 3, 32, 32), float("nan")))  # noqa: E731
+    trainer.batches.take = broken
+    trainer.train_step(0)
+    assert trainer.skipped == 1
+    for name, parameter in trainer.network.named_parameters():
+        assert torch.equal(parameter, before[name]), name
+
+
+@pytest.mark.parametrize("row", ["rife", "rife_m", "4.25"])
+def test_other_kinds_of_rows_train(row, tmp_path):
+    """With teacher and refinement, without timestep, with head and carried features."""
+    stage = {"steps": 1, "batch": 1, "lr": 1e-4, "weights": {"frame": 1.0}}
+    channels = {"4.25": [8] * 5}.get(row, [8] * 3)
+    scenes = {"size": 64, "layers": 1, "textures": 2, "texture_size": 64, "midpoint": 1.0}
+    content = {
+        "row": row,
+        "channels": channels,
+        "scenes": scenes,
+        "stages": [stage],
+        "log_every": 1,
+    }
+    Trainer(parse_config(content), tmp_path).run()
+    assert len(losses(tmp_path)) == 1
+    assert losses(tmp_path)[0] > 0
+
+
+def test_two_processes_compute_what_one_does(tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_text(
+        "\n".join(
+            [
+                'row = "4.6"\nchannels = [8, 8, 8, 8]\nlog_every = 1\nbf16 = false\nshards = 2',
+                "[scenes]\nsize = 32\nlayers = 1\ntextures = 2\ntexture_size = 64",
+                "[[stages]]\nsteps = 3\nbatch = 4\nlr = 1e-3",
+            ]
+        )
+    )
+    cli = "from rife_video.rife_core.cli import main; raise SystemExit(main())"
+    script = tmp_path / "train.py"
+    script.write_text(cli)
+    arguments = ["train", str(path), "--device", "cpu", "--threads", "1", "--out"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    starts = {"one": [sys.executable], "two": [*torchrun, "--nproc-per-node", "2"]}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for name, start in starts.items():
+        subprocess.run(
+            [*start, str(script), *arguments, str(tmp_path / name)],
+            check=True,
+            env=environment,
+            timeout=120,
+        )
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], atol=1e-5, rtol=1e-4)
+
+
+def test_processes_must_share_the_batch_evenly(config, tmp_path, monkeypatch):
+    monkeypatch.setattr("rife_video.rife_core.training.trainer._place_in_world", lambda: (0, 2))
+    with pytest.raises(ValueError, match="set shards"):
+        Trainer(config, tmp_path)
+
+
+def test_the_perceptual_loss_counts_where_it_is_asked_for(config, tmp_path):
+    trainer = Trainer(config, tmp_path)
+    batch = trainer.batches.take(0)
+    plain = Weights()
+    seen = replace(plain, vgg=0.5)
+    arguments = (trainer.network, batch, trainer.scales)
+    loss, figures = objective(*arguments, plain, False)
+    more, and_vgg = objective(*arguments, seen, False, lambda x, y: (x - y).square().mean() + 2)
+    assert "vgg" not in figures
+    assert more.item() == pytest.approx(loss.item() + 0.5 * and_vgg["vgg"])
+    assert and_vgg["vgg"] > 2
+
+
+def test_missing_perceptual_weights_are_an_error_before_training(tmp_path):
+    stage = {"steps": 1, "batch": 1, "lr": 1e-3, "weights": {"vgg": 0.1}}
+    config = parse_config({**TINY, "vgg": str(tmp_path / "vgg19.pth"), "stages": [stage]})
+    with pytest.raises(MissingWeightsError, match=r"vgg19\.pth"):
+        Trainer(config, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
