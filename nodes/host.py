@@ -219,7 +219,7 @@ class RIFEModel:
             management.load_models_gpu([self._patcher], memory_required=memory_required)
         # Where memory is short, ComfyUI leaves a plain module on the CPU without a word.
         network = self.working.to(compute_device())
-        if network.runner is None:
+        if network.backend is None:
             set_backend(network, self.backend)
         return network
 
@@ -241,7 +241,7 @@ class RIFEModel:
         )
 
         def release(*_: Any) -> None:
-            self.working.runner = None
+            self.working.backend = None
 
         # When the weights make room for another model, so does what was compiled for them.
         patcher.add_callback("on_detach_after", release)

@@ -81,6 +81,37 @@ MOVED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
+RENAMED: Mapping[str, str] = MappingProxyType(
+    {
+        "Copies": "Transfers",
+        "FLOW_PLANES": "FLOW_CHANNELS",
+        "Frame": "EncodedFrame",
+        "IMAGE_PLANES": "IMAGE_CHANNELS",
+        "MASK_PLANES": "MASK_CHANNELS",
+        "Made": "Synthesis",
+        "Maker": "FrameScheduler",
+        "Outcome": "TrainingOutput",
+        "Picture": "DeviceFrame",
+        "Planes": "ImageAlpha",
+        "RowPairConv2d": "WinogradConv2d",
+        "Rows": "EvenOddRows",
+        "Runner": "InferenceBackend",
+        "SideBySide": "FramePool",
+        "Source": "SourceFrame",
+        "ahead": "prefetch",
+        "convolve_planes": "convolve_concatenated",
+        "copies_for": "transfers_for",
+        "double": "conv_transpose2x",
+        "double_and_convolve": "conv_transpose2x_then_conv",
+        "from_planes": "to_frame",
+        "is_short": "uses_cpu_bf16_ops",
+        "join_planes": "concatenate",
+        "rounded": "round_keeping_sum",
+        "to_planes": "to_image_alpha",
+    }
+)
+"""Names in these modules that are others now."""
+
 
 class _Alias(ModuleType):
     """Stands where a module was; looks its names up where they are."""
@@ -92,10 +123,10 @@ class _Alias(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("__"):
             for home in self._homes:
-                try:
-                    return getattr(import_module(home), name)
-                except AttributeError:
-                    pass
+                module = import_module(home)
+                for known in (name, RENAMED.get(name, name)):
+                    if hasattr(module, known):
+                        return getattr(module, known)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
     def __call__(self, *args: Any, **named: Any) -> Any:

@@ -28,7 +28,7 @@ MOST_PSNR = 200.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class BenchSettings:
     """What holds for all cases of a run.
 
     Attributes:
@@ -151,7 +151,7 @@ def measure_rates(precisions: Sequence[str], device: str) -> Rates:
 def measure(
     case: Case,
     contenders: Sequence[Contender],
-    settings: Settings,
+    settings: BenchSettings,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Result]:
     """All contenders on one case; the reference is the first of them.

@@ -17,7 +17,7 @@ from ..inference.halving import nearest_halving
 from ..inference.rife import RIFE
 from ..networks.block import IFBlock
 from ..networks.padding import alignment, crop, pad_to_multiple
-from ..networks.specs import CARRIED_FROM, FLOW_PLANES
+from ..networks.specs import CARRIED_FROM, FLOW_CHANNELS
 from ..ops.warp import warp
 
 _MIRROR = str.maketrans("01", "10")
@@ -70,7 +70,7 @@ def _estimate(network: RIFE, img0: Tensor, img1: Tensor, timestep: float) -> tup
     named = {"img0": img0, "img1": img1, "timestep": plane}
     if spec.head:
         named |= {"feat0": network.encode(img0), "feat1": network.encode(img1)}
-    flow = img0.new_zeros(len(img0), FLOW_PLANES, *img0.shape[-2:])
+    flow = img0.new_zeros(len(img0), FLOW_CHANNELS, *img0.shape[-2:])
     named |= {"mask": flow[:, :1], "warped_img0": img0, "warped_img1": img1}
 
     def advance(index: int, flow: Tensor) -> Tensor:
@@ -84,10 +84,10 @@ def _estimate(network: RIFE, img0: Tensor, img1: Tensor, timestep: float) -> tup
             turned |= {"timestep": 1 - plane, "mask": -named["mask"]}
             before = None if before is None else before.roll(2, 1)
             other = _planes(block, _joined(turned, names), before, scales[index])
-            other = torch.cat((other[:, :FLOW_PLANES].roll(2, 1), -other[:, FLOW_PLANES:]), 1)
+            other = torch.cat((other[:, :FLOW_CHANNELS].roll(2, 1), -other[:, FLOW_CHANNELS:]), 1)
             planes = (planes + other) / 2
-        flow = planes[:, :FLOW_PLANES] if first else flow + planes[:, :FLOW_PLANES]
-        mask = planes[:, FLOW_PLANES:CARRIED_FROM]
+        flow = planes[:, :FLOW_CHANNELS] if first else flow + planes[:, :FLOW_CHANNELS]
+        mask = planes[:, FLOW_CHANNELS:CARRIED_FROM]
         adds = spec.mask_adds and not first
         carried = planes[:, CARRIED_FROM : CARRIED_FROM + spec.carried]
         named.update(mask=named["mask"] + mask if adds else mask, carried=carried)
@@ -117,9 +117,9 @@ def _planes(block: IFBlock, x: Tensor, flow: Tensor | None, scale: float) -> Ten
         x = _resized(x, 1 / scale)
     if flow is not None:
         x = torch.cat((x, _resized(flow, 1 / scale) / scale), 1)
-    return crop(_resized(block.run(block.conv0[0](x), scale), block.growth * scale), *size)
+    return crop(_resized(block.body(block.conv0[0](x), scale), block.growth * scale), *size)
 
 
 def _resized(x: Tensor, factor: float) -> Tensor:
-    """`planes.resize`, but it resizes by 1 too, as the published code does."""
+    """`ops.resize`, but it resizes by 1 too, as the published code does."""
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)

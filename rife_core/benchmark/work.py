@@ -75,7 +75,7 @@ def _added_conv_flop(x: Any, _: Any, weight: Any, *__: Any, out_shape: Any, **__
 
 _HAS_ONEDNN = torch.backends.mkldnn.is_available()
 _FLOP = {torch.ops.mkldnn._convolution_pointwise: _added_conv_flop} if _HAS_ONEDNN else {}
-"""What PyTorch does not count by itself: the residual convolutions of `ifnet`."""
+"""What PyTorch does not count by itself: the residual convolutions of `layers`."""
 
 
 def work_of(run: Callable[[], object]) -> Work:

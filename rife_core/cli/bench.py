@@ -14,8 +14,8 @@ from ..benchmark.cases import ROWS, SIZES, cases, network_of
 from ..benchmark.contenders import Contender, Reference, own, parse_peer
 from ..benchmark.end_to_end import end_to_end, start_up
 from ..benchmark.harness import (
+    BenchSettings,
     Result,
-    Settings,
     as_json,
     machine,
     measure,
@@ -110,7 +110,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     weights = _weights(args)
     for row in args.rows:
         network_of(row, weights.get(row))  # an unknown row or file is told before the long run
-    settings = Settings(
+    settings = BenchSettings(
         args.frames, args.rounds, args.device, args.threads, args.resident, args.clip, weights
     )
     found: dict[str, Any] = {

@@ -5,7 +5,7 @@ A clip in memory (`interpolate`) and a file of any length (`stream`) take the
 same road: an iterator of frames of which the engine holds two or three at a time.
 
 What is wanted where is the timeline's business, what may be interpolated with what
-that of `scenes`, and how frames are made that of `maker`. Here they meet.
+that of `scenes`, and how frames are made that of `scheduler`. Here they meet.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from .options import Options, Settings
 from .pixel_formats import check_frame, mix
 from .report import Report
 from .scenes import SceneRules, Span, spans
-from .scheduler import Maker
-from .tasks import Pair, Source, Task
+from .scheduler import FrameScheduler
+from .tasks import Pair, SourceFrame, Task
 from .transfers import unpinned
 
 Progress = Callable[[int, int | None], None]
@@ -159,7 +159,7 @@ def _stream(
     if opening is None:
         return
     first = opening[1]
-    maker = Maker(network, settings, first.frame, report, wants_disagreement)
+    scheduler = FrameScheduler(network, settings, first.frame, report, wants_disagreement)
     if progress:
         progress(0, total)
     waiting: deque[_Shown | Task] = deque()
@@ -170,13 +170,13 @@ def _stream(
         """Begins what waits, ends it but for `ahead` batches, and hands on what is ready."""
         while tasks or len(under_way) > ahead:
             if tasks:
-                batch = tasks[: maker.plan.batch_size]
-                maker.begin(batch)
+                batch = tasks[: scheduler.plan.batch_size]
+                scheduler.begin(batch)
                 under_way.append(batch)
                 del tasks[: len(batch)]
             if len(under_way) > ahead:
                 batch = under_way.popleft()
-                maker.end(batch)
+                scheduler.end(batch)
                 report.made += len(batch)
                 if progress:
                     progress(report.made, total)
@@ -185,7 +185,7 @@ def _stream(
             yield waiting.popleft()
 
     def show(span: Span) -> None:
-        pair = Pair(cast(Source, span.left), cast(Source, span.right))
+        pair = Pair(cast(SourceFrame, span.left), cast(SourceFrame, span.right))
         wanted = timeline.within(span.start, span.stop)
         report.pairs.append(len(wanted))
         for place in wanted:
@@ -195,19 +195,19 @@ def _stream(
             if isinstance(item, Task):
                 tasks.append(item)
 
-    def chained() -> Iterator[tuple[Fraction, Source]]:
+    def chained() -> Iterator[tuple[Fraction, SourceFrame]]:
         for place, each in chain((opening,), source):
-            maker.send(each)
+            scheduler.upload(each)
             yield place, each
 
-    with maker:
+    with scheduler:
         last, last_place, gap = first, opening[0], Fraction(1)
         for span in spans(chained(), settings.scenes, report.scenes):
             show(span)
-            last, last_place = cast(Source, span.right), span.stop
+            last, last_place = cast(SourceFrame, span.right), span.stop
             gap = span.stop - span.start
-            if not tasks or len(tasks) >= maker.plan.batch_size:
-                yield from finished(maker.copies.ahead if tasks else 0)
+            if not tasks or len(tasks) >= scheduler.plan.batch_size:
+                yield from finished(scheduler.transfers.ahead if tasks else 0)
         if report.frames_in == 1:
             waiting.append(_Shown(last.frame))
         elif timeline.end == "loop":
@@ -220,13 +220,13 @@ def _stream(
 
 def _sources(
     frames: Iterable[Tensor], places: Iterable[Fraction] | None, report: Report
-) -> Iterator[tuple[Fraction, Source]]:
+) -> Iterator[tuple[Fraction, SourceFrame]]:
     first: Tensor | None = None
     for place, frame in zip(places or map(Fraction, count_from()), frames, strict=False):
         check_frame(frame, first)
         first = frame if first is None else first
         report.frames_in += 1
-        yield place, Source(frame, report.frames_in, report)
+        yield place, SourceFrame(frame, report.frames_in, report)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ _LEAST_ALPHA = 1 / 512  # below half a step of 8 bit there is no colour to recov
 _LARGEST = 255
 
 
-class Planes(NamedTuple):
+class ImageAlpha(NamedTuple):
     """A frame as networks read it.
 
     Attributes:
@@ -46,20 +46,20 @@ def check_frame(frame: Tensor, first: Tensor | None = None) -> None:
         )
 
 
-def to_planes(frame: Tensor) -> Planes:
+def to_image_alpha(frame: Tensor) -> ImageAlpha:
     """H W C to planes. Values beyond [0, 1] stay."""
     planes = frame.permute(2, 0, 1)[None].float()
     if frame.dtype == torch.uint8:
         planes = planes / _LARGEST
     if frame.shape[2] == 1:
-        return Planes(planes.expand(-1, 3, -1, -1), None)
+        return ImageAlpha(planes.expand(-1, 3, -1, -1), None)
     if frame.shape[2] == 3:
-        return Planes(planes, None)
+        return ImageAlpha(planes, None)
     alpha = planes[:, 3:].clamp(0, 1)
-    return Planes(planes[:, :3] * alpha, alpha)
+    return ImageAlpha(planes[:, :3] * alpha, alpha)
 
 
-def from_planes(image: Tensor, alpha: Tensor | None, like: Tensor) -> Tensor:
+def to_frame(image: Tensor, alpha: Tensor | None, like: Tensor) -> Tensor:
     """A made picture as a frame of the kind of `like`, on the device that it was made on.
 
     Shape:

@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ahead(items: Iterable[T], depth: int = 2) -> Generator[T]:
+def prefetch(items: Iterable[T], depth: int = 2) -> Generator[T]:
     """Yields `items` in order, of which up to `depth` are made before they are asked for.
 
     What making an item raises is raised where the item is asked for. Closing the
@@ -22,7 +22,7 @@ def ahead(items: Iterable[T], depth: int = 2) -> Generator[T]:
         depth: how many items may wait, 1 or more. They are what memory it takes.
 
     Example:
-        >>> list(ahead(iter("abc")))
+        >>> list(prefetch(iter("abc")))
         ['a', 'b', 'c']
     """
     source, end = iter(items), object()

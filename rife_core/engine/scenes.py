@@ -28,7 +28,7 @@ LONGEST_RUN = 6
 """Frames; where a picture stands still for longer it is meant to."""
 
 
-class Source(Protocol):
+class HasFrame(Protocol):
     """A source frame; `frame` is H W C."""
 
     @property
@@ -37,7 +37,7 @@ class Source(Protocol):
         ...
 
 
-S = TypeVar("S", bound=Source)
+S = TypeVar("S", bound=HasFrame)
 T = TypeVar("T")
 
 
@@ -50,8 +50,8 @@ class Span(NamedTuple):
         is_cut: nothing moves from the one to the other.
     """
 
-    left: Source
-    right: Source
+    left: HasFrame
+    right: HasFrame
     start: Fraction
     stop: Fraction
     is_cut: bool
@@ -140,7 +140,7 @@ def _pairs(
 
 class _Seen(NamedTuple):
     place: Fraction
-    source: Source
+    source: HasFrame
     picture: Tensor | None
 
 

@@ -20,18 +20,18 @@ from torch import Tensor
 
 from ..inference.halving import nearest_halving
 from ..inference.rife import RIFE
-from ..networks.estimate import Frame
+from ..networks.estimate import EncodedFrame
 from ..networks.padding import crop
 from ..ops.dispatch import OUT_OF_MEMORY
 from .allocator import kept_memory
 from .memory_plan import Plan, estimate_memory, first_plan
 from .options import AUTO, SCALES, Settings
-from .pixel_formats import Planes
+from .pixel_formats import ImageAlpha
 from .report import Report
-from .tasks import InterpolatedFrame, NetworkCall, Pair, Picture, Request, Source, Task
-from .threads import SideBySide
+from .tasks import DeviceFrame, InterpolatedFrame, NetworkCall, Pair, Request, SourceFrame, Task
+from .threads import FramePool
 from .tiling import tiles
-from .transfers import Copies, copies_for
+from .transfers import Transfers, transfers_for
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ _SEEN = 4
 """Every so many pixels of a row and a column are looked at to see whether the sides agree."""
 
 
-class Maker:
+class FrameScheduler:
     """Runs tasks through the network, on the rung of the ladder that memory allows."""
 
     def __init__(
@@ -82,12 +82,12 @@ class Maker:
             network, min(self.height, side), min(self.width, side), self.plan.batch_size
         )
         report.plans.append(str(self.plan))
-        self.copies = copies_for(self.plan.device)
+        self.transfers = transfers_for(self.plan.device)
         self._in_float32: RIFE | None = None
-        self._threads: SideBySide | None = None
+        self._threads: FramePool | None = None
         self._memory = kept_memory() if self.plan.device.type == "cpu" else nullcontext()
 
-    def __enter__(self) -> Maker:
+    def __enter__(self) -> FrameScheduler:
         self._memory.__enter__()
         return self
 
@@ -96,17 +96,17 @@ class Maker:
             self._threads.close()
         self._memory.__exit__(None, None, None)
 
-    def send(self, source: Source) -> None:
+    def upload(self, source: SourceFrame) -> None:
         """Lets a source frame travel to the device before it is needed there."""
-        if self.copies.ahead and self.plan.tile is None:
-            source.send(self.copies)
+        if self.transfers.ahead and self.plan.tile is None:
+            source.upload(self.transfers)
 
     @torch.no_grad()
     def begin(self, tasks: list[Task]) -> None:
         """Lets the network make these frames; on some devices they are still being made then."""
         by = self._make if self.network.spec.arbitrary_timestep else self._make_by_halving
         for task, made in zip(tasks, by([task.wanted for task in tasks]), strict=True):
-            task.take(made, self.copies)
+            task.take(made, self.transfers)
 
     @torch.no_grad()
     def end(self, tasks: list[Task]) -> None:
@@ -116,7 +116,7 @@ class Maker:
             better = self._better([task.wanted for task in tasks], [task.signs() for task in tasks])
         for task, made in zip(tasks, better, strict=True):
             if made:
-                task.take(made, self.copies)
+                task.take(made, self.transfers)
             task.end(self.settings.keep)
 
     def _better(self, wanted: list[Request], signs: list[Tensor]) -> list[InterpolatedFrame | None]:
@@ -175,8 +175,8 @@ class Maker:
                 for (key, midpoint), one, other in zip(batch, made, better, strict=True):
                     kept = other or one
                     alpha = None if kept.alpha is None else kept.alpha[None]
-                    midpoint.pair.between[midpoint.middle] = Picture(
-                        Planes(kept.image[None], alpha)
+                    midpoint.pair.between[midpoint.middle] = DeviceFrame(
+                        ImageAlpha(kept.image[None], alpha)
                     )
                     results[key] = kept
         targets = [(one.pair, target) for one, (target, _) in zip(wanted, roads, strict=True)]
@@ -184,7 +184,7 @@ class Maker:
 
     def _known(self, pair: Pair, timestep: Fraction) -> InterpolatedFrame:
         """What an earlier batch made, or a source frame that is nearest."""
-        planes = pair.at(timestep, self.copies).planes
+        planes = pair.at(timestep, self.transfers).planes
         still = planes.image.new_zeros(planes.image.shape[-2:])
         alpha = None if planes.alpha is None else planes.alpha[0]
         return InterpolatedFrame(planes.image[0].clamp(0, 1), alpha, still, still.new_zeros(3))
@@ -210,7 +210,7 @@ class Maker:
     def _descend(self, plan: Plan) -> None:
         if plan.device != self.plan.device:
             self.network = copy.deepcopy(self.network).to(plan.device).float()
-            self.copies = copies_for(plan.device)
+            self.transfers = transfers_for(plan.device)
             self._in_float32 = None
         self.plan = plan
         self.report.plans.append(str(plan))
@@ -230,10 +230,10 @@ class Maker:
 
     def _job(self, wanted: Request) -> NetworkCall:
         # Whole frames stay off a device that they do not fit on.
-        copies = Copies(torch.device("cpu")) if self.plan.tile else self.copies
+        transfers = Transfers(torch.device("cpu")) if self.plan.tile else self.transfers
         pair, settled = wanted.pair, self.settings.scale
         scale = settled if settled != AUTO else wanted.scale or pair.scale or _FIRST
-        ends = pair.at(wanted.low, copies), pair.at(wanted.high, copies)
+        ends = pair.at(wanted.low, transfers), pair.at(wanted.high, transfers)
         return NetworkCall(*ends, wanted.share, scale)
 
     def _tiled(self, network: RIFE, job: NetworkCall, side: int) -> InterpolatedFrame:
@@ -257,7 +257,7 @@ class Maker:
     def _side_by_side(self, network: RIFE, batch: list[NetworkCall]) -> list[InterpolatedFrame]:
         """The same as `_whole`, each frame in a thread of its own."""
         if self._threads is None:
-            self._threads = SideBySide(min(self.plan.batch_size, torch.get_num_threads()))
+            self._threads = FramePool(min(self.plan.batch_size, torch.get_num_threads()))
         ready = {(id(p), job.scale): p for job in batch for p in (job.low, job.high)}
         self._threads.map(lambda one: one[1].frame(network, one[0][1]), ready.items())
         made = self._threads.map(lambda job: self._whole(network, [job]), batch)
@@ -268,7 +268,7 @@ class Maker:
         lows, highs = [job.low for job in batch], [job.high for job in batch]
         times, scale = [job.time for job in batch], batch[0].scale
         frame0, frame1 = (
-            Frame.join([picture.frame(network, scale) for picture in side])
+            EncodedFrame.join([on_device.frame(network, scale) for on_device in side])
             for side in (lows, highs)
         )
         made = network.synthesize(
@@ -299,11 +299,11 @@ class Maker:
     @staticmethod
     def _alphas(
         carry: Callable[[Tensor, Tensor], Tensor],
-        lows: list[Picture],
-        highs: list[Picture],
+        lows: list[DeviceFrame],
+        highs: list[DeviceFrame],
         padded: torch.Size,
     ) -> Tensor | None:
-        sides = [[picture.planes.alpha for picture in side] for side in (lows, highs)]
+        sides = [[on_device.planes.alpha for on_device in side] for side in (lows, highs)]
         if any(alpha is None for side in sides for alpha in side):
             return None
         alpha0, alpha1 = (torch.cat(cast(list[Tensor], side)) for side in sides)

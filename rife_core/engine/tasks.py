@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from ..inference.rife import RIFE
-from ..networks.estimate import Frame
-from .pixel_formats import Planes, from_planes, mix, to_planes
+from ..networks.estimate import EncodedFrame
+from .pixel_formats import ImageAlpha, mix, to_frame, to_image_alpha
 from .report import Report
-from .transfers import Arrival, Copies
+from .transfers import Pending, Transfers
 
 
-class Source:
+class SourceFrame:
     """A source frame; made ready for the network when first needed, then kept for both pairs.
 
     Values that are no numbers are 0 for the network.
@@ -26,21 +26,21 @@ class Source:
     def __init__(self, frame: Tensor, number: int, report: Report) -> None:
         self.frame = frame
         self.number, self._report = number, report
-        self._arrival: Arrival | None = None
-        self._picture: Picture | None = None
+        self._pending: Pending | None = None
+        self._picture: DeviceFrame | None = None
 
-    def send(self, copies: Copies) -> Arrival:
+    def upload(self, transfers: Transfers) -> Pending:
         """Begins to copy the frame to the device, if that has not been done."""
-        if self._arrival is None:
-            self._arrival = copies.send(self._checked())
-        return self._arrival
+        if self._pending is None:
+            self._pending = transfers.upload(self._checked())
+        return self._pending
 
-    def picture(self, copies: Copies) -> Picture:
+    def on_device(self, transfers: Transfers) -> DeviceFrame:
         """The frame on the device."""
         if self._picture is None:
-            self._picture = Picture(to_planes(self.send(copies)()))
-            self._arrival = None
-        self._picture = self._picture.on(copies.device)
+            self._picture = DeviceFrame(to_image_alpha(self.upload(transfers)()))
+            self._pending = None
+        self._picture = self._picture.on(transfers.device)
         return self._picture
 
     def _checked(self) -> Tensor:
@@ -55,15 +55,15 @@ class Source:
         return self.frame
 
 
-class Picture:
+class DeviceFrame:
     """Planes of a frame, and what a network knows of them, computed when first asked for."""
 
-    def __init__(self, planes: Planes) -> None:
+    def __init__(self, planes: ImageAlpha) -> None:
         self.planes = planes
-        self._frames: dict[float, Frame] = {}
+        self._frames: dict[float, EncodedFrame] = {}
         self._network: RIFE | None = None
 
-    def frame(self, network: RIFE, scale: float) -> Frame:
+    def frame(self, network: RIFE, scale: float) -> EncodedFrame:
         """See `RIFE.prepare`."""
         if self._network is not network:
             self._frames, self._network = {}, network
@@ -71,18 +71,18 @@ class Picture:
             self._frames[scale] = network.prepare(self.planes.image, scale)
         return self._frames[scale]
 
-    def on(self, device: torch.device) -> Picture:
+    def on(self, device: torch.device) -> DeviceFrame:
         """The same on `device`; itself where it is there."""
         if self.planes.image.device == device:
             return self
         return self.tile(slice(None), slice(None), device)
 
-    def tile(self, rows: slice, columns: slice, device: torch.device) -> Picture:
+    def tile(self, rows: slice, columns: slice, device: torch.device) -> DeviceFrame:
         """A part of it on `device`."""
         image, alpha = (
             None if plane is None else plane[..., rows, columns].to(device) for plane in self.planes
         )
-        return Picture(Planes(cast(Tensor, image), alpha))
+        return DeviceFrame(ImageAlpha(cast(Tensor, image), alpha))
 
 
 @dataclass
@@ -93,16 +93,16 @@ class Pair:
         scale: at which its motion is estimated, once that is decided.
     """
 
-    left: Source
-    right: Source
+    left: SourceFrame
+    right: SourceFrame
     scale: float | None = None
-    between: dict[Fraction, Picture] = field(default_factory=dict[Fraction, "Picture"])
+    between: dict[Fraction, DeviceFrame] = field(default_factory=dict[Fraction, "DeviceFrame"])
 
-    def at(self, timestep: Fraction, copies: Copies) -> Picture:
+    def at(self, timestep: Fraction, transfers: Transfers) -> DeviceFrame:
         """The picture at a timestep where one is known."""
         if timestep in (0, 1):
-            return (self.right if timestep else self.left).picture(copies)
-        self.between[timestep] = self.between[timestep].on(copies.device)
+            return (self.right if timestep else self.left).on_device(transfers)
+        self.between[timestep] = self.between[timestep].on(transfers.device)
         return self.between[timestep]
 
 
@@ -114,7 +114,7 @@ class Task:
         self.timestep = timestep
         self.wanted = Request(pair, Fraction(0), timestep, Fraction(1))
         self.disagreement: Tensor = torch.empty(0)
-        self._arrivals: tuple[Arrival, Arrival] | None = None
+        self._pending: tuple[Pending, Pending] | None = None
         self._result: Tensor | None = None
 
     @property
@@ -128,26 +128,29 @@ class Task:
         assert self._result is not None, "the task was not run"
         return self._result
 
-    def take(self, made: InterpolatedFrame, copies: Copies) -> None:
+    def take(self, made: InterpolatedFrame, transfers: Transfers) -> None:
         """Begins to bring home a frame of the kind of its source."""
         like = self.pair.left.frame
-        frame = from_planes(made.image, made.alpha, like)
-        self._arrivals = copies.fetch(frame, like.device), copies.fetch(made.signs, like.device)
+        frame = to_frame(made.image, made.alpha, like)
+        self._pending = (
+            transfers.download(frame, like.device),
+            transfers.download(made.signs, like.device),
+        )
         self.disagreement = made.disagreement
 
     def signs(self) -> Tensor:
         """See `InterpolatedFrame`; waits for them."""
-        assert self._arrivals is not None, "the task was not begun"
-        return self._arrivals[1]()
+        assert self._pending is not None, "the task was not begun"
+        return self._pending[1]()
 
     def end(self, keep: Tensor | None) -> None:
         """Waits for the frame."""
-        assert self._arrivals is not None, "the task was not begun"
-        result = self._arrivals[0]()
+        assert self._pending is not None, "the task was not begun"
+        result = self._pending[0]()
         if keep is not None:
             near = (self.pair.left if self.timestep < Fraction(1, 2) else self.pair.right).frame
             result = mix(result, near, keep[..., None])
-        self._result, self._arrivals = result, None
+        self._result, self._pending = result, None
 
 
 class InterpolatedFrame(NamedTuple):
@@ -184,7 +187,7 @@ class Request(NamedTuple):
 class NetworkCall(NamedTuple):
     """Two pictures, where between them a frame is made, and at which scale."""
 
-    low: Picture
-    high: Picture
+    low: DeviceFrame
+    high: DeviceFrame
     time: float
     scale: float

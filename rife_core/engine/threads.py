@@ -13,7 +13,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class SideBySide:
+class FramePool:
     """Threads that share out the cores PyTorch may use, each for a frame of its own.
 
     Several frames on a core each are done sooner than one after the other on all cores:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Arrival = Callable[[], Tensor]
+Pending = Callable[[], Tensor]
 """Waits until a copy has arrived and returns it."""
 
 
-class Copies:
+class Transfers:
     """Copies between frames' device and the one that computes, each done when it is asked for.
 
     Args:
@@ -26,18 +26,18 @@ class Copies:
     def __init__(self, device: torch.device) -> None:
         self.device = device
 
-    def send(self, frame: Tensor) -> Arrival:
+    def upload(self, frame: Tensor) -> Pending:
         """Begins to copy `frame` to the device; what arrives may be used on its current stream."""
-        sent = frame.to(self.device)
-        return lambda: sent
+        uploaded = frame.to(self.device)
+        return lambda: uploaded
 
-    def fetch(self, made: Tensor, home: torch.device) -> Arrival:
+    def download(self, made: Tensor, home: torch.device) -> Pending:
         """Begins to copy `made` to the device `home`, once what makes it is done."""
-        fetched = made.to(home)
-        return lambda: fetched
+        downloaded = made.to(home)
+        return lambda: downloaded
 
 
-class StreamedCopies(Copies):
+class StreamedTransfers(Transfers):
     """Copies on CUDA streams of their own, one for each direction.
 
     While one batch is computed, the results of the one before travel to the host and the
@@ -48,47 +48,47 @@ class StreamedCopies(Copies):
 
     def __init__(self, device: torch.device) -> None:
         super().__init__(device)
-        self._sending = torch.cuda.Stream(device)
-        self._fetching = torch.cuda.Stream(device)
+        self._uploading = torch.cuda.Stream(device)
+        self._downloading = torch.cuda.Stream(device)
 
-    def send(self, frame: Tensor) -> Arrival:
-        """See `Copies`."""
+    def upload(self, frame: Tensor) -> Pending:
+        """See `Transfers`."""
         if frame.device.type != "cpu":
-            return super().send(frame)
+            return super().upload(frame)
         waiting = _pinned(frame).copy_(frame)
-        with torch.cuda.stream(self._sending):
-            sent = waiting.to(self.device, non_blocking=True)
-            arrived = self._sending.record_event()
+        with torch.cuda.stream(self._uploading):
+            uploaded = waiting.to(self.device, non_blocking=True)
+            arrived = self._uploading.record_event()
 
-        def arrival() -> Tensor:
+        def pending() -> Tensor:
             here = torch.cuda.current_stream(self.device)
             here.wait_event(arrived)
-            sent.record_stream(here)  # its memory was taken on the other stream
-            return sent
+            uploaded.record_stream(here)  # its memory was taken on the other stream
+            return uploaded
 
-        return arrival
+        return pending
 
-    def fetch(self, made: Tensor, home: torch.device) -> Arrival:
-        """See `Copies`."""
+    def download(self, made: Tensor, home: torch.device) -> Pending:
+        """See `Transfers`."""
         if home.type != "cpu" or made.device.type == "cpu":
-            return super().fetch(made, home)
-        fetched = _pinned(made)
-        self._fetching.wait_stream(torch.cuda.current_stream(self.device))
-        with torch.cuda.stream(self._fetching):
-            fetched.copy_(made, non_blocking=True)
-            made.record_stream(self._fetching)
-            arrived = self._fetching.record_event()
+            return super().download(made, home)
+        downloaded = _pinned(made)
+        self._downloading.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(self._downloading):
+            downloaded.copy_(made, non_blocking=True)
+            made.record_stream(self._downloading)
+            arrived = self._downloading.record_event()
 
-        def arrival() -> Tensor:
+        def pending() -> Tensor:
             arrived.synchronize()
-            return fetched
+            return downloaded
 
-        return arrival
+        return pending
 
 
-def copies_for(device: torch.device) -> Copies:
+def transfers_for(device: torch.device) -> Transfers:
     """What copies best to and from `device`."""
-    return StreamedCopies(device) if device.type == "cuda" else Copies(device)
+    return StreamedTransfers(device) if device.type == "cuda" else Transfers(device)
 
 
 def unpinned(frame: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from typing_extensions import Unpack
 from ..engine.loop import Progress, Watch, stream
 from ..engine.memory_plan import auto_batch_size
 from ..engine.options import Options
-from ..engine.prefetch import ahead
+from ..engine.prefetch import prefetch
 from ..engine.report import Report
 from ..engine.scenes import LONGEST_RUN, SceneRules
 from ..inference.rife import RIFE
@@ -93,7 +93,7 @@ def interpolate_file(
             speed nothing but the picture goes along.
         crf: see `VideoWriter`.
         resume: goes on where an earlier run with the same source and options stopped,
-            and keeps the finished parts of this one (see `parts`) if it is stopped.
+            and keeps the finished parts of this one (see `resume`) if it is stopped.
             Loops and damaged sources are always made in one go.
         progress: called with the frames written so far and in all (None: not known);
             whatever it raises stops the work.
@@ -146,7 +146,7 @@ def interpolate_file(
         automatic = auto_batch_size(device, reader.height, reader.width)
         depth = 1 + (options.get("batch_size") or automatic)
         options["scenes"] = _counted_from(begin, scenes)
-        frames = threads.enter_context(closing(ahead(clip.frames(begin), depth)))
+        frames = threads.enter_context(closing(prefetch(clip.frames(begin), depth)))
         places, pictures = _apart(frames)
         made = stream(
             network,
@@ -156,7 +156,7 @@ def interpolate_file(
             report=report,
             **options,
         )
-        results = threads.enter_context(closing(ahead(made, depth)))
+        results = threads.enter_context(closing(prefetch(made, depth)))
         for frame in islice(results, skip, None):
             with VideoWriter(
                 parts.next,

@@ -11,7 +11,7 @@ from functools import cache
 import torch
 from torch import nn
 
-from ..ops.weight_rounding import rounded
+from ..ops.weight_rounding import round_keeping_sum
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -67,13 +67,13 @@ def set_precision(network: nn.Module, dtype: torch.dtype) -> None:
 
     The networks of this project read their weights' type: what flows between the
     convolutions of a block is `dtype`, everything around them float32. In a shorter
-    format kernels are new parameters, `rounded`.
+    format kernels are new parameters, `round_keeping_sum`.
     """
     if dtype.itemsize < torch.float32.itemsize:
         for layer in network.modules():
             if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
                 step = layer.stride[0] if isinstance(layer, nn.ConvTranspose2d) else 1
-                short = rounded(layer.weight, dtype, step)
+                short = round_keeping_sum(layer.weight, dtype, step)
                 layer.weight = nn.Parameter(short, layer.weight.requires_grad)
     network.to(dtype=dtype)
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

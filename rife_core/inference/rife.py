@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from ..networks.block import IFBlock
-from ..networks.estimate import Estimate, Frame, Outcome
+from ..networks.estimate import EncodedFrame, Estimate, TrainingOutput
 from ..networks.frame_order import average, frame_orders, listed
 from ..networks.ifnet import TEACHER_CHANNELS, Result, as_timesteps, distillation_loss
 from ..networks.layers import build_head
@@ -42,7 +42,7 @@ from .sparse_pyramid import Pyramid, view_of_pair
 USER_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
-class Made(NamedTuple):
+class Synthesis(NamedTuple):
     """A made frame, and the estimate that it was painted by.
 
     Attributes:
@@ -54,22 +54,24 @@ class Made(NamedTuple):
     estimate: Estimate
 
     @staticmethod
-    def join(parts: Sequence[Made]) -> Made:
+    def join(parts: Sequence[Synthesis]) -> Synthesis:
         """Several made frames as one batch."""
         estimates = [vars(part.estimate) for part in parts]
         known = [name for name, value in estimates[0].items() if value is not None]
         joined = {name: torch.cat([each[name] for each in estimates]) for name in known}
-        return Made(torch.cat([part.image for part in parts]), Estimate(**joined))
+        return Synthesis(torch.cat([part.image for part in parts]), Estimate(**joined))
 
 
-class Runner(Protocol):
+class InferenceBackend(Protocol):
     """Runs the two steps of inference in another way than PyTorch's eager one; see `backends`."""
 
-    def frame(self, image: Tensor) -> Frame | None:
+    def encode(self, image: Tensor) -> EncodedFrame | None:
         """What `RIFE.prepare` gives for B 3 H W, clamped and padded; None: not this one."""
         ...
 
-    def made(self, frame0: Frame, frame1: Frame, times: Tensor, scale: float) -> Made | None:
+    def synthesize(
+        self, frame0: EncodedFrame, frame1: EncodedFrame, times: Tensor, scale: float
+    ) -> Synthesis | None:
         """What `RIFE.synthesize` gives, `times` being B 1 1 1; None: not this one."""
         ...
 
@@ -90,7 +92,7 @@ class RIFE(nn.Module):
     def __init__(self, spec: NetworkSpec, *, teacher: bool = True) -> None:
         super().__init__()
         self.spec = spec
-        self.runner: Runner | None = None
+        self.backend: InferenceBackend | None = None
 
         def block(in_planes: int, c: int) -> IFBlock:
             return IFBlock(
@@ -115,7 +117,7 @@ class RIFE(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy has weights of its own; what was compiled for these must not run for it.
-        return {**self.__dict__, "runner": None}
+        return {**self.__dict__, "backend": None}
 
     @property
     def blocks(self) -> list[IFBlock]:
@@ -166,7 +168,7 @@ class RIFE(nn.Module):
         made = self.synthesize(frame0, frame1, timestep, scale, ensemble).image
         return crop(made, *img0.shape[-2:])
 
-    def prepare(self, img: Tensor, scale: float = 1.0) -> Frame:
+    def prepare(self, img: Tensor, scale: float = 1.0) -> EncodedFrame:
         """Clamps, pads and encodes one source frame, or a batch of them.
 
         Shape:
@@ -178,17 +180,17 @@ class RIFE(nn.Module):
         multiple = alignment(self.spec, self.spec.scales[0] / scale)
         image = img.to(torch.promote_types(next(self.parameters()).dtype, torch.float32))
         image = pad_to_multiple(image.clamp(0, 1), multiple)
-        frame = self.runner.frame(image) if self.runner else None
+        frame = self.backend.encode(image) if self.backend else None
         return frame or self._frame(image)
 
     def synthesize(
         self,
-        frame0: Frame,
-        frame1: Frame,
+        frame0: EncodedFrame,
+        frame1: EncodedFrame,
         timestep: float | Fraction | Tensor = 0.5,
         scale: float = 1.0,
         ensemble: bool = False,
-    ) -> Made:
+    ) -> Synthesis:
         """Makes the frame between two prepared ones, in one run of the network.
 
         Arguments are those of `inference`, but a network that knows the midpoint
@@ -203,27 +205,31 @@ class RIFE(nn.Module):
             )
         if self.spec.rerun_above and len(times) > 1:  # a sample must not rerun its neighbours
             samples = zip(frame0.split(), frame1.split(), times, strict=True)
-            return Made.join([self.synthesize(*one, scale, ensemble) for one in samples])
-        if self.runner and not ensemble:
-            made = self.runner.made(frame0, frame1, times, scale)
+            return Synthesis.join([self.synthesize(*one, scale, ensemble) for one in samples])
+        if self.backend and not ensemble:
+            made = self.backend.synthesize(frame0, frame1, times, scale)
             if made is not None:
                 return made
         made = self._made(frame0, frame1, times, scale, ensemble)
         if ensemble and self.spec.ensemble == "flip":
             turned0, turned1 = (self._frame(f.image.flip(2, 3)) for f in (frame0, frame1))
             turned = self._made(turned0, turned1, times, scale, ensemble)
-            made = Made((made.image + turned.image.flip(2, 3)) / 2, made.estimate)
+            made = Synthesis((made.image + turned.image.flip(2, 3)) / 2, made.estimate)
         return made
 
     def estimate(
-        self, frame0: Frame, frame1: Frame, timestep: float | Tensor = 0.5, scale: float = 1.0
+        self,
+        frame0: EncodedFrame,
+        frame1: EncodedFrame,
+        timestep: float | Tensor = 0.5,
+        scale: float = 1.0,
     ) -> Estimate:
         """Flow, mask and warped sides between two prepared frames, without painting the frame.
 
         Arguments are those of `inference`.
         """
         times = as_timesteps(timestep, frame0.image)
-        return self._last_estimate(frame0, frame1, times, scale, ensemble=False)
+        return self._final_estimate(frame0, frame1, times, scale, ensemble=False)
 
     def check_ensemble(self, ensemble: bool) -> None:
         """Raises ValueError where `ensemble` is asked of a network that has none."""
@@ -264,13 +270,13 @@ class RIFE(nn.Module):
         self._check_forward(x, scales)
         img0, img1, gt = x.split((3, 3, x.shape[1] - 6), 1)
         if returnflow:
-            return self.estimates(img0, img1, timestep, scales)[-1].flow
-        outcome = self.outcome(img0, img1, gt if gt.shape[1] else None, timestep, scales)
-        flows = [estimate.flow for estimate in outcome.estimates]
-        mask = torch.sigmoid(outcome.estimates[-1].mask)
-        return flows, mask, *outcome[1:]
+            return self.flow_pyramid(img0, img1, timestep, scales)[-1].flow
+        output = self.forward_train(img0, img1, gt if gt.shape[1] else None, timestep, scales)
+        flows = [estimate.flow for estimate in output.estimates]
+        mask = torch.sigmoid(output.estimates[-1].mask)
+        return flows, mask, *output[1:]
 
-    def outcome(
+    def forward_train(
         self,
         img0: Tensor,
         img1: Tensor,
@@ -278,8 +284,8 @@ class RIFE(nn.Module):
         timestep: float | Tensor = 0.5,
         scales: Sequence[float] | None = None,
         detach: bool = False,
-    ) -> Outcome:
-        """All that one run gives, for training; arguments as those of `estimates`.
+    ) -> TrainingOutput:
+        """All that one run gives, for training; arguments as those of `flow_pyramid`.
 
         Args:
             gt: the frame at the timestep, B 3 H W, for the teacher.
@@ -293,7 +299,7 @@ class RIFE(nn.Module):
         loss_distill: Tensor | float = 0.0
         if gt is not None and self.block_tea is not None:
             names = (*self.spec.inputs, "gt")
-            planes = self.block_tea.planes(listed({**named, "gt": gt}, names), last.flow, 1)
+            planes = self.block_tea.update(listed({**named, "gt": gt}, names), last.flow, 1)
             teacher = last.updated(planes, True, img0, img1)
             flow_teacher, merged_teacher = teacher.flow, teacher.blend()
             for estimate, made in zip(estimates, merged, strict=True):
@@ -301,9 +307,9 @@ class RIFE(nn.Module):
                     estimate.flow, flow_teacher, made, merged_teacher, gt
                 )
         merged[-1] = self._refined(frame0, frame1, last, merged[-1])
-        return Outcome(estimates, merged, flow_teacher, merged_teacher, loss_distill)
+        return TrainingOutput(estimates, merged, flow_teacher, merged_teacher, loss_distill)
 
-    def estimates(
+    def flow_pyramid(
         self,
         img0: Tensor,
         img1: Tensor,
@@ -328,7 +334,7 @@ class RIFE(nn.Module):
         self, named: dict[str, Tensor], scales: Sequence[float] | None, detach: bool
     ) -> Iterator[Estimate]:
         scales = self.spec.scales if scales is None else scales
-        return self._estimates(named, scales, self.spec.ensemble == "always", detach)
+        return self._each_estimate(named, scales, self.spec.ensemble == "always", detach)
 
     def _check_forward(self, x: Tensor, scales: Sequence[float]) -> None:
         align = self.spec.align
@@ -344,15 +350,17 @@ class RIFE(nn.Module):
                 f"but scale lists {len(scales)}: {tuple(scales)}."
             )
 
-    def _frame(self, image: Tensor) -> Frame:
+    def _frame(self, image: Tensor) -> EncodedFrame:
         if self.spec.refine:
-            return Frame(image, tuple(self.contextnet.features(image)))
+            return EncodedFrame(image, tuple(self.contextnet.features(image)))
         if self.spec.head:
             dtype = next(self.encode.parameters()).dtype
-            return Frame(torch.cat((image, self.encode(image.to(dtype)).to(image.dtype)), 1))
-        return Frame(image)
+            return EncodedFrame(torch.cat((image, self.encode(image.to(dtype)).to(image.dtype)), 1))
+        return EncodedFrame(image)
 
-    def _named_inputs(self, frame0: Frame, frame1: Frame, times: Tensor) -> dict[str, Tensor]:
+    def _named_inputs(
+        self, frame0: EncodedFrame, frame1: EncodedFrame, times: Tensor
+    ) -> dict[str, Tensor]:
         named = {"img0": frame0.image, "img1": frame1.image}
         if self.spec.arbitrary_timestep:
             named["timestep"] = times
@@ -361,13 +369,23 @@ class RIFE(nn.Module):
         return named
 
     def _made(
-        self, frame0: Frame, frame1: Frame, times: Tensor, scale: float, ensemble: bool
-    ) -> Made:
-        last = self._last_estimate(frame0, frame1, times, scale, ensemble)
-        return Made(self._refined(frame0, frame1, last, last.blend()), last)
+        self,
+        frame0: EncodedFrame,
+        frame1: EncodedFrame,
+        times: Tensor,
+        scale: float,
+        ensemble: bool,
+    ) -> Synthesis:
+        last = self._final_estimate(frame0, frame1, times, scale, ensemble)
+        return Synthesis(self._refined(frame0, frame1, last, last.blend()), last)
 
-    def _last_estimate(
-        self, frame0: Frame, frame1: Frame, times: Tensor, scale: float, ensemble: bool
+    def _final_estimate(
+        self,
+        frame0: EncodedFrame,
+        frame1: EncodedFrame,
+        times: Tensor,
+        scale: float,
+        ensemble: bool,
     ) -> Estimate:
         mode = self.spec.ensemble
         swap = mode == "always" or (ensemble and mode == "swap")
@@ -375,15 +393,20 @@ class RIFE(nn.Module):
         if not self.spec.rerun_above and Pyramid.can_run(scales, *size):
             return self._sparse_estimate(frame0, frame1, times, scales, swap)
         last = None
-        for last in self._estimates(self._named_inputs(frame0, frame1, times), scales, swap):
+        for last in self._each_estimate(self._named_inputs(frame0, frame1, times), scales, swap):
             pass  # only the last one counts; none before it is kept
         assert last is not None
         return last
 
     def _sparse_estimate(
-        self, frame0: Frame, frame1: Frame, times: Tensor, scales: Sequence[float], swap: bool
+        self,
+        frame0: EncodedFrame,
+        frame1: EncodedFrame,
+        times: Tensor,
+        scales: Sequence[float],
+        swap: bool,
     ) -> Estimate:
-        """The last of `_estimates`, computing of the ones before only what the blocks read."""
+        """The last of `_each_estimate`, computing of the ones before only what the blocks read."""
         spec = self.spec
         pyramid = Pyramid((frame0.planes, frame1.planes), spec.mask_adds)
         for index, (block, scale) in enumerate(zip(self.blocks, scales, strict=True)):
@@ -391,7 +414,7 @@ class RIFE(nn.Module):
             # What a block reads is let go of before it runs.
             inputs = self._inputs(pyramid, index, times, scale, swap)
             pyramid.add(
-                average([block.run(inputs.pop(0), scale, wanted) for _ in range(len(inputs))]),
+                average([block.body(inputs.pop(0), scale, wanted) for _ in range(len(inputs))]),
                 block.growth * scale,
             )
         return Estimate.of(pyramid.flow(1), pyramid.mask(1), frame0.image, frame1.image)
@@ -408,9 +431,11 @@ class RIFE(nn.Module):
             **view_of_pair(pyramid, names, scale, spec.carried, block.dtype),
         }
         flow = None if first else pyramid.flow(scale)
-        return [block.opened(*order, scale) for order in frame_orders(names, named, flow, swap)]
+        return [block.stem(*order, scale) for order in frame_orders(names, named, flow, swap)]
 
-    def _refined(self, frame0: Frame, frame1: Frame, last: Estimate, merged: Tensor) -> Tensor:
+    def _refined(
+        self, frame0: EncodedFrame, frame1: EncodedFrame, last: Estimate, merged: Tensor
+    ) -> Tensor:
         if not self.spec.refine:
             return merged
         c0 = Contextnet.warp_features(frame0.context, last.flow[:, :2])
@@ -419,7 +444,7 @@ class RIFE(nn.Module):
         residual = self.unet(*sides, last.mask, last.flow, c0, c1)
         return (merged + 2 * residual - 1).clamp(0, 1)
 
-    def _estimates(
+    def _each_estimate(
         self,
         named: dict[str, Tensor],
         scales: Sequence[float],
@@ -435,7 +460,7 @@ class RIFE(nn.Module):
         def advance(index: int, before: Estimate | None, swap: bool) -> Estimate:
             names = spec.first_inputs if before is None else spec.inputs
             orders = frame_orders(names, named, before.flow if before else None, swap)
-            planes = average([blocks[index].planes(*order, scales[index]) for order in orders])
+            planes = average([blocks[index].update(*order, scales[index]) for order in orders])
             img0, img1 = named["img0"], named["img1"]
             start = before or Estimate.zero(img0, img1)
             after = start.updated(planes, spec.mask_adds, img0, img1)

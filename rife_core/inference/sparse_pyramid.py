@@ -17,8 +17,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ..networks.estimate import IMAGE_PLANES
-from ..networks.specs import BLOCK_STRIDE, CARRIED_FROM, FLOW_PLANES
+from ..networks.estimate import IMAGE_CHANNELS
+from ..networks.specs import BLOCK_STRIDE, CARRIED_FROM, FLOW_CHANNELS
 from ..ops.grid_sample import grid_sample
 from ..ops.resize import resize
 from ..ops.warp import warp
@@ -72,7 +72,7 @@ class Pyramid:
         else:
             points = self._points(int(scale))
             flow = self._flow_at(points)
-        flows = flow[:, :2], flow[:, 2:FLOW_PLANES]
+        flows = flow[:, :2], flow[:, 2:FLOW_CHANNELS]
         warps = [warp(side, part, points) for side, part in zip(self.sides, flows, strict=True)]
         # Two points a cell along each axis are left: their mean is what the block reads.
         warped0, warped1 = (resize(each, 0.5 if scale > 1 else 1) for each in warps)
@@ -81,16 +81,16 @@ class Pyramid:
     def flow(self, scale: float) -> Tensor:
         """The flow so far in pixels of the full image, at 1/scale: B 4 H/scale W/scale."""
         if scale > 1:
-            return self._sum(slice(FLOW_PLANES), scale)
+            return self._sum(slice(FLOW_CHANNELS), scale)
         for update, growth in self._updates[self._grown :]:
-            part = resize(update[:, :FLOW_PLANES], growth)
+            part = resize(update[:, :FLOW_CHANNELS], growth)
             self._flow = part if self._flow is None else self._flow + part
         self._grown = len(self._updates)
-        return self._sum(slice(FLOW_PLANES), scale) if self._flow is None else self._flow
+        return self._sum(slice(FLOW_CHANNELS), scale) if self._flow is None else self._flow
 
     def mask(self, scale: float) -> Tensor:
         """The mask's logits so far, at 1/scale."""
-        planes = slice(FLOW_PLANES, CARRIED_FROM)
+        planes = slice(FLOW_CHANNELS, CARRIED_FROM)
         return self._sum(planes, scale) if self.mask_adds else self._last(planes, scale)
 
     def carried(self, scale: float, count: int) -> Tensor:
@@ -130,7 +130,7 @@ class Pyramid:
         grid = torch.stack((x.expand(len(y), -1), y[:, None].expand(-1, len(x))), -1)
         grid = grid.expand(len(side), -1, -1, -1)
         total, *rest = (
-            grid_sample(update[:, :FLOW_PLANES], grid, align_corners=False)
+            grid_sample(update[:, :FLOW_CHANNELS], grid, align_corners=False)
             for update, _ in self._updates
         )
         return sum(rest, total)
@@ -158,5 +158,5 @@ def view_of_pair(
 
 def _split(side: Tensor, image: str, features: str) -> dict[str, Tensor]:
     """The parts of a frame's planes under these names; features of no width are absent."""
-    parts = {image: side[:, :IMAGE_PLANES], features: side[:, IMAGE_PLANES:]}
+    parts = {image: side[:, :IMAGE_CHANNELS], features: side[:, IMAGE_CHANNELS:]}
     return {name: part for name, part in parts.items() if part.shape[1]}

@@ -93,7 +93,6 @@ class LPIPS(nn.Module):
             self.add_module(name, layer)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """See the class."""
         check_pair("LPIPS", input, target, channels=3, shortest=SHORTEST_SIDE)
         dtype = self.get_parameter("lin0.model.1.weight").dtype
         x, y = self.scaling_layer(input.to(dtype)), self.scaling_layer(target.to(dtype))

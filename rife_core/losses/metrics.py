@@ -1,6 +1,6 @@
 """How close two images are, one number per image: PSNR, SSIM and RIFE's own SSIM.
 
-The learned distance LPIPS is in `perceptual`, because it needs trained weights.
+The learned distance LPIPS is in `lpips`, because it needs trained weights.
 """
 
 from __future__ import annotations

@@ -8,15 +8,15 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..ops.banded_conv import convolve_planes
+from ..ops.banded_conv import convolve_concatenated
 from ..ops.dispatch import at_least_float32
 from ..ops.prelu import PReLU
 from ..ops.resize import resize
-from ..ops.transposed_conv import double
-from ..ops.winograd_conv import RowPairConv2d, Rows
+from ..ops.transposed_conv import conv_transpose2x
+from ..ops.winograd_conv import EvenOddRows, WinogradConv2d
 from .layers import ResConv, conv, leaky_conv, separate_head
 from .padding import crop
-from .specs import CARRIED_FROM, FLOW_PLANES, MASK_PLANES, Output, Trunk
+from .specs import CARRIED_FROM, FLOW_CHANNELS, MASK_CHANNELS, Output, Trunk
 
 TRUNK_DEPTH = 8
 
@@ -45,7 +45,7 @@ class IFBlock(nn.Module):
         *,
         trunk: Trunk = "residual",
         output: Output = "half",
-        planes: int = FLOW_PLANES + MASK_PLANES,
+        planes: int = FLOW_CHANNELS + MASK_CHANNELS,
         groups: int = 1,
     ) -> None:
         super().__init__()
@@ -64,14 +64,14 @@ class IFBlock(nn.Module):
             self.convblock3 = nn.Sequential(conv(c, c), conv(c, c))
         else:
             layer = {
-                "residual": lambda: nn.Sequential(RowPairConv2d(c, c), PReLU(c)),
+                "residual": lambda: nn.Sequential(WinogradConv2d(c, c), PReLU(c)),
                 "plain": lambda: leaky_conv(c, c),
                 "beta": lambda: ResConv(c, groups),
             }[trunk]
             self.convblock = nn.Sequential(*(layer() for _ in range(TRUNK_DEPTH)))
         if output == "separate":
-            self.conv1 = separate_head(c, FLOW_PLANES)
-            self.conv2 = separate_head(c, MASK_PLANES)
+            self.conv1 = separate_head(c, FLOW_CHANNELS)
+            self.conv2 = separate_head(c, MASK_CHANNELS)
         elif output == "shuffle":
             self.lastconv = nn.Sequential(
                 nn.ConvTranspose2d(c, 4 * planes, 4, 2, 1), nn.PixelShuffle(2)
@@ -86,11 +86,10 @@ class IFBlock(nn.Module):
         return next(self.parameters()).dtype
 
     def forward(self, x: Tensor, flow: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
-        """See the class."""
-        planes = self.planes([x], flow, scale)
-        return planes[:, :FLOW_PLANES], planes[:, FLOW_PLANES:CARRIED_FROM]
+        planes = self.update([x], flow, scale)
+        return planes[:, :FLOW_CHANNELS], planes[:, FLOW_CHANNELS:CARRIED_FROM]
 
-    def planes(self, parts: Sequence[Tensor], flow: Tensor | None, scale: float) -> Tensor:
+    def update(self, parts: Sequence[Tensor], flow: Tensor | None, scale: float) -> Tensor:
         """All output planes at full resolution: flow update, mask, then carried features.
 
         Args:
@@ -102,43 +101,43 @@ class IFBlock(nn.Module):
         height, width = parts[0].shape[-2:]
         small = [part if part.shape[-1] == 1 else resize(part, 1 / scale) for part in parts]
         flow = None if flow is None else resize(flow, 1 / scale)
-        planes = self.run(self.opened(small, flow, scale), scale)
+        planes = self.body(self.stem(small, flow, scale), scale)
         # A scale that does not divide the size rounds up; the surplus is at the far edges.
         return crop(resize(planes, self.growth * scale), height, width)
 
-    def opened(self, parts: Sequence[Tensor], flow: Tensor | None, scale: float) -> Tensor:
+    def stem(self, parts: Sequence[Tensor], flow: Tensor | None, scale: float) -> Tensor:
         """What the first convolution makes of the block's input: all that is read of it.
 
         Args:
-            parts: see `planes`, but shrunk already.
+            parts: see `update`, but shrunk already.
             flow: the same, in pixels of the full image.
-            scale: see `planes`.
+            scale: see `update`.
 
         Shape:
             parts, flow: B C h w -> B c/2 h/2 w/2
         """
         if flow is not None and scale != 1:
             flow = flow / scale
-        return convolve_planes(parts, cast(nn.Sequential, self.conv0[0]), flow)
+        return convolve_concatenated(parts, cast(nn.Sequential, self.conv0[0]), flow)
 
-    def run(self, x: Tensor, scale: float, wanted: int | None = None) -> Tensor:
-        """What the block makes of its `opened` input.
+    def body(self, x: Tensor, scale: float, wanted: int | None = None) -> Tensor:
+        """What the block makes of its stem.
 
         Args:
-            x: see `opened`.
-            scale: see `planes`.
+            x: see `stem`.
+            scale: see `update`.
             wanted: how many of the planes are needed, where it is not all.
 
         Shape:
             x: B c/2 h/2 w/2 -> B P h/growth w/growth, the flow in it in pixels of the full image
         """
-        x = self._head(self._trunk(self.conv0[1](x)), wanted)
+        x = self._output(self._trunk(self.conv0[1](x)), wanted)
         # What follows reads plane by plane.
         x = at_least_float32(x, torch.contiguous_format)
         pixels = self.growth * scale
         if pixels == 1:
             return x
-        return torch.cat((x[:, :FLOW_PLANES] * pixels, x[:, FLOW_PLANES:]), 1)
+        return torch.cat((x[:, :FLOW_CHANNELS] * pixels, x[:, FLOW_CHANNELS:]), 1)
 
     def _trunk(self, x: Tensor) -> Tensor:
         if self.trunk == "pairs":
@@ -147,18 +146,18 @@ class IFBlock(nn.Module):
             return x
         if self.trunk != "residual":
             return self.convblock(x)
-        if not RowPairConv2d.pays(x):
+        if not WinogradConv2d.is_faster_for(x):
             return self.convblock(x) + x
-        rows = Rows.of(x)
+        rows = EvenOddRows.of(x)
         for layer in self.convblock:
             conv, activation = cast(nn.Sequential, layer)
-            rows = Rows(*map(activation, cast(RowPairConv2d, conv).of_rows(rows)))
+            rows = EvenOddRows(*map(activation, cast(WinogradConv2d, conv).by_rows(rows)))
         return rows.plus(x)
 
-    def _head(self, x: Tensor, wanted: int | None) -> Tensor:
+    def _output(self, x: Tensor, wanted: int | None) -> Tensor:
         if self.output == "separate":
             return torch.cat((self.conv1(x), self.conv2(x)), 1)
         if self.output == "shuffle":
             deconv = cast(nn.Sequential, self.lastconv)[0]
-            return double(x, cast(nn.ConvTranspose2d, deconv), 2, wanted)
-        return double(x, cast(nn.ConvTranspose2d, self.lastconv), 1, wanted)
+            return conv_transpose2x(x, cast(nn.ConvTranspose2d, deconv), 2, wanted)
+        return conv_transpose2x(x, cast(nn.ConvTranspose2d, self.lastconv), 1, wanted)

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from ..ops.warp import warp
-from .specs import CARRIED_FROM, FLOW_PLANES, MASK_PLANES
+from .specs import CARRIED_FROM, FLOW_CHANNELS, MASK_CHANNELS
 
-IMAGE_PLANES = 3
+IMAGE_CHANNELS = 3
 
 
 @dataclass(frozen=True)
-class Frame:
+class EncodedFrame:
     """A source frame as the network wants it: made once, used for both pairs it belongs to.
 
     Attributes:
@@ -30,29 +30,29 @@ class Frame:
     @property
     def image(self) -> Tensor:
         """B 3 H W, clamped to [0, 1], padded to the alignment."""
-        return self.planes[:, :IMAGE_PLANES]
+        return self.planes[:, :IMAGE_CHANNELS]
 
     @property
     def features(self) -> Tensor:
         """B F H W, what the head says of the image."""
-        return self.planes[:, IMAGE_PLANES:]
+        return self.planes[:, IMAGE_CHANNELS:]
 
     @staticmethod
-    def join(frames: Sequence[Frame]) -> Frame:
+    def join(frames: Sequence[EncodedFrame]) -> EncodedFrame:
         """Several frames as one batch."""
         if len(frames) == 1:
             return frames[0]
         levels = zip(*(frame.context for frame in frames), strict=True)
-        return Frame(
+        return EncodedFrame(
             torch.cat([frame.planes for frame in frames]),
             tuple(torch.cat(level) for level in levels),
         )
 
-    def split(self) -> list[Frame]:
+    def split(self) -> list[EncodedFrame]:
         """The samples of a batch, one frame each."""
         levels = [level.split(1) for level in self.context]
         return [
-            Frame(planes, tuple(level[i] for level in levels))
+            EncodedFrame(planes, tuple(level[i] for level in levels))
             for i, planes in enumerate(self.planes.split(1))
         ]
 
@@ -84,13 +84,13 @@ class Estimate:
     def zero(img0: Tensor, img1: Tensor) -> Estimate:
         """Before anything is known: nothing moves, both sides count the same."""
         batch, _, height, width = img0.shape
-        flow = img0.new_zeros(batch, FLOW_PLANES, height, width)
-        return Estimate(flow, flow[:, :MASK_PLANES], img0, img1)
+        flow = img0.new_zeros(batch, FLOW_CHANNELS, height, width)
+        return Estimate(flow, flow[:, :MASK_CHANNELS], img0, img1)
 
     def updated(self, planes: Tensor, mask_adds: bool, img0: Tensor, img1: Tensor) -> Estimate:
         """The estimate after a block gave `planes`."""
-        flow = self.flow + planes[:, :FLOW_PLANES]
-        mask = planes[:, FLOW_PLANES:CARRIED_FROM]
+        flow = self.flow + planes[:, :FLOW_CHANNELS]
+        mask = planes[:, FLOW_CHANNELS:CARRIED_FROM]
         mask = self.mask + mask if mask_adds else mask
         return Estimate.of(flow, mask, img0, img1)
 
@@ -115,7 +115,7 @@ class Estimate:
         return (self.warped_img0 - self.warped_img1).abs().mean(1, True)
 
 
-class Outcome(NamedTuple):
+class TrainingOutput(NamedTuple):
     """What a run gives that learns.
 
     Attributes:

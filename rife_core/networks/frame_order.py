@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from .specs import FLOW_PLANES
+from .specs import FLOW_CHANNELS
 
 _MIRROR = str.maketrans("01", "10")
 
@@ -47,5 +47,5 @@ def average(planes: list[Tensor]) -> Tensor:
     if len(planes) == 1:
         return planes[0]
     there, back = planes
-    back = torch.cat((mirror_flow(back), -back[:, FLOW_PLANES:]), 1)
+    back = torch.cat((mirror_flow(back), -back[:, FLOW_CHANNELS:]), 1)
     return (there + back) / 2

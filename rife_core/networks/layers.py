@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..ops.dispatch import is_short
+from ..ops.dispatch import uses_cpu_bf16_ops
 from ..ops.fused_conv import convolve_onto
 from ..ops.prelu import PReLU
 from .specs import HeadSpec
@@ -36,8 +36,7 @@ class ResConv(nn.Module):
         self.relu = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
-        if not is_short(x.device, x.dtype):
+        if not uses_cpu_bf16_ops(x.device, x.dtype):
             return self.relu(torch.addcmul(x, self.conv(x), self.beta))
         conv, beta = self.conv, self.beta.view(-1)
         weight, bias = conv.weight * beta[:, None, None, None], cast(Tensor, conv.bias) * beta
@@ -69,7 +68,6 @@ class Head(nn.Module):
         self.relu = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         for layer in (self.cnn0, self.cnn1, self.cnn2):
             x = self.relu(layer(x))
         return self.cnn3(x)
@@ -131,5 +129,4 @@ class Conv2(nn.Module):
         self.conv2 = conv(out_planes, out_planes, 3, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         return self.conv2(self.conv1(x))

@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from ..ops.banded_conv import convolve_planes, join_planes
+from ..ops.banded_conv import concatenate, convolve_concatenated
 from ..ops.dispatch import at_least_float32
 from ..ops.resize import resize
-from ..ops.transposed_conv import double_and_convolve
+from ..ops.transposed_conv import conv_transpose2x_then_conv
 from ..ops.warp import warp
 from .layers import Conv2, deconv
 
@@ -42,7 +42,6 @@ class Contextnet(nn.Module):
         self.conv4 = Conv2(4 * c, 8 * c)
 
     def forward(self, x: Tensor, flow: Tensor) -> list[Tensor]:
-        """See the class."""
         return list(self.warp_features(self.features(x), flow))
 
     def features(self, x: Tensor) -> list[Tensor]:
@@ -94,16 +93,15 @@ class Unet(nn.Module):
         c0: Iterable[Tensor],
         c1: Iterable[Tensor],
     ) -> Tensor:
-        """See the class."""
         dtype = self.conv.weight.dtype
 
         levels0, levels1 = iter(c0), iter(c1)
 
         def beside(x: Tensor) -> Tensor:
-            return torch.cat((x, join_planes((next(levels0), next(levels1)), dtype)), 1)
+            return torch.cat((x, concatenate((next(levels0), next(levels1)), dtype)), 1)
 
         planes = (img0, img1, warped_img0, warped_img1, mask, flow)
-        x = self.down0.conv2(convolve_planes(planes, self.down0.conv1))
+        x = self.down0.conv2(convolve_concatenated(planes, self.down0.conv1))
         skips: list[Tensor] = []
         for down in (self.down1, self.down2, self.down3):
             skips.append(x)
@@ -111,5 +109,5 @@ class Unet(nn.Module):
         x = self.up0(beside(x))
         for up in (self.up1, self.up2):
             x = up(torch.cat((x, skips.pop()), 1))
-        x = double_and_convolve(torch.cat((x, skips.pop()), 1), self.up3, self.conv)
+        x = conv_transpose2x_then_conv(torch.cat((x, skips.pop()), 1), self.up3, self.conv)
         return torch.sigmoid(at_least_float32(x))

@@ -2,7 +2,7 @@
 
 A row says how the blocks are built (channels, trunk, output), what they read
 (named inputs, in order), on which pyramid they run, and what surrounds them
-(head, refinement, teacher). `ifnet.RIFE` builds any row; nothing else in the
+(head, refinement, teacher). `FlowNetwork` builds any row; nothing else in the
 project asks for a version.
 """
 
@@ -22,9 +22,9 @@ Ensemble = Literal["swap", "flip", "always", "none"]
 BLOCK_STRIDE = 4
 """A block shrinks what it reads by this much again, after its scale."""
 MAX_CHANNELS = 4096
-FLOW_PLANES = 4
-MASK_PLANES = 1
-CARRIED_FROM = FLOW_PLANES + MASK_PLANES
+FLOW_CHANNELS = 4
+MASK_CHANNELS = 1
+CARRIED_FROM = FLOW_CHANNELS + MASK_CHANNELS
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class NetworkSpec:
         """Number of channels that block `index` reads, its running flow included."""
         first = index == 0 and not self.starts_at_zero
         names = self.first_inputs if first else self.inputs
-        return sum(map(self.width_of, names)) + (0 if first else FLOW_PLANES)
+        return sum(map(self.width_of, names)) + (0 if first else FLOW_CHANNELS)
 
     @property
     def teacher_in_planes(self) -> int:

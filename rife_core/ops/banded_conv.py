@@ -9,25 +9,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .dispatch import is_short
+from .dispatch import uses_cpu_bf16_ops
 
 _BAND = 2**15
 """Pixels that are laid out at once: they stay near the processor."""
 
 
-def join_planes(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+def concatenate(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     """Planes joined along channels, in `dtype`; laid out for convolutions where that is faster.
 
     Shape:
         parts: B C H W each, all but the first perhaps B C 1 1 -> B (sum of C) H W
     """
     _, _, height, width = parts[0].shape
-    if not is_short(parts[0].device, dtype):
+    if not uses_cpu_bf16_ops(parts[0].device, dtype):
         return torch.cat([part.to(dtype).expand(-1, -1, height, width) for part in parts], 1)
     return _Bands(parts, dtype, fine=False).joined()
 
 
-def convolve_planes(
+def convolve_concatenated(
     parts: Sequence[Tensor], layer: nn.Sequential, fine: Tensor | None = None
 ) -> Tensor:
     """What a convolution and the activation after it make of planes joined along channels.
@@ -35,7 +35,7 @@ def convolve_planes(
     In bfloat16 on a CPU only a band of rows is ever joined; that takes as long, and less memory.
 
     Args:
-        parts: see `join_planes`.
+        parts: see `concatenate`.
         layer: `nn.Conv2d` of 3 x 3, stride 2 and padding 1, then an activation.
         fine: one part more, whose values bfloat16 would cut too short: a flow of 60 pixels to
             quarters of one. There it is read in two halves, what fits and what that leaves.
@@ -47,8 +47,8 @@ def convolve_planes(
     weight, dtype = conv.weight, conv.weight.dtype
     if fine is not None:
         parts = [*parts, fine]
-    if not is_short(parts[0].device, dtype):
-        return layer(join_planes(parts, dtype))
+    if not uses_cpu_bf16_ops(parts[0].device, dtype):
+        return layer(concatenate(parts, dtype))
     if fine is not None:
         weight = torch.cat((weight, weight[:, -fine.shape[1] :]), 1)
     batch, _, height, width = parts[0].shape
@@ -76,7 +76,7 @@ class _Bands:
     """Lays planes side by side, pixel by pixel, a band of rows at a time.
 
     Args:
-        fine: the last part is laid in two halves; see `convolve_planes`.
+        fine: the last part is laid in two halves; see `convolve_concatenated`.
 
     Attributes:
         count: of the planes.

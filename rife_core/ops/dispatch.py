@@ -14,12 +14,12 @@ def is_traced() -> bool:
     return torch.is_grad_enabled() or torch.compiler.is_compiling()
 
 
-def is_short(device: torch.device, dtype: torch.dtype) -> bool:
+def uses_cpu_bf16_ops(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether a CPU computes in bfloat16, untraced: there PyTorch's own ways are not the fastest.
 
     Example:
         >>> with torch.no_grad():
-        ...     is_short(torch.device("cpu"), torch.bfloat16)
+        ...     uses_cpu_bf16_ops(torch.device("cpu"), torch.bfloat16)
         True
     """
     return device.type == "cpu" and dtype is torch.bfloat16 and not is_traced()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .dispatch import is_short
+from .dispatch import uses_cpu_bf16_ops
 
 _BAND = 2**18
 """Values that are changed at once: they stay near the processor."""
@@ -19,7 +19,6 @@ class PReLU(nn.PReLU):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """See the class."""
         return prelu(input, self.weight)
 
 
@@ -30,7 +29,7 @@ def prelu(x: Tensor, slopes: Tensor) -> Tensor:
         x: B C H W, slopes: C -> B C H W
     """
     pixels = x.permute(0, 2, 3, 1)
-    if not is_short(x.device, x.dtype) or not pixels.is_contiguous():
+    if not uses_cpu_bf16_ops(x.device, x.dtype) or not pixels.is_contiguous():
         return F.prelu(x, slopes)
     # As many slopes as a row has values: what is as long as that goes through the vector units.
     slopes = slopes.expand(pixels.shape[2], -1).reshape(-1)

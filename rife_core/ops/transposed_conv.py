@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .dispatch import is_short
+from .dispatch import uses_cpu_bf16_ops
 from .prelu import prelu
 
 
-def double(
+def conv_transpose2x(
     x: Tensor, deconv: nn.ConvTranspose2d, cell: int = 1, planes: int | None = None
 ) -> Tensor:
     """What `deconv`, then `F.pixel_shuffle` by `cell`, make of `x`.
@@ -34,7 +34,7 @@ def double(
     weight, bias = deconv.weight, cast(Tensor, deconv.bias)
     if planes:
         weight, bias = weight[:, : planes * cell**2], bias[: planes * cell**2]
-    if not is_short(x.device, x.dtype):
+    if not uses_cpu_bf16_ops(x.device, x.dtype):
         x = F.conv_transpose2d(x, weight, bias, 2, 1)
         return F.pixel_shuffle(x, cell) if cell > 1 else x
     corners = _corners(x, weight, bias, cell)
@@ -42,18 +42,19 @@ def double(
     return F.pixel_shuffle(corners, 2 * cell)[..., cell:-cell, cell:-cell]
 
 
-def double_and_convolve(x: Tensor, layer: nn.Sequential, conv: nn.Conv2d) -> Tensor:
+def conv_transpose2x_then_conv(x: Tensor, layer: nn.Sequential, conv: nn.Conv2d) -> Tensor:
     """What `layer`, then `conv`, make of `x`: large planes of few channels that are never laid out.
 
     Args:
-        layer: a transposed convolution as for `double`, then a PReLU with a slope per channel.
+        layer: a transposed convolution as for `conv_transpose2x`, then a PReLU with a slope
+            per channel.
         conv: kernel 3, stride 1, padding 1.
 
     Shape:
         x: B C H W -> B C' 2*H 2*W
     """
     deconv, activation = cast(nn.ConvTranspose2d, layer[0]), cast(nn.PReLU, layer[1])
-    if not is_short(x.device, x.dtype):
+    if not uses_cpu_bf16_ops(x.device, x.dtype):
         return conv(layer(x))
     corners = _corners(x, deconv.weight, cast(Tensor, deconv.bias), 1)
     corners = prelu(corners, activation.weight.repeat_interleave(4))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @torch.no_grad()
-def rounded(weight: Tensor, dtype: torch.dtype, step: int = 1) -> Tensor:
+def round_keeping_sum(weight: Tensor, dtype: torch.dtype, step: int = 1) -> Tensor:
     """A convolution's kernels in `dtype`: what one tap loses in rounding, the next one gains.
 
     Features change little from pixel to pixel, so errors that cancel out between
@@ -27,7 +27,7 @@ def rounded(weight: Tensor, dtype: torch.dtype, step: int = 1) -> Tensor:
 
     Example:
         >>> kernel = torch.full((1, 1, 3, 3), 1.003)
-        >>> kernel.bfloat16().float().sum(), rounded(kernel, torch.bfloat16).float().sum()
+        >>> kernel.bfloat16().float().sum(), round_keeping_sum(kernel, torch.bfloat16).float().sum()
         (tensor(9.), tensor(9.0234))
     """
     taps = weight.permute(2, 3, 0, 1).contiguous()

@@ -22,26 +22,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .dispatch import is_short
+from .dispatch import uses_cpu_bf16_ops
 from .fused_conv import convolve_onto
-from .weight_rounding import rounded
+from .weight_rounding import round_keeping_sum
 
 _PIXELS, _CHANNELS = 1024, 90
 """From how many on the sums and differences cost less than the products that they save."""
 _PADDING = (0, 1)
 
 
-class Rows(NamedTuple):
+class EvenOddRows(NamedTuple):
     """The even rows and the odd ones of a picture: B C H/2 W each."""
 
     even: Tensor
     odd: Tensor
 
     @staticmethod
-    def of(x: Tensor) -> Rows:
+    def of(x: Tensor) -> EvenOddRows:
         """Of B C H W, H even."""
         layout = torch.channels_last
-        return Rows(*(x[:, :, first::2].contiguous(memory_format=layout) for first in (0, 1)))
+        return EvenOddRows(
+            *(x[:, :, first::2].contiguous(memory_format=layout) for first in (0, 1))
+        )
 
     def plus(self, x: Tensor) -> Tensor:
         """The picture itself, added to `x`: B C H W."""
@@ -51,7 +53,7 @@ class Rows(NamedTuple):
         return total
 
 
-class RowPairConv2d(nn.Conv2d):
+class WinogradConv2d(nn.Conv2d):
     """`nn.Conv2d` of 3 x 3, stride 1 and padding 1, that can take even and odd rows apart.
 
     Shape:
@@ -63,20 +65,20 @@ class RowPairConv2d(nn.Conv2d):
         self._kernels: tuple[object, list[Tensor]] = (None, [])
 
     @staticmethod
-    def pays(x: Tensor) -> bool:
-        """Whether `of_rows` can take `x`, B C H W, and is faster."""
+    def is_faster_for(x: Tensor) -> bool:
+        """Whether `by_rows` can take `x`, B C H W, and is faster."""
         channels, height, width = x.shape[1:]
         large = channels >= _CHANNELS and height * width >= _PIXELS
-        return large and height % 2 == 0 and is_short(x.device, x.dtype)
+        return large and height % 2 == 0 and uses_cpu_bf16_ops(x.device, x.dtype)
 
-    def of_rows(self, rows: Rows) -> Rows:
+    def by_rows(self, rows: EvenOddRows) -> EvenOddRows:
         """What the convolution makes of a picture, by rows."""
         a, middle, crossed, c = self._kernels_by_row()
         even, odd = rows
         bias = cast(Tensor, self.bias)
         p, q = _along(even + odd, middle), _along(odd - even, crossed)
         total, rest = p + q, p.sub_(q)
-        return Rows(
+        return EvenOddRows(
             convolve_onto(total, _less(odd, before=True), a, bias, _PADDING),
             convolve_onto(rest, _less(even, before=False), c, bias, _PADDING),
         )
@@ -90,7 +92,7 @@ class RowPairConv2d(nn.Conv2d):
         if kept != key:
             a, b, c = weight.float().unbind(2)
             rows = (a, (a + b + c) / 2, (a - b + c) / 2, c)
-            kernels = [rounded(row[:, :, None], weight.dtype) for row in rows]
+            kernels = [round_keeping_sum(row[:, :, None], weight.dtype) for row in rows]
             kernels = [k.contiguous(memory_format=torch.channels_last) for k in kernels]
             self._kernels = key, kernels
         return kernels

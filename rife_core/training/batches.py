@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .clips import ClipTriplets
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """Where batches come from: the same `index` and `count` always give the same batch."""
 
     def batch(self, index: int, count: int) -> SceneBatch:
@@ -26,13 +26,13 @@ class Source(Protocol):
 class Mixture:
     """Synthetic scenes, and real clips in a given share of the batches."""
 
-    def __init__(self, scenes: Source, clips: Source | None, real: float) -> None:
+    def __init__(self, scenes: BatchSource, clips: BatchSource | None, real: float) -> None:
         if real and clips is None:
             raise ValueError("A stage wants real clips, but no folder of clips is given.")
         self.scenes, self.clips, self.real = scenes, clips, real
 
     def batch(self, index: int, count: int) -> SceneBatch:
-        """See `Source`."""
+        """See `BatchSource`."""
         # Spread evenly: a batch is real where the running total passes a whole number.
         if self.clips and int((index + 1) * self.real) > int(index * self.real):
             return self.clips.batch(index, count)
@@ -51,7 +51,7 @@ class Ahead:
     """
 
     def __init__(
-        self, source: Source, count: int, indices: range, ahead: int = 1, stride: int = 1
+        self, source: BatchSource, count: int, indices: range, ahead: int = 1, stride: int = 1
     ) -> None:
         self.source, self.count, self.indices = source, count, indices
         self.depth, self.stride = 3 if ahead else 0, stride

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..networks.specs import NetworkSpec, get_spec, with_channels
 from .clips import GAPS
-from .objective import Weights
+from .objective import LossWeights
 from .synthetic import SceneSettings
 
 if sys.version_info >= (3, 11):
@@ -48,7 +48,7 @@ class Stage:
     tied: bool = False
     detach: bool = False
     scales: tuple[float, ...] = ()
-    weights: Weights = field(default_factory=Weights)
+    weights: LossWeights = field(default_factory=LossWeights)
     scenes: SceneSettings = field(default_factory=SceneSettings)
     real: float = 0.0
 
@@ -138,7 +138,7 @@ def parse_config(content: Mapping[str, Any], name: str = "config") -> TrainConfi
         entry.setdefault("name", str(number + 1))
         scenes = {**shared, **entry.pop("scenes", {})}
         entry["scenes"] = _filled(SceneSettings, scenes, f"{where}, scenes")
-        entry["weights"] = _filled(Weights, entry.pop("weights", {}), f"{where}, weights")
+        entry["weights"] = _filled(LossWeights, entry.pop("weights", {}), f"{where}, weights")
         stages.append(_filled(Stage, entry, where))
     config = _filled(TrainConfig, {**content, "stages": tuple(stages)}, name)
     if not stages:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..inference.rife import RIFE
 from ..networks.block import IFBlock
-from ..networks.specs import FLOW_PLANES, NetworkSpec
+from ..networks.specs import FLOW_CHANNELS, NetworkSpec
 
 FIRST_GAIN = 3.0
 TRUNK_GAIN = 0.5
@@ -70,7 +70,7 @@ def initialise_block(block: IFBlock) -> None:
         if isinstance(layer, nn.Conv2d) and layer.in_channels == layer.out_channels:
             layer.weight *= TRUNK_GAIN  # eight in a row, each beside a skip
     first, last = layers[0], layers[-1]
-    images = first.weight[:, :-FLOW_PLANES] if first.in_channels > 10 else first.weight
+    images = first.weight[:, :-FLOW_CHANNELS] if first.in_channels > 10 else first.weight
     images -= images.mean((2, 3), keepdim=True)
     first.weight *= FIRST_GAIN
     last.weight *= LAST_GAIN
@@ -120,6 +120,6 @@ def _input_planes(spec: NetworkSpec, index: int) -> list[str]:
     names = spec.first_inputs if first else (*spec.inputs, "flow")
     planes: list[str] = []
     for name in names:
-        width = FLOW_PLANES if name == "flow" else spec.width_of(name)
+        width = FLOW_CHANNELS if name == "flow" else spec.width_of(name)
         planes += [f"{_SEEN_BY_FIRST.get(name, name)}.{k}" for k in range(width)]
     return planes

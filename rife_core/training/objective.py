@@ -20,7 +20,7 @@ FLOW_SOFTNESS = 0.1
 
 
 @dataclass(frozen=True)
-class Weights:
+class LossWeights:
     """How much each part counts.
 
     Attributes:
@@ -50,14 +50,14 @@ def objective(
     network: RIFE,
     batch: SceneBatch,
     scales: Sequence[float],
-    weights: Weights,
+    weights: LossWeights,
     detach: bool,
     vgg: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of a batch and the figures to log.
 
     Args:
-        network, batch, scales, detach: see `RIFE.estimates`.
+        network, batch, scales, detach: see `RIFE.flow_pyramid`.
         weights: of the parts.
         vgg: the perceptual loss, where `weights` want it.
 
@@ -66,25 +66,25 @@ def objective(
         and, where the flow is known, "epe" of the last block and "zero" of no flow, in
         pixels.
     """
-    outcome = network.outcome(batch.img0, batch.img1, batch.gt, batch.timestep, scales, detach)
-    made, frame, teacher = outcome.estimates, outcome.merged[-1], outcome.merged_teacher
+    output = network.forward_train(batch.img0, batch.img1, batch.gt, batch.timestep, scales, detach)
+    estimates, frame, teacher = output.estimates, output.merged[-1], output.merged_teacher
     parts: dict[str, Callable[[], Tensor]] = {
         "frame": lambda: _frame_loss(frame, batch.gt) + _frame_loss(teacher, batch.gt),
-        "frames": lambda: _mean([_frame_loss(each, batch.gt) for each in outcome.merged[:-1]]),
+        "frames": lambda: _mean([_frame_loss(each, batch.gt) for each in output.merged[:-1]]),
         "squared": lambda: (frame - batch.gt).square().mean(),
         "census": lambda: ternary(frame, batch.gt).mean(),
     }
     if vgg is not None:
         parts["vgg"] = lambda: vgg(frame, batch.gt)
     if teacher is not None:
-        parts["distill"] = lambda: torch.as_tensor(outcome.loss_distill)
+        parts["distill"] = lambda: torch.as_tensor(output.loss_distill)
     flow, occluded = batch.flow, batch.occluded
     if flow is not None and occluded is not None:
         parts |= {
             "flow": lambda: _mean(
-                [flow_loss(e.flow, flow, s) for e, s in zip(made, scales, strict=True)]
+                [flow_loss(e.flow, flow, s) for e, s in zip(estimates, scales, strict=True)]
             ),
-            "mask": lambda: _mean([mask_loss(e.mask, occluded) for e in made]),
+            "mask": lambda: _mean([mask_loss(e.mask, occluded) for e in estimates]),
         }
     wanted = {name: float(getattr(weights, name)) for name in parts}
     values = {name: parts[name]() for name, weight in wanted.items() if weight}
@@ -96,7 +96,7 @@ def objective(
         error = (frame - batch.gt).square().mean((1, 2, 3)).clamp(min=1e-10)
         figures["psnr"] = (-10 * error.log10()).mean().item()
         if flow is not None:
-            figures |= _flow_figures(made[-1], flow)
+            figures |= _flow_figures(estimates[-1], flow)
     return loss, figures
 
 

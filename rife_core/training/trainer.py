@@ -34,7 +34,7 @@ from .synthetic import SceneBatch, SceneGenerator
 
 if TYPE_CHECKING:
     pass
-from .batches import Ahead, Mixture, Source
+from .batches import Ahead, BatchSource, Mixture
 from .state import Means, cut_log, read_state, write_state
 
 LOG = "log.csv"
@@ -69,7 +69,7 @@ class Trainer:
         config: TrainConfig,
         out: Path,
         device: torch.device | str = "cpu",
-        clips: Mapping[int, Source] | None = None,
+        clips: Mapping[int, BatchSource] | None = None,
         start: RIFE | None = None,
         shard_bytes: int = 0,
     ) -> None:
@@ -265,7 +265,7 @@ class Trainer:
 
     def _preview(self, batch: SceneBatch) -> None:
         with torch.no_grad():
-            last = self.network.estimates(
+            last = self.network.flow_pyramid(
                 batch.img0[:4], batch.img1[:4], batch.timestep[:4], self.scales
             )[-1]
         rows = (batch.img0[:4], batch.gt[:4], last.blend(), batch.img1[:4])

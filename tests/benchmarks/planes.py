@@ -2,7 +2,7 @@
 
     python tests/benchmarks/planes.py
 
-`memory.estimate_memory` is a sum fitted to this table; the last column is what it says.
+`memory_plan.estimate_memory` is a sum fitted to this table; the last column is what it says.
 """
 
 import weakref

@@ -5,7 +5,7 @@
 Folders hold clips, as videos or as folders of frames. Of each clip the middle of one random
 triplet, 3 to 8 frames apart, is made at scale 1, 1/2 and 1/4. The table gives the mean PSNR of
 each, of the best of the three, and of the one that the engine's rule chooses for several
-values of `maker.AGREED`.
+values of `scheduler.AGREED`.
 """
 
 import random

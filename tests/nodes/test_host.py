@@ -116,7 +116,7 @@ def test_a_backend_is_set_on_the_device_and_named_in_reports(network, monkeypatc
     """Set once, and again when ComfyUI has let go of it."""
     set_up = []
 
-    class Runner:
+    class InferenceBackend:
         def __init__(self, network):
             set_up.append(network)
 
@@ -125,17 +125,19 @@ def test_a_backend_is_set_on_the_device_and_named_in_reports(network, monkeypatc
 
         made = frame
 
-    monkeypatch.setattr("rife_video.rife_core.inference.backends.compile.Compiled", Runner)
+    monkeypatch.setattr(
+        "rife_video.rife_core.inference.backends.compile.Compiled", InferenceBackend
+    )
     model = RIFEModel(copy.deepcopy(network), "small", "bf16", "compile")
     assert not set_up
-    assert isinstance(model.ready().runner, Runner)
+    assert isinstance(model.ready().backend, InferenceBackend)
     model.ready()
     assert set_up == [model.working]
-    model.working.runner = None
+    model.working.backend = None
     model.ready()
     assert len(set_up) == 2
-    assert model.network.runner is None
-    assert model.trainable_copy().runner is None
+    assert model.network.backend is None
+    assert model.trainable_copy().backend is None
     assert str(model).endswith("bfloat16, cpu, compile)")
 
 

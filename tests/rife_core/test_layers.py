@@ -148,3 +148,15 @@ def test_the_wheel_holds_every_folder(tmp_path):
     wanted = [path.relative_to(PACK) for path in sources() if path.name != "setup.py"]
     assert {f"rife_video/{path}" for path in wanted} <= held
     assert "rife_video/weights/default.safetensors" in held
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_old_name_is_found_in_its_old_module():
+    from rife_video.rife_core import maker
+    from rife_video.rife_core.ifnet import Made
+    from rife_video.rife_core.inference.rife import Synthesis
+
+    assert Made is Synthesis
+    assert maker.Maker.__name__ == "FrameScheduler"
+    with pytest.raises(AttributeError, match="has no attribute 'gone'"):
+        maker.gone  # noqa: B018

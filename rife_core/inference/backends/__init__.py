@@ -1,6 +1,6 @@
 """Other ways to run the two steps of inference than PyTorch's eager one.
 
-Whatever is chosen, frames stay right: a runner compares the first frame of every size
+Whatever is chosen, frames stay right: a backend compares the first frame of every size
 with the eager one, and what it cannot run, or gets wrong, is made eagerly.
 
 "auto" takes CUDA graphs on CUDA and stays eager elsewhere: it never compiles for long,
@@ -23,18 +23,18 @@ AUTO, EAGER = "auto", "eager"
 
 
 class Backend(NamedTuple):
-    """Where a runner is, and what it needs.
+    """Where a backend is, and what it needs.
 
     Attributes:
         module: of this package.
-        runner: its class there; called with the network.
+        class_name: of its class there; called with the network.
         device: the only kind of device that it is for, where there is one.
         package: what must be installed.
         install: how.
     """
 
     module: str
-    runner: str
+    class_name: str
     device: str | None = None
     package: str = "torch"
     install: str = ""
@@ -106,9 +106,9 @@ def set_backend(network: RIFE, name: str = AUTO) -> str:
     """
     name = resolve_backend(name, next(network.parameters()).device)
     if name == EAGER:
-        network.runner = None
+        network.backend = None
     else:
         backend = BACKENDS[name]
         module = import_module(f".{backend.module}", __name__)
-        network.runner = getattr(module, backend.runner)(network)
+        network.backend = getattr(module, backend.class_name)(network)
     return name

@@ -1,4 +1,4 @@
-"""What all runners share: a program for each size, checked against eager PyTorch when it is new."""
+"""What all backends share: a program for each size, first checked against eager PyTorch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from threading import RLock
 import torch
 from torch import Tensor, nn
 
-from ...networks.estimate import Estimate, Frame
+from ...networks.estimate import EncodedFrame, Estimate
 from ...ops.dispatch import OUT_OF_MEMORY
-from ..rife import RIFE, Made
+from ..rife import RIFE, Synthesis
 
 LEAST_PSNR = 50.0
 """Decibels between what a program makes and what eager PyTorch makes."""
@@ -26,7 +26,7 @@ Program = Callable[[Sequence[Tensor]], Sequence[Tensor]]
 """A step compiled for tensors of one shape; what it returns is the caller's to keep."""
 
 
-class Step(nn.Module):
+class InferenceStep(nn.Module):
     """One of the two steps of inference with tensors alone going in and out.
 
     Args:
@@ -44,13 +44,12 @@ class Step(nn.Module):
         self.scale = scale
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """See the class."""
         if self.scale is None:
             frame = self.network._frame(inputs[0])  # pyright: ignore[reportPrivateUsage]
             return frame.context or (frame.planes,)  # where there is context, planes are the image
         half = len(inputs) // 2
         frame0, frame1 = (
-            Frame(planes, tuple(context))
+            EncodedFrame(planes, tuple(context))
             for planes, *context in (inputs[:half], inputs[half : 2 * half])
         )
         made = self.network._made(  # pyright: ignore[reportPrivateUsage]
@@ -87,24 +86,26 @@ class Checked(ABC):
         self._given_up = False
 
     @abstractmethod
-    def build(self, step: Step, inputs: Sequence[Tensor]) -> Program:
+    def build(self, step: InferenceStep, inputs: Sequence[Tensor]) -> Program:
         """A program that does for tensors like `inputs` what `step` does."""
 
-    def frame(self, image: Tensor) -> Frame | None:
-        """See `Runner`."""
+    def encode(self, image: Tensor) -> EncodedFrame | None:
+        """See `InferenceBackend`."""
         spec = self._network.spec
         made = self._run(None, (image,)) if spec.head or spec.refine else None
         if made is None:
             return None
-        return Frame(image, tuple(made)) if spec.refine else Frame(made[0])
+        return EncodedFrame(image, tuple(made)) if spec.refine else EncodedFrame(made[0])
 
-    def made(self, frame0: Frame, frame1: Frame, times: Tensor, scale: float) -> Made | None:
-        """See `Runner`."""
+    def synthesize(
+        self, frame0: EncodedFrame, frame1: EncodedFrame, times: Tensor, scale: float
+    ) -> Synthesis | None:
+        """See `InferenceBackend`."""
         if self._network.spec.rerun_above:  # decides by what it sees, which no program can
             return None
         sides = (frame0.planes, *frame0.context, frame1.planes, *frame1.context)
         made = self._run(scale, (*sides, times))
-        return None if made is None else Made(made[0], Estimate(*made[1:]))
+        return None if made is None else Synthesis(made[0], Estimate(*made[1:]))
 
     def release(self) -> None:
         """Lets go of all programs and their memory."""
@@ -143,7 +144,7 @@ class Checked(ABC):
         """Builds a program, and lets it make something for the first time."""
         if len(self._programs) >= self.programs:
             self._programs.popitem(last=False)
-        step = Step(self._network, scale)
+        step = InferenceStep(self._network, scale)
         program = self.build(step, inputs)
         given = [x.clone() for x in inputs]
         made = program(given)
@@ -156,7 +157,9 @@ class Checked(ABC):
         self._programs[key] = program
         return made
 
-    def _agrees(self, step: Step, inputs: Sequence[Tensor], made: Sequence[Tensor]) -> bool:
+    def _agrees(
+        self, step: InferenceStep, inputs: Sequence[Tensor], made: Sequence[Tensor]
+    ) -> bool:
         compared = None if step.scale is None else 1  # of a made frame, the picture counts
         made = made[:compared]
         eager = step(*inputs)[:compared]
@@ -167,7 +170,7 @@ class Checked(ABC):
         if next(self._network.parameters()).dtype is torch.float32:
             return False
         # In half precision two right answers may be that far apart on a difficult frame.
-        wide = Step(copy.deepcopy(self._network).float(), step.scale)
+        wide = InferenceStep(copy.deepcopy(self._network).float(), step.scale)
         exact = wide(*(x.float() for x in inputs))[:compared]
         return _psnr(made, exact) >= _psnr(eager, exact) - HALF_PRECISION_SLACK
 

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from .checked import Checked, Program, Step
+from .checked import Checked, InferenceStep, Program
 
 
 class Compiled(Checked):
@@ -16,7 +16,7 @@ class Compiled(Checked):
 
     name = "compile"
 
-    def build(self, step: Step, inputs: Sequence[Tensor]) -> Program:
+    def build(self, step: InferenceStep, inputs: Sequence[Tensor]) -> Program:
         """See `Checked`."""
         mode = "max-autotune-no-cudagraphs" if inputs[0].is_cuda else "default"
         run = cast(Callable[..., tuple[Tensor, ...]], torch.compile(step, mode=mode, dynamic=False))

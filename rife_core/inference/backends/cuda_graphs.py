@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..rife import RIFE
-from .checked import Checked, Program, Step
+from .checked import Checked, InferenceStep, Program
 
 _WARM_UPS = 3
 """Runs before recording, in which libraries choose and load what they need."""
@@ -29,7 +29,7 @@ class CUDAGraphs(Checked):
         super().__init__(network)
         self._pool: Any = torch.cuda.graph_pool_handle()
 
-    def build(self, step: Step, inputs: Sequence[Tensor]) -> Program:
+    def build(self, step: InferenceStep, inputs: Sequence[Tensor]) -> Program:
         """See `Checked`."""
         return _Graph(step, inputs, self._pool)
 
@@ -37,7 +37,7 @@ class CUDAGraphs(Checked):
 class _Graph:
     """A recorded step with its own places for what goes in and comes out."""
 
-    def __init__(self, step: Step, inputs: Sequence[Tensor], pool: Any) -> None:
+    def __init__(self, step: InferenceStep, inputs: Sequence[Tensor], pool: Any) -> None:
         self._inputs = [x.clone() for x in inputs]
         self._lock = Lock()
         here, aside = torch.cuda.current_stream(), torch.cuda.Stream()

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from ..rife import RIFE
-from .checked import Checked, Program, Step
+from .checked import Checked, InferenceStep, Program
 
 
 class OpenVINO(Checked):
@@ -45,7 +45,7 @@ class OpenVINO(Checked):
         """See `Checked`."""
         return super().key(scale, inputs), torch.get_num_threads()
 
-    def build(self, step: Step, inputs: Sequence[Tensor]) -> Program:
+    def build(self, step: InferenceStep, inputs: Sequence[Tensor]) -> Program:
         """See `Checked`."""
         # With gradients on, the code takes roads that can be traced; none is computed.
         with torch.inference_mode(False), torch.enable_grad(), warnings.catch_warnings():
@@ -54,7 +54,9 @@ class OpenVINO(Checked):
             # OpenVINO reads weights in bfloat16 as they lie in memory, whatever their strides say.
             network.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
             example = tuple(x.clone() for x in inputs)
-            traced: Any = torch.jit.trace(Step(network, step.scale), example, check_trace=False)
+            traced: Any = torch.jit.trace(
+                InferenceStep(network, step.scale), example, check_trace=False
+            )
             shapes = [tuple(x.shape) for x in inputs]
             model = self._openvino.convert_model(traced, example_input=example, input=shapes)
         threads = torch.get_num_threads()

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .checked import Checked, Program, Step
+from .checked import Checked, InferenceStep, Program
 
 
 class TensorRT(Checked):
@@ -16,7 +16,7 @@ class TensorRT(Checked):
 
     name = "tensorrt"
 
-    def build(self, step: Step, inputs: Sequence[Tensor]) -> Program:
+    def build(self, step: InferenceStep, inputs: Sequence[Tensor]) -> Program:
         """See `Checked`."""
         engine: Any = import_module("torch_tensorrt").compile(
             step.eval(),

@@ -34,7 +34,6 @@ class RMSNorm(nn.Module):
         self.gamma = nn.Parameter(torch.ones((dim,) if axis == -1 else (dim, 1, 1)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         return F.normalize(x, dim=self.axis) * self.scale * self.gamma
 
 
@@ -101,7 +100,6 @@ class TaylorAttention(nn.Module):
         self.to_out = nn.Sequential(nn.Linear(inner, dim, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         q = rearrange(self.to_q(x), "b n (h d) -> b h n d", h=self.heads)
         k, v = rearrange(self.to_kv(x), "b n (kv h d) -> kv b h n d", kv=2, h=self.heads)
         out = taylor_attention(q * self.scale, k, v)
@@ -117,6 +115,5 @@ class LinearSpaceAttention(nn.Module):
         self.attn = TaylorAttention(dim, dim_head, heads)
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         tokens = rearrange(x, "b c h w -> b (h w) c")
         return rearrange(self.attn(self.norm(tokens)), "b (h w) c -> b c h w", h=x.shape[-2])

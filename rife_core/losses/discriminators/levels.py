@@ -29,7 +29,6 @@ class Blur(nn.Module):
         self.register_buffer("f", torch.tensor([1.0, 2.0, 1.0]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         kernel = torch.outer(self.f, self.f)
         kernel = (kernel / kernel.sum()).to(x)
         planes = F.pad(x.reshape(-1, 1, *x.shape[-2:]), (1, 1, 1, 1), mode="replicate")
@@ -52,7 +51,6 @@ class FeedForward(nn.Module):
         self.net = nn.Sequential(nn.Conv2d(dim, 2 * inner, 1), _GEGLU(), nn.Conv2d(inner, dim, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         return self.net(self.norm(x))
 
 
@@ -64,7 +62,6 @@ class Residual(nn.Module):
         self.fn = fn
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         return self.fn(x) + x
 
 
@@ -167,7 +164,6 @@ class DownSample3D(nn.Module):
         self.conv = nn.Conv2d(channels, filters, 3, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         first, others = x[:, :, :1], x[:, :, 1:]
         if frames := others.shape[2]:
             others = torch.cat((others, others[:, :, frames - frames % 2 :]), 2)
@@ -194,7 +190,6 @@ class DiscriminatorBlock3DWithfirstframe(nn.Module):
         self.downsample = DownSample3D(filters, filters)
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         shortcut = self.downsample_res(x)
         x = self.net(x)
         x = self.downsample(x if self.maybe_blur is None else self.maybe_blur(x))

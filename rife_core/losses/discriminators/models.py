@@ -115,7 +115,6 @@ class _Pyramid(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         self._check(x)
         x = x.to(next(self.parameters()).dtype)
         is_clip = x.ndim == 5

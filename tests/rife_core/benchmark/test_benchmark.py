@@ -16,8 +16,8 @@ from rife_video.rife_core.benchmark.cases import cases, drawn, frames_of, networ
 from rife_video.rife_core.benchmark.contenders import Reference, Visitor, own, parse_peer
 from rife_video.rife_core.benchmark.harness import (
     MOST_PSNR,
+    BenchSettings,
     Rates,
-    Settings,
     interleave,
     measure,
     public_command,
@@ -224,7 +224,7 @@ def test_a_table_of_real_processes(checkout):
     )
     contenders = [Reference("reference"), own("eager", "fp32"), parse_peer(f"vs-rife={checkout}")]
     case = cases(["4.6"], ["64x64"], [2])[0]
-    found = with_shares(measure(case, contenders, Settings(2, 2)), Rates({"fp32": 1e9}, 1e9))
+    found = with_shares(measure(case, contenders, BenchSettings(2, 2)), Rates({"fp32": 1e9}, 1e9))
     results = {result.contender: result for result in found}
     assert "NotImplementedError" in results["vs-rife"].error
     assert results["vs-rife"].ms is None
@@ -246,7 +246,7 @@ def test_a_backend_that_gives_way_is_no_contender(monkeypatch):
             warnings.warn("The backend 'broken' is not used: it failed.", RuntimeWarning, 2)
 
     def broken(network, name):
-        network.runner = Broken()
+        network.backend = Broken()
         return name
 
     monkeypatch.setattr(backends, "set_backend", broken)

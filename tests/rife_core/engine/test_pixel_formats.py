@@ -3,7 +3,7 @@
 import pytest
 import torch
 from rife_video.rife_core.engine.loop import interpolate
-from rife_video.rife_core.engine.pixel_formats import from_planes, to_planes
+from rife_video.rife_core.engine.pixel_formats import to_frame, to_image_alpha
 from rife_video.rife_core.engine.report import Report
 from rife_video.rife_core.timeline import Timeline
 from support import moving_square
@@ -66,9 +66,9 @@ def test_colours_of_clear_pixels_do_not_bleed(network):
 def test_planes_make_the_round_trip():
     for channels in (1, 3, 4):
         frame = torch.rand(5, 7, channels)
-        planes = to_planes(frame)
+        planes = to_image_alpha(frame)
         alpha = None if planes.alpha is None else planes.alpha[0]
-        assert torch.allclose(from_planes(planes.image[0], alpha, frame), frame, atol=1e-5)
+        assert torch.allclose(to_frame(planes.image[0], alpha, frame), frame, atol=1e-5)
 
 
 def test_values_beyond_the_range_are_reported(network):

@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 
 import pytest
-from rife_video.rife_core.engine.prefetch import ahead
+from rife_video.rife_core.engine.prefetch import prefetch
 
 
 @pytest.fixture(autouse=True)
@@ -16,8 +16,8 @@ def no_thread_is_left():
 
 
 def test_order_and_end():
-    assert list(ahead(range(20), 3)) == list(range(20))
-    assert list(ahead([])) == []
+    assert list(prefetch(range(20), 3)) == list(range(20))
+    assert list(prefetch([])) == []
 
 
 def test_no_more_than_depth_wait():
@@ -28,7 +28,7 @@ def test_no_more_than_depth_wait():
             made.append(index)
             yield index
 
-    with closing(ahead(items(), 3)) as results:
+    with closing(prefetch(items(), 3)) as results:
         for used in results:
             time.sleep(0.005)
             assert len(made) <= used + 1 + 3
@@ -43,7 +43,7 @@ def test_work_overlaps():
         answered.set() if asked.wait(10) else None
         yield 1
 
-    with closing(ahead(items(), 2)) as results:
+    with closing(prefetch(items(), 2)) as results:
         next(results)
         asked.set()
         assert answered.wait(10)
@@ -54,7 +54,7 @@ def test_an_exception_passes_through():
         yield 1
         raise KeyError("from the thread")
 
-    results = ahead(items(), 4)
+    results = prefetch(items(), 4)
     assert next(results) == 1
     with pytest.raises(KeyError, match="from the thread"):
         next(results)
@@ -70,7 +70,7 @@ def test_closing_early(used):
         finally:
             closed.append(True)
 
-    with closing(ahead(items(), 2)) as results:
+    with closing(prefetch(items(), 2)) as results:
         for _ in range(used):
             next(results)
     assert closed == ([True] if used else [])  # what never began has nothing to close
@@ -78,8 +78,8 @@ def test_closing_early(used):
 
 def test_a_chain_of_them_is_closed_when_the_end_fails():
     def fail():
-        source = ahead(range(10**9), 2)
-        with closing(source), closing(ahead(map(str, source), 2)) as results:
+        source = prefetch(range(10**9), 2)
+        with closing(source), closing(prefetch(map(str, source), 2)) as results:
             next(results)
             raise KeyboardInterrupt
 

@@ -11,8 +11,8 @@ from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.engine.options import AUTO
 from rife_video.rife_core.engine.report import Report
 from rife_video.rife_core.engine.scheduler import AGREED
-from rife_video.rife_core.engine.transfers import Copies
-from rife_video.rife_core.inference.rife import Made
+from rife_video.rife_core.engine.transfers import Transfers
+from rife_video.rife_core.inference.rife import Synthesis
 from rife_video.rife_core.losses.metrics import psnr
 from rife_video.rife_core.networks.estimate import Estimate
 from rife_video.rife_core.timeline import Timeline
@@ -47,7 +47,7 @@ def told(request, monkeypatch):
             sides.append(torch.full_like(sample, APART[kind][scale]))
         flow = image.new_zeros(len(image), 4, *image.shape[2:])
         apart = torch.stack(sides)
-        return Made(image, Estimate(flow, flow[:, :1], apart, torch.zeros_like(apart)))
+        return Synthesis(image, Estimate(flow, flow[:, :1], apart, torch.zeros_like(apart)))
 
     monkeypatch.setattr(network, "synthesize", synthesize)
     network.calls = calls
@@ -88,13 +88,13 @@ def test_all_frames_of_a_pair_are_made_at_one_scale(network, monkeypatch, batch_
         apart = torch.full_like(made.image, 0.1 * scale)
         estimate = replace(made.estimate, warped_img0=apart, warped_img1=torch.zeros_like(apart))
         made_at.extend([scale] * len(times))
-        return Made(torch.full_like(made.image, scale), estimate)
+        return Synthesis(torch.full_like(made.image, scale), estimate)
 
-    class Ahead(Copies):
+    class Ahead(Transfers):
         pass
 
     Ahead.ahead = ahead
-    monkeypatch.setattr(maker, "copies_for", Ahead)
+    monkeypatch.setattr(maker, "transfers_for", Ahead)
     monkeypatch.setattr(network, "synthesize", noted)
     clip = torch.rand(3, 20, 30, 3)
     output = interpolate(network, clip, Timeline.multiply(5), scale=AUTO, batch_size=batch_size)
@@ -119,7 +119,7 @@ def test_tiles_agree_on_one_scale(network, monkeypatch):
         apart = torch.full_like(made.image, distance)
         seen.append(scale)
         estimate = replace(made.estimate, warped_img0=apart, warped_img1=torch.zeros_like(apart))
-        return Made(made.image, estimate)
+        return Synthesis(made.image, estimate)
 
     monkeypatch.setattr(network, "synthesize", torn)
     clip = torch.zeros(2, 64, 1100, 3)
@@ -140,7 +140,7 @@ def test_tiles_that_agree_are_made_once(network, monkeypatch, size):
         made = synthesize(*arguments)
         calls.append(arguments[3])
         estimate = replace(made.estimate, warped_img1=made.estimate.warped_img0)
-        return Made(made.image, estimate)
+        return Synthesis(made.image, estimate)
 
     monkeypatch.setattr(network, "synthesize", calm)
     limit = maker.estimate_memory(network, min(size[0], 640), 640)

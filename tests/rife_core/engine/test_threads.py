@@ -9,7 +9,7 @@ import torch
 from rife_video.rife_core.engine.allocator import kept_memory
 from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.engine.memory_plan import auto_batch_size
-from rife_video.rife_core.engine.threads import SideBySide
+from rife_video.rife_core.engine.threads import FramePool
 from rife_video.rife_core.timeline import Timeline
 from support import moving_square
 from torch.testing import assert_close
@@ -37,7 +37,7 @@ def test_side_by_side_makes_the_same_frames(request, three_threads, kind, multip
 
 def test_each_thread_has_its_share_of_the_cores(three_threads):
     torch.set_num_threads(4)
-    threads = SideBySide(2)
+    threads = FramePool(2)
     shares = threads.map(lambda _: (torch.get_num_threads(), torch.is_grad_enabled()), range(6))
     threads.close()
     assert set(shares) == {(2, False)}

@@ -7,7 +7,7 @@ import torch
 from rife_video.rife_core.engine import scheduler as maker
 from rife_video.rife_core.engine.loop import interpolate, stream
 from rife_video.rife_core.engine.report import Report
-from rife_video.rife_core.engine.transfers import Copies, copies_for
+from rife_video.rife_core.engine.transfers import Transfers, transfers_for
 from rife_video.rife_core.timeline import Timeline
 from support import moving_square
 from torch.testing import assert_close
@@ -16,7 +16,7 @@ CLIP = moving_square(frames=6, height=20, width=30)
 TRIPLE = Timeline.multiply(3)
 
 
-class Late(Copies):
+class Late(Transfers):
     """Copies that hold garbage until they are waited for, and note what happens when."""
 
     ahead = 1
@@ -25,28 +25,28 @@ class Late(Copies):
         super().__init__(device)
         self.events = []
 
-    def send(self, frame):
+    def upload(self, frame):
         return self._later("send", frame)
 
-    def fetch(self, made, home):
-        return self._later("fetch", made) if made.ndim > 1 else super().fetch(made, home)
+    def download(self, made, home):
+        return self._later("fetch", made) if made.ndim > 1 else super().download(made, home)
 
     def _later(self, what, tensor):
         place, original = torch.full_like(tensor, float("nan")), tensor.clone()
         self.events.append(what)
 
-        def arrival():
+        def pending():
             self.events.append(what + "ed")
             return place.copy_(original)
 
-        return arrival
+        return pending
 
 
 @pytest.fixture
 def late(monkeypatch):
-    copies = Late(torch.device("cpu"))
-    monkeypatch.setattr(maker, "copies_for", lambda device: copies)
-    return copies
+    transfers = Late(torch.device("cpu"))
+    monkeypatch.setattr(maker, "transfers_for", lambda device: transfers)
+    return transfers
 
 
 @pytest.mark.parametrize("kind", ["network", "midpoint_network"])
@@ -140,11 +140,11 @@ def test_what_overflowed_is_made_again_after_it_arrived(network, late):
 
 
 def test_a_cpu_copies_at_once():
-    copies = copies_for(torch.device("cpu"))
+    transfers = transfers_for(torch.device("cpu"))
     frame = torch.rand(4, 4, 3)
-    assert copies.ahead == 0
-    assert copies.send(frame)() is frame
-    assert copies.fetch(frame, frame.device)() is frame
+    assert transfers.ahead == 0
+    assert transfers.upload(frame)() is frame
+    assert transfers.download(frame, frame.device)() is frame
 
 
 class TestOnDevice:
@@ -158,18 +158,18 @@ class TestOnDevice:
     @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
     def test_frames_come_and_go_while_the_device_computes(self, dtype):
         """Each frame passes a long computation; a copy that did not wait would show."""
-        copies = copies_for(torch.device("cuda:0"))
+        transfers = transfers_for(torch.device("cuda:0"))
         frames = [(torch.rand(270, 480, 3) * 255).to(dtype) for _ in range(20)]
         busy, arrivals = torch.rand(2048, 2048, device="cuda:0"), []
         for frame in frames:
-            sent = copies.send(frame)
+            uploaded = transfers.upload(frame)
             for _ in range(4):
                 busy = (busy @ busy).clamp(-1, 1)
-            made = sent().clone()
+            made = uploaded().clone()
             made += (busy.sum() * 0).to(dtype)
-            arrivals.append(copies.fetch(made, frame.device))
-        for frame, arrival in zip(frames, arrivals, strict=True):
-            assert torch.equal(arrival(), frame)
+            arrivals.append(transfers.download(made, frame.device))
+        for frame, pending in zip(frames, arrivals, strict=True):
+            assert torch.equal(pending(), frame)
 
     @pytest.mark.parametrize("kind", ["network", "midpoint_network"])
     def test_a_device_makes_the_clip_that_the_cpu_makes(self, request, kind):

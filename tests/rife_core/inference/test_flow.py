@@ -14,7 +14,7 @@ def test_it_is_the_networks_own_flow(network):
     images = clip.permute(0, 3, 1, 2)
     with torch.no_grad():
         for pair in range(2):
-            own = network.estimates(images[pair : pair + 1], images[pair + 1 : pair + 2], 0.25)
+            own = network.flow_pyramid(images[pair : pair + 1], images[pair + 1 : pair + 2], 0.25)
             assert_close(flow[pair], own[-1].flow[0])
 
 

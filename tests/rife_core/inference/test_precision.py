@@ -3,7 +3,7 @@
 import pytest
 import torch
 from rife_video.rife_core.inference.precision import set_precision
-from rife_video.rife_core.ops.weight_rounding import rounded
+from rife_video.rife_core.ops.weight_rounding import round_keeping_sum
 from torch import nn
 from torch.testing import assert_close
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_rounded_kernels(dtype):
     weight = torch.randn(4, 5, 3, 3)
-    short = rounded(weight, dtype)
+    short = round_keeping_sum(weight, dtype)
     assert short.dtype is dtype
     size = torch.finfo(dtype).eps * weight.abs().amax((2, 3))
     assert ((short - weight).abs().amax((2, 3)) <= 1.01 * size).all()
@@ -25,7 +25,7 @@ def test_rounded_kernels(dtype):
 
 def test_numbers_that_fit_stay():
     weight = torch.randn(4, 5, 3, 3).bfloat16()
-    assert torch.equal(rounded(weight.float(), torch.bfloat16), weight)
+    assert torch.equal(round_keeping_sum(weight.float(), torch.bfloat16), weight)
 
 
 @pytest.mark.parametrize("kind", ["plain", "transposed"])

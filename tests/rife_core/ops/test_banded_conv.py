@@ -3,7 +3,7 @@
 import pytest
 import torch
 from rife_video.rife_core.ops import banded_conv as planes
-from rife_video.rife_core.ops.banded_conv import convolve_planes, join_planes
+from rife_video.rife_core.ops.banded_conv import concatenate, convolve_concatenated
 from rife_video.rife_core.ops.resize import resize
 from torch import nn
 from torch.testing import assert_close
@@ -39,9 +39,9 @@ def test_planes_by_bands(monkeypatch, size, dtype):
     layer = nn.Sequential(nn.Conv2d(9, 4, 3, 2, 1), nn.LeakyReLU(0.2, inplace=True)).to(dtype)
     expected = layer(whole)
     with torch.no_grad():
-        assert torch.equal(join_planes(parts, dtype), whole)
-        assert_close(convolve_planes(parts, layer), expected)
-    assert_close(convolve_planes(parts, layer), expected)
+        assert torch.equal(concatenate(parts, dtype), whole)
+        assert_close(convolve_concatenated(parts, layer), expected)
+    assert_close(convolve_concatenated(parts, layer), expected)
 
 
 @pytest.mark.parametrize("size", [(12, 10), (7, 8)])
@@ -54,8 +54,10 @@ def test_large_numbers_are_read_in_two_halves(monkeypatch, size):
     whole = torch.cat((parts[0].float(), flow), 1)
     with torch.no_grad():
         expected = layer(whole)
-        assert_close(convolve_planes(parts, layer, flow), expected)
+        assert_close(convolve_concatenated(parts, layer, flow), expected)
         layer.bfloat16()
-        assert_close(convolve_planes(parts, layer, flow).float(), expected, rtol=2**-8, atol=1e-3)
+        assert_close(
+            convolve_concatenated(parts, layer, flow).float(), expected, rtol=2**-8, atol=1e-3
+        )
         cut_short = layer(whole.bfloat16()).float()
     assert not torch.allclose(cut_short, expected, rtol=2**-8, atol=1e-3)

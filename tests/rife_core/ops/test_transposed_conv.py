@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from rife_video.rife_core.ops import transposed_conv as corners
 from rife_video.rife_core.ops.prelu import PReLU
-from rife_video.rife_core.ops.transposed_conv import double, double_and_convolve
+from rife_video.rife_core.ops.transposed_conv import conv_transpose2x, conv_transpose2x_then_conv
 from torch import nn
 from torch.testing import assert_close
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("seeded")
 
 @pytest.fixture(autouse=True)
 def in_float32_too(monkeypatch):
-    monkeypatch.setattr(corners, "is_short", lambda *_: not torch.is_grad_enabled())
+    monkeypatch.setattr(corners, "uses_cpu_bf16_ops", lambda *_: not torch.is_grad_enabled())
 
 
 @pytest.mark.parametrize(("cell", "planes"), [(1, None), (1, 2), (2, None), (2, 3)])
@@ -23,9 +23,9 @@ def test_doubling(size, cell, planes):
     deconv = nn.ConvTranspose2d(6, 5 * cell**2, 4, 2, 1)
     x = torch.randn(2, 6, *size)
     expected = F.pixel_shuffle(deconv(x), cell)[:, :planes]
-    assert torch.equal(double(x, deconv, cell, planes), expected)
+    assert torch.equal(conv_transpose2x(x, deconv, cell, planes), expected)
     with torch.no_grad():
-        assert_close(double(x, deconv, cell, planes), expected)
+        assert_close(conv_transpose2x(x, deconv, cell, planes), expected)
 
 
 @pytest.mark.parametrize("size", [(4, 5), (1, 1)])
@@ -35,6 +35,6 @@ def test_doubling_and_convolving(size):
     conv = nn.Conv2d(4, 3, 3, 1, 1)
     x = torch.randn(2, 6, *size)
     expected = conv(layer(x))
-    assert torch.equal(double_and_convolve(x, layer, conv), expected)
+    assert torch.equal(conv_transpose2x_then_conv(x, layer, conv), expected)
     with torch.no_grad():
-        assert_close(double_and_convolve(x, layer, conv), expected)
+        assert_close(conv_transpose2x_then_conv(x, layer, conv), expected)

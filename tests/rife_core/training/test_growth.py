@@ -15,7 +15,7 @@ def images():
 
 def last(network, images):
     with torch.no_grad():
-        return network.eval().estimates(*images, 0.25)[-1]
+        return network.eval().flow_pyramid(*images, 0.25)[-1]
 
 
 @pytest.mark.parametrize("channels", [(8, 8, 8, 8), (24, 16, 12, 8)])
@@ -38,7 +38,7 @@ def test_the_new_channels_can_learn(images):
     spec = replace(get_spec("4.6"), channels=(8, 8, 8, 12))
     wide = build_fresh(spec, 1)
     transplant(build_tied(spec, 0, 8, spec.scales), wide)
-    wide.estimates(*images, 0.5)[-1].flow.abs().mean().backward()
+    wide.flow_pyramid(*images, 0.5)[-1].flow.abs().mean().backward()
     assert wide.blocks[3].lastconv[0].weight.grad[8:].abs().max() > 0
 
 

@@ -11,7 +11,7 @@ import torch
 from rife_video.rife_core.checkpoints.rife import load_rife
 from rife_video.rife_core.losses.pretrained import MissingWeightsError
 from rife_video.rife_core.training.config import parse_config
-from rife_video.rife_core.training.objective import Weights, objective
+from rife_video.rife_core.training.objective import LossWeights, objective
 from rife_video.rife_core.training.state import read_state, write_state
 from rife_video.rife_core.training.trainer import Trainer
 
@@ -160,7 +160,7 @@ def test_processes_must_share_the_batch_evenly(config, tmp_path, monkeypatch):
 def test_the_perceptual_loss_counts_where_it_is_asked_for(config, tmp_path):
     trainer = Trainer(config, tmp_path)
     batch = trainer.batches.take(0)
-    plain = Weights()
+    plain = LossWeights()
     seen = replace(plain, vgg=0.5)
     arguments = (trainer.network, batch, trainer.scales)
     loss, figures = objective(*arguments, plain, False)

@@ -1,4 +1,4 @@
-"""Runners: right frames, whatever happens to a backend."""
+"""Backends: right frames, whatever happens to a backend."""
 
 import copy
 import warnings
@@ -10,7 +10,7 @@ import torch
 from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.engine.report import Report
 from rife_video.rife_core.inference.backends import BACKENDS, resolve_backend, set_backend
-from rife_video.rife_core.inference.backends.checked import Checked, Step
+from rife_video.rife_core.inference.backends.checked import Checked, InferenceStep
 from rife_video.rife_core.inference.precision import set_precision
 from rife_video.rife_core.inference.rife import RIFE, build_network
 from rife_video.rife_core.losses.metrics import psnr
@@ -56,7 +56,7 @@ def frames(network, clip=CLIP, multiplier=3, **options):
 
 def test_programs_are_built_once_for_each_shape(own):
     expected = frames(own)
-    own.runner = echo = Echo(own)
+    own.backend = echo = Echo(own)
     assert_close(frames(own, batch_size=1), expected)
     assert echo.built == [None, 1.0]
     assert echo.ran == 3 + 4
@@ -68,7 +68,7 @@ def test_programs_are_built_once_for_each_shape(own):
 
 
 def test_the_last_used_programs_are_kept(own):
-    own.runner = echo = Echo(own)
+    own.backend = echo = Echo(own)
     sizes = [(32, 32 * k) for k in range(1, 5)]
     for height, width in sizes:
         frames(own, torch.rand(2, height, width, 3))
@@ -113,7 +113,7 @@ def overwriting(made, inputs):
 )
 def test_what_goes_wrong_is_made_eagerly_with_one_warning(own, spoil, reason):
     expected = frames(own)
-    own.runner = echo = Echo(own, spoil)
+    own.backend = echo = Echo(own, spoil)
     with pytest.warns(RuntimeWarning, match=reason) as caught:
         assert_close(frames(own), expected, atol=0, rtol=0)
     assert len(caught) == 1
@@ -127,7 +127,7 @@ def test_what_goes_wrong_is_made_eagerly_with_one_warning(own, spoil, reason):
 
 def test_a_failure_later_on_is_made_eagerly_too(own):
     expected = frames(own)
-    own.runner = echo = Echo(own)
+    own.backend = echo = Echo(own)
     frames(own)
     echo.spoil = raising
     with pytest.warns(RuntimeWarning, match="fell over"):
@@ -143,11 +143,11 @@ def test_running_out_of_memory_is_for_the_engine(own):
         return made
 
     expected = frames(own)
-    own.runner, report = Echo(own, greedy), Report()
+    own.backend, report = Echo(own, greedy), Report()
     assert_close(frames(own, batch_size=2, report=report), expected, atol=1e-5, rtol=0)
     assert report.plans == ["2 at once on cpu", "1 at once on cpu"]
-    assert not own.runner._given_up
-    assert own.runner.built == [None, 1.0, 1.0, None]  # released, so that built again
+    assert not own.backend._given_up
+    assert own.backend.built == [None, 1.0, 1.0, None]  # released, so that built again
 
 
 def test_in_half_precision_as_far_from_float32_as_eager_code_is_near_enough(own):
@@ -160,12 +160,12 @@ def test_in_half_precision_as_far_from_float32_as_eager_code_is_near_enough(own)
         return [each + 0.01 * noise for each in made]
 
     noise = torch.tensor(0.0)
-    own.runner = Echo(own, in_float32)
+    own.backend = Echo(own, in_float32)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         own.inference(image0, image1)
     noise.fill_(5)
-    own.runner = Echo(own, in_float32)
+    own.backend = Echo(own, in_float32)
     with pytest.warns(RuntimeWarning, match="not within 50 dB"):
         own.inference(image0, image1)
 
@@ -182,35 +182,35 @@ def test_in_half_precision_as_far_from_float32_as_eager_code_is_near_enough(own)
     ids=["moved", "written to", "replaced"],
 )
 def test_changed_weights_are_noticed(own, change):
-    own.runner = echo = Echo(own)
+    own.backend = echo = Echo(own)
     frames(own)
     before = len(echo.built)
     with torch.no_grad():
         change(own)
     made = frames(own)
     assert len(echo.built) == 2 * before
-    own.runner = None
+    own.backend = None
     assert_close(made, frames(own))
 
 
 def test_weights_loaded_in_inference_mode_run_too():
     with torch.inference_mode():  # as nodes do
         network = fill(build_network("4.25.lite"), GAINS).eval()
-        network.runner = echo = Echo(network)
+        network.backend = echo = Echo(network)
         frames(network)
         frames(network)
     assert echo.built == [None, 1.0]
 
 
 def test_a_copy_is_eager(own):
-    own.runner = Echo(own)
+    own.backend = Echo(own)
     frames(own)
-    assert copy.deepcopy(own).runner is None
-    assert own.runner.built
+    assert copy.deepcopy(own).backend is None
+    assert own.backend.built
 
 
 def test_gradients_need_eager_code(own):
-    own.runner = echo = Echo(own)
+    own.backend = echo = Echo(own)
     image0, image1 = (each.permute(2, 0, 1)[None] for each in CLIP[:2])
     own.synthesize(own.prepare(image0), own.prepare(image1)).image.sum().backward()
     assert not echo.built
@@ -218,14 +218,14 @@ def test_gradients_need_eager_code(own):
 
 def test_networks_that_decide_by_what_they_see_stay_eager():
     network = fill(build_network("4.0"), GAINS).eval()
-    network.runner = echo = Echo(network)
+    network.backend = echo = Echo(network)
     frames(network)
     assert not echo.built
 
 
 def test_names_and_what_they_need(own, monkeypatch):
     assert set_backend(own) == "eager"
-    assert own.runner is None
+    assert own.backend is None
     assert resolve_backend("auto", "cuda") == "cudagraphs"
     assert resolve_backend("auto", "mps") == "eager"
     with pytest.raises(ValueError, match="'fast'; it must be one of auto, eager, openvino"):
@@ -239,26 +239,26 @@ def test_names_and_what_they_need(own, monkeypatch):
         resolve_backend("tensorrt", "cuda")
 
 
-def test_eager_takes_a_runner_away(own):
-    own.runner = Echo(own)
+def test_eager_takes_a_backend_away(own):
+    own.backend = Echo(own)
     assert set_backend(own, "eager") == "eager"
-    assert own.runner is None
+    assert own.backend is None
 
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_every_backend_is_where_the_table_says(name):
     backend = BACKENDS[name]
     module = import_module(f"rife_video.rife_core.inference.backends.{backend.module}")
-    runner = getattr(module, backend.runner)
-    assert issubclass(runner, Checked)
-    assert runner.name == name
+    kind = getattr(module, backend.class_name)
+    assert issubclass(kind, Checked)
+    assert kind.name == name
 
 
 def test_compilers_see_a_step_as_one_graph(own):
     """Without the compiler proper, which takes minutes."""
     image0, image1 = (own.prepare(each.permute(2, 0, 1)[None]).planes.detach() for each in CLIP[:2])
     inputs = image0, image1, torch.full((1, 1, 1, 1), 0.25)
-    step = Step(own, 1.0)
+    step = InferenceStep(own, 1.0)
     with torch.no_grad():
         whole = torch.compile(step, backend="eager", fullgraph=True, dynamic=False)
         assert_close(whole(*inputs), step(*inputs), atol=1e-5, rtol=0)
@@ -302,7 +302,7 @@ class TestOpenVINO:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("error")
             made = frames(network, batch_size=1)
-        assert len(network.runner._programs) in (1, 2)
+        assert len(network.backend._programs) in (1, 2)
         least = 50 if dtype is torch.float32 else 45  # two right answers, rounded differently
         assert (psnr(made[1::3], expected[1::3]) > least).all()
 
@@ -313,7 +313,7 @@ class TestOpenVINO:
         set_backend(own, "openvino")
         made = frames(own, batch_size=2)
         torch.set_num_threads(threads)
-        assert own.runner._programs
+        assert own.backend._programs
         assert_close(made, expected, atol=1e-4, rtol=0)
 
     def test_disagreement_and_alpha_come_along(self, own):
@@ -350,11 +350,11 @@ def test_steps_can_be_recorded(version, monkeypatch):
     monkeypatch.setattr(torch, "tensor", None)  # it copies from the CPU, unseen by the mode
     with torch.no_grad(), Transfers() as transfers:
         frame = network.prepare(image)
-        made = Step(network, None)(image)
+        made = InferenceStep(network, None)(image)
         side = (frame.planes, *frame.context)
         assert [x.shape for x in made] == [x.shape for x in frame.context or (frame.planes,)]
         times = torch.empty(2, 1, 1, 1, device="meta")
-        image, flow, mask, *warped = Step(network, 1.0)(*side, *side, times)
+        image, flow, mask, *warped = InferenceStep(network, 1.0)(*side, *side, times)
     assert transfers.found == []
     assert image.dtype is torch.float32
     assert flow.shape == (2, 4, 256, 256)
@@ -380,7 +380,7 @@ class TestOnDevice:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             made = frames(network, batch_size=2)
-            assert network.runner._programs
+            assert network.backend._programs
             assert_close(frames(network, batch_size=2), made, atol=1e-4, rtol=0)
         assert (psnr(made[1:2], expected[1:2]) > 50).all()
 
