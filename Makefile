@@ -1,9 +1,11 @@
 # make demo, make test: each sets up what it needs in .venv first.
+# make fast while coding, make docs for the pages of the API, make mutate FILE=... for a
+# mutation test of one file.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := output/demo
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test fast lint docs mutate setup clean
 
 demo: setup
 	mkdir -p $(DEMO)
@@ -18,6 +20,16 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+docs: setup
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	$(BIN)/pdoc --docformat google --output-directory output/docs \
+		rife_video.rife_core rife_video.workflows
+
+# MUTATE_ARGS: --sample 40 tries 40 mutants, --tests PATH other tests than the file's own.
+mutate: setup
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[mutate]"
+	$(BIN)/python tests/mutate.py $(FILE) $(MUTATE_ARGS)
 
 setup: .venv/installed
 
