@@ -16,6 +16,10 @@ demo: setup
 test: setup lint
 	$(BIN)/pytest -n auto tests
 
+fast: setup
+	$(BIN)/ruff check .
+	$(BIN)/pytest -n auto -m "not slow and not long" --durations 5 --durations-min 1 tests
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -1,0 +1,115 @@
+"""What the project promises about itself: documents, versions and releases that agree."""
+
+import doctest
+import importlib
+import importlib.util
+import re
+import shutil
+import sys
+import textwrap
+import types
+from pathlib import Path
+
+import pytest
+import torch
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+
+
+def text(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def project():
+    return tomllib.loads(text("pyproject.toml"))["project"]
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_loss_of_contributing_runs_and_gives_what_it_says():
+    blocks = re.findall(r"^ *```python\n(.*?)^ *```", text("CONTRIBUTING.md"), re.S | re.M)
+    source = textwrap.dedent(next(block for block in blocks if "def charbonnier" in block))
+    name = "rife_video.rife_core.losses.charbonnier"
+    module = types.ModuleType(name)
+    module.__dict__.update(torch=torch, __package__=name.rpartition(".")[0])
+    exec(compile(source, name, "exec"), module.__dict__)
+    results = doctest.testmod(module)
+    assert results.attempted == 2
+    assert results.failed == 0
+
+
+def test_one_ruff_everywhere():
+    pinned = re.search(r"^ruff==(.*)$", text("constraints.txt"), re.M)[1]
+    hooks = re.findall(r"ruff==([\d.]+)", text(".pre-commit-config.yaml"))
+    assert hooks == [pinned, pinned]
+
+
+def test_the_lower_bounds_stand_once():
+    """requirements.txt is what ComfyUI's users install: the same, less torch and extras."""
+    wanted = {line.split(";")[0] for line in project()["dependencies"]}
+    listed = {
+        line.split(";")[0] for line in text("requirements.txt").splitlines() if line[:1] != "#"
+    }
+    assert listed == {line for line in wanted if not line.startswith("torch")}
+
+
+def test_every_dependency_has_a_lower_bound():
+    for group in (project()["dependencies"], *project()["optional-dependencies"].values()):
+        for requirement in map(Requirement, group):
+            assert requirement.extras or ">=" in str(requirement.specifier), requirement
+
+
+def test_every_promised_python_is_tested():
+    promised = re.findall(r"Python :: (3\.\d+)", text("pyproject.toml"))
+    matrix = re.search(r"python: \[(.*)\]", text(".github/workflows/test.yml"))[1]
+    assert promised == re.findall(r"[\d.]+", matrix)
+    assert project()["requires-python"] == f">={promised[0]}"
+
+
+def test_commands_of_contributing_exist():
+    targets = set(re.findall(r"^([a-z]+):", text("Makefile"), re.M))
+    named = set(re.findall(r"`make ([a-z]+)", text("CONTRIBUTING.md") + text("README.md")))
+    assert named <= targets
+    for path, test in re.findall(r"pytest (tests/\S+\.py)(?:::(\w+))?", text("CONTRIBUTING.md")):
+        assert f"def {test or 'test_'}" in text(path)
+
+
+release_notes = load(".ci/release.py").release_notes
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("pyproject.toml", "CITATION.cff", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def test_a_release_gets_its_part_of_the_changelog(tree):
+    version = project()["version"]
+    (tree / "CHANGELOG.md").write_text(
+        f"# Changelog\n\n## [Unreleased]\n\n- later\n\n## [{version}] - 2026-01-02\n\n"
+        "### Added\n\n- this\n\n## [0.0.1]\n\n- before\n"
+    )
+    assert release_notes(f"v{version}", tree) == "### Added\n\n- this\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("pyproject.toml", 'version = "', 'version = "9', "pyproject.toml has 9"),
+        ("CITATION.cff", "\nversion: ", "\nversion: 9", "CITATION.cff has 9"),
+        ("CITATION.cff", "\nversion: ", "\nrelease: ", "CITATION.cff has no version"),
+        ("CHANGELOG.md", "## [0", "## [9", "CHANGELOG.md has nothing under"),
+    ],
+)
+def test_a_release_that_does_not_agree_is_refused(tree, file, old, new, message):
+    (tree / file).write_text((tree / file).read_text().replace(old, new, 1))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        release_notes(f"v{project()['version']}", tree)
