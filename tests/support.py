@@ -1,6 +1,8 @@
 """What several tests share: golden vectors and weights drawn from parameter names."""
 
+import importlib
 import json
+import sys
 import zlib
 from functools import cache, lru_cache
 from pathlib import Path
@@ -59,6 +61,12 @@ def fill(module, gains=()):
 
 def filled_golden_module(module, name):
     return fill(module, manifest()[name].get("gains", ())).eval()
+
+
+def pyproject():
+    """The project's own configuration."""
+    tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    return tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))
 
 
 def moving_square(frames=6, height=36, width=52, speed=3):

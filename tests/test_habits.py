@@ -1,11 +1,9 @@
 """What the project promises about itself: documents, versions and releases that agree."""
 
 import doctest
-import importlib
 import importlib.util
 import re
 import shutil
-import sys
 import textwrap
 import types
 from pathlib import Path
@@ -13,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 from packaging.requirements import Requirement
+from support import pyproject
 
 ROOT = Path(__file__).parent.parent
-tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 
 def text(name):
@@ -23,7 +21,7 @@ def text(name):
 
 
 def project():
-    return tomllib.loads(text("pyproject.toml"))["project"]
+    return pyproject()["project"]
 
 
 def load(path):
@@ -49,15 +47,6 @@ def test_one_ruff_everywhere():
     pinned = re.search(r"^ruff==(.*)$", text("constraints.txt"), re.M)[1]
     hooks = re.findall(r"ruff==([\d.]+)", text(".pre-commit-config.yaml"))
     assert hooks == [pinned, pinned]
-
-
-def test_the_lower_bounds_stand_once():
-    """requirements.txt is what ComfyUI's users install: the same, less torch and extras."""
-    wanted = {line.split(";")[0] for line in project()["dependencies"]}
-    listed = {
-        line.split(";")[0] for line in text("requirements.txt").splitlines() if line[:1] != "#"
-    }
-    assert listed == {line for line in wanted if not line.startswith("torch")}
 
 
 def test_every_dependency_has_a_lower_bound():

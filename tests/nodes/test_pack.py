@@ -3,15 +3,14 @@
 import re
 from pathlib import Path
 
-import pytest
 import rife_video
+from support import pyproject
 
 PACK = Path(rife_video.__file__).parent
 
 
 def test_requirements_are_the_dependencies_without_torch():
-    tomllib = pytest.importorskip("tomllib")
-    project = tomllib.loads((PACK / "pyproject.toml").read_text())["project"]
+    project = pyproject()["project"]
     lines = (PACK / "requirements.txt").read_text().splitlines()
     wanted = [line for line in lines if line and not line.startswith("#")]
     others = [line for line in project["dependencies"] if not re.match(r"torch\b", line)]
@@ -19,8 +18,7 @@ def test_requirements_are_the_dependencies_without_torch():
 
 
 def test_the_registry_entry():
-    tomllib = pytest.importorskip("tomllib")
-    entry = tomllib.loads((PACK / "pyproject.toml").read_text())["tool"]["comfy"]
+    entry = pyproject()["tool"]["comfy"]
     assert (PACK / entry["Icon"]).is_file()
     oldest = entry["requires-comfyui"].removeprefix(">=")
     jobs = PACK / ".github/workflows/test.yml"
