@@ -1,0 +1,96 @@
+"""The cut detector: how far it searches, what it ignores, and what counts as a repeat."""
+
+import pytest
+import torch
+from rife_video.rife_core.engine import cuts
+from rife_video.rife_core.engine.cuts import is_repeat, likeness, small_picture
+from torch.testing import assert_close
+
+REACH = 9
+"""Pixels of the small picture of 64: the documented seventh of the width."""
+
+
+def noise(height=48, width=64, seed=0):
+    return torch.rand(height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def shifted(pixels, axis):
+    """Two views of one endless scene, so many pixels apart."""
+    scene = noise(96, 96)
+    at = [16, 16]
+    at[axis] += pixels
+    view = scene[at[0] : at[0] + 48, at[1] : at[1] + 64]
+    return scene[16:64, 16:80], view
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("direction", [1, -1])
+def test_blocks_are_searched_for_a_seventh_of_the_width_away(axis, direction):
+    """Noise is alike at its exact place or nowhere: one pixel beyond the reach it is lost."""
+    assert likeness(*shifted(direction * REACH, axis)) > 0.8
+    assert likeness(*shifted(direction * (REACH + 1), axis)) < cuts.CUT_BELOW
+
+
+def test_the_reach_is_a_seventh_of_the_long_side():
+    assert cuts.small_picture(torch.rand(720, 1280, 3)).shape == (36, 64)
+    assert round(64 / 7) == REACH
+
+
+def test_brightness_and_contrast_do_not_count():
+    scene = 0.5 + 0.2 * noise()
+    assert_close(likeness(scene, 0.3 * scene + 0.4), 1.0, atol=1e-3, rtol=0)
+    assert likeness(scene, scene.flip(0)) < cuts.CUT_BELOW
+
+
+def test_likeness_does_not_depend_on_the_order():
+    a, b = noise(seed=1), noise(seed=2)
+    half = torch.cat((a[:, :32], b[:, 32:]), 1)
+    assert likeness(a, half) == likeness(half, a)
+
+
+@pytest.mark.parametrize(("level", "same"), [(0.0, 1.0), (0.1, 1.0), (0.2, 0.0), (1.0, 0.0)])
+def test_without_detail_the_mean_change_decides(level, same):
+    assert likeness(torch.zeros(36, 64), torch.full((36, 64), level)) == same
+
+
+def test_a_small_picture_is_the_mean_of_its_pixels():
+    frame = torch.zeros(128, 128, 3)
+    frame[:64, :, 0] = 0.9
+    expected = torch.zeros(64, 64)
+    expected[:32] = 0.3
+    assert_close(small_picture(frame), expected)
+    assert_close(small_picture((frame * 255).round().to(torch.uint8)), expected, atol=2e-3, rtol=0)
+
+
+def test_values_that_are_not_finite_count_as_black():
+    frame = torch.full((32, 32, 3), float("nan"))
+    assert torch.equal(small_picture(frame), torch.zeros(32, 32))
+
+
+def frame(level=0.5):
+    return torch.full((64, 64, 3), level)
+
+
+@pytest.mark.parametrize(
+    ("change", "repeat"), [(0.0, True), (0.9 / 255, True), (1.1 / 255, False), (0.5, False)]
+)
+def test_the_whole_picture_may_change_by_one_level(change, repeat):
+    assert is_repeat(frame(), frame(0.5 + change)) is repeat
+
+
+@pytest.mark.parametrize(("change", "repeat"), [(2.9 / 255, True), (3.1 / 255, False)])
+def test_one_block_may_change_by_three_levels(change, repeat):
+    """A mouth that moves in a still picture is not a repeat, however small its part."""
+    moved = frame()
+    moved[16:24, 8:16] += change
+    assert is_repeat(frame(), moved) is repeat
+
+
+def test_bytes_and_floats_repeat_alike():
+    still = torch.full((64, 64, 3), 100, dtype=torch.uint8)
+    assert is_repeat(still, still + 1) is False
+    moved = still.clone()
+    moved[:8, :8] += 2
+    assert is_repeat(still, moved) is True
+    moved[:8, :8] += 2
+    assert is_repeat(still, moved) is False

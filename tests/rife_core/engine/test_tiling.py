@@ -1,0 +1,45 @@
+"""Tiles: they cover the picture, and near its edge a tile counts for nothing."""
+
+import pytest
+import torch
+from rife_video.rife_core.engine.tiling import CROSSFADE, OVERLAP, tiles
+from torch.testing import assert_close
+
+
+def test_neighbours_cross_fade_in_the_middle_of_their_overlap(network):
+    """Where a tile sees too little around a pixel, the other tile alone is shown."""
+    width, side = 1600, 960
+    left, right = tiles(network, 32, width, side, 1.0)
+    begin, end = right.columns.start, left.columns.stop
+    assert end - begin >= OVERLAP
+    middle, half = (begin + end) // 2, CROSSFADE // 2
+    rising = (torch.arange(CROSSFADE) + 0.5) / CROSSFADE
+    expected = torch.cat((torch.zeros(middle - half), rising, torch.ones(width - middle - half)))
+    assert_close(right.weight[0], expected[right.columns])
+    assert_close(left.weight[0], 1 - expected[left.columns])
+
+
+@pytest.mark.parametrize("length", [961, 1280, 1601, 4000])
+def test_no_pixel_is_taken_from_where_a_tile_ends(network, length):
+    """The edge of a tile that is not the picture's edge is as far away as can be."""
+    for tile in tiles(network, length, 32, 960, 1.0):
+        weight, unseen = tile.weight[:, 0], (OVERLAP - CROSSFADE) // 2
+        if tile.rows.start:
+            assert not weight[:unseen].any()
+        if tile.rows.stop < length:
+            assert not weight[-unseen:].any()
+        assert weight.max() == 1
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_tiles_lie_on_the_networks_grid(network, scale):
+    multiple = round(4 * network.spec.scales[0] / scale)
+    for tile in tiles(network, 2000, 1000, 700, scale):
+        assert tile.rows.start % multiple == 0
+        assert tile.columns.start % multiple == 0
+
+
+def test_a_small_picture_is_one_tile(network):
+    (tile,) = tiles(network, 30, 50, 640, 1.0)
+    assert (tile.rows, tile.columns) == (slice(0, 30), slice(0, 50))
+    assert torch.equal(tile.weight, torch.ones(30, 50))
