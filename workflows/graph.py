@@ -8,15 +8,26 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 Graph = dict[str, dict[str, Any]]
 NodeClasses = Mapping[str, type]
+
+MAX_BYTES = 64 * 2**20
+"""Size of the largest workflow that is read; those of the largest page have some 5 MB."""
+
+MAX_DEPTH = 100
+"""Levels of lists and objects in a workflow; real ones have less than ten."""
+
+MAX_LISTED = 50
+"""Problems or names that one message lists."""
+
+_LONG_NAME = 200
 
 LIST = "COMBO"
 ANY = "*"
@@ -79,10 +90,7 @@ def read(path: str | Path) -> Graph:
         OSError: the file cannot be read.
     """
     path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise WorkflowError(f"{path.name} is no JSON file ({error}).") from error
+    content = _json(path)
     if isinstance(content, dict) and isinstance(content.get("nodes"), list):
         sibling = path.with_suffix(".api.json")
         instead = (
@@ -99,13 +107,32 @@ def read(path: str | Path) -> Graph:
     return check_form(content, path.name)
 
 
+def _json(path: Path) -> Any:
+    """The content of a JSON file, in any encoding that JSON may have."""
+    if path.exists() and not path.is_file():  # a folder, a pipe, a device
+        raise WorkflowError(f"{path.name} is not a file.")
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise WorkflowError(f"{path.name} is larger than {MAX_BYTES // 2**20} MB.")
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise WorkflowError(f"{path.name} is no JSON file ({error}).") from error
+    except RecursionError:
+        raise WorkflowError(f"{path.name} is nested more than {MAX_DEPTH} levels deep.") from None
+
+
 def check_form(content: Any, name: str = "the graph") -> Graph:
     """Returns `content` if it has the form of a graph. Raises WorkflowError if it has not."""
+    if _is_deep(content):
+        raise WorkflowError(f"{name} is nested more than {MAX_DEPTH} levels deep.")
     fits = isinstance(content, dict) and all(
-        isinstance(node, dict)
+        isinstance(node_id, str)
+        and isinstance(node, dict)
         and isinstance(node.get("class_type", ""), str)
         and isinstance(node.get("inputs", {}), dict)
-        for node in content.values()
+        for node_id, node in content.items()
     )
     if not fits or not content:
         raise WorkflowError(
@@ -115,17 +142,49 @@ def check_form(content: Any, name: str = "the graph") -> Graph:
     return content
 
 
+def _is_deep(content: Any) -> bool:
+    """Whether there are more than `MAX_DEPTH` levels, or no end of them."""
+    level = {id(content): content}
+    for _ in range(MAX_DEPTH):
+        level = {
+            id(inner): inner
+            for outer in level.values()
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        }
+    return bool(level)
+
+
+def title(node: Mapping[str, Any]) -> str | None:
+    """What a node is called on the page: its title, or else its class."""
+    return next(iter(_names(node)), None)
+
+
 def inputs_of(node_class: Any) -> dict[str, Input]:
-    """The declared inputs of a node class, required ones first."""
+    """The declared inputs of a node class, required ones first.
+
+    Classes are other people's: what is declared in no known way is taken as not declared.
+    """
     declared = node_class.INPUT_TYPES()
-    inputs: dict[str, Input] = {}
-    for group in ("required", "optional"):
-        for name, entry in declared.get(group, {}).items():
-            kind, options = entry[0], (entry[1] if len(entry) > 1 else {})
-            choices = kind if isinstance(kind, list) else options.get("options")
-            type_ = LIST if isinstance(kind, list) else str(kind)
-            inputs[name] = Input(name, type_, choices, options, group == "required")
-    return inputs
+    return {
+        name: _input(name, entry, group == "required")
+        for group in ("required", "optional")
+        for name, entry in (_dict(_dict(declared).get(group))).items()
+    }
+
+
+def _input(name: str, entry: Any, required: bool) -> Input:
+    """One declared input: (type, options), (type,), or the type alone."""
+    parts = entry if isinstance(entry, tuple | list) and entry else (entry,)
+    kind, options = parts[0], _dict(parts[1] if len(parts) > 1 else None)
+    choices = kind if isinstance(kind, list) else options.get("options")
+    type_ = LIST if isinstance(kind, list) else str(kind)
+    return Input(name, type_, choices if isinstance(choices, list) else None, options, required)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def set_input(graph: Graph, classes: NodeClasses, assignment: str) -> None:
@@ -138,22 +197,35 @@ def set_input(graph: Graph, classes: NodeClasses, assignment: str) -> None:
         WorkflowError: no such node or input, or several nodes of that name.
     """
     target, equals, text = assignment.partition("=")
-    who, dot, name = target.strip().rpartition(".")
-    if not (equals and dot):
+    if not equals:
         raise WorkflowError(f"{assignment!r} should look like 'Load Video.file=clip.mp4'.")
+    node_id, name = find_input(graph, classes, target)
+    node = graph[node_id]
+    known = _known_inputs(node, classes)
+    node.setdefault("inputs", {})[name] = _parsed(text, known.get(name))
+
+
+def find_input(graph: Graph, classes: NodeClasses, target: str) -> tuple[str, str]:
+    """The node's id and the input that "Load Video.file" or "7.multiplier" means.
+
+    Raises:
+        WorkflowError: no such node or input, or several nodes of that name.
+    """
+    who, dot, name = target.strip().rpartition(".")
+    if not dot:
+        raise WorkflowError(f"{target!r} should look like 'Load Video.file'.")
     ids = [who] if who in graph else [i for i, node in graph.items() if who in _names(node)]
     if len(ids) != 1:
-        nodes = ", ".join(f"{i} ({' / '.join(_names(node))})" for i, node in graph.items())
-        count = "no node is" if not ids else f"nodes {', '.join(ids)} are"
-        raise WorkflowError(f"{assignment!r}: {count} called {who!r}. The nodes are: {nodes}.")
+        nodes = _listed(f"{i} ({' / '.join(_names(node))})" for i, node in graph.items())
+        count = "no node is" if not ids else f"nodes {_listed(ids)} are"
+        raise WorkflowError(f"{target!r}: {count} called {who!r}. The nodes are: {nodes}.")
     node = graph[ids[0]]
-    node_class = classes.get(node.get("class_type", ""))
-    known = inputs_of(node_class) if node_class else {}
+    known = _known_inputs(node, classes)
     if known and name not in known:
         raise WorkflowError(
-            f"{assignment!r}: {node['class_type']} has no input {name!r}, but {', '.join(known)}."
+            f"{target!r}: {node['class_type']} has no input {name!r}, but {', '.join(known)}."
         )
-    node.setdefault("inputs", {})[name] = _parsed(text, known.get(name))
+    return ids[0], name
 
 
 def problems(graph: Graph, classes: NodeClasses) -> list[Problem]:
@@ -188,7 +260,9 @@ def check(graph: Graph, classes: NodeClasses, there_are: str) -> None:
     """
     if found := problems(graph, classes):
         lines = [f"The workflow cannot run; {len(found)} to put right:"]
-        lines += [f"- {problem}" for problem in found]
+        lines += [f"- {problem}" for problem in found[:MAX_LISTED]]
+        if len(found) > MAX_LISTED:
+            lines.append(f"- and {len(found) - MAX_LISTED} more.")
         if any(problem.class_type not in classes for problem in found) and len(classes) < 50:
             lines.append(f"{there_are}: {', '.join(classes)}.")
         raise WorkflowError("\n".join(lines))
@@ -207,8 +281,19 @@ def links(node: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
 
 
 def _names(node: Mapping[str, Any]) -> list[str]:
-    title = (node.get("_meta") or {}).get("title")
-    return [name for name in (title, node.get("class_type")) if name]
+    names = (_dict(node.get("_meta")).get("title"), node.get("class_type"))
+    return [name for name in names if name and isinstance(name, str)]
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join(names[:MAX_LISTED]) + more
+
+
+def _known_inputs(node: Mapping[str, Any], classes: NodeClasses) -> dict[str, Input]:
+    node_class = classes.get(node.get("class_type", ""))
+    return inputs_of(node_class) if node_class else {}
 
 
 def _parsed(text: str, declared: Input | None) -> Any:
@@ -221,14 +306,17 @@ def _parsed(text: str, declared: Input | None) -> Any:
 
 
 def _unknown_nodes(graph: Graph, classes: NodeClasses) -> Iterator[Problem]:
+    hints: dict[str, str] = {}
     for node_id, node in graph.items():
         class_type = node.get("class_type")
         if class_type is None:
             yield Problem(node_id, "?", "", "the node has no class_type.")
         elif class_type not in classes:
-            near = get_close_matches(class_type, classes, 1)
-            hint = f" Is {near[0]} meant?" if near else ""
-            yield Problem(node_id, class_type, "", f"there is no such node here.{hint}")
+            if class_type not in hints and len(hints) < MAX_LISTED:  # each takes its time
+                near = get_close_matches(class_type[:_LONG_NAME], classes, 1)
+                hints[class_type] = f" Is {near[0]} meant?" if near else ""
+            message = f"there is no such node here.{hints.get(class_type, '')}"
+            yield Problem(node_id, class_type, "", message)
 
 
 def _needed_wires(graph: Graph, classes: NodeClasses) -> dict[str, list[str]]:
@@ -249,14 +337,29 @@ def _needed_wires(graph: Graph, classes: NodeClasses) -> dict[str, list[str]]:
 
 def _cycles(wires: Mapping[str, list[str]]) -> Iterator[list[str]]:
     """Node ids along each cycle, the first one repeated at the end; no node is in two of them."""
-    while True:
-        try:
-            return TopologicalSorter(wires).prepare()
-        except CycleError as error:
-            road: list[str] = error.args[1]
-            yield road
-            wires = {node: sources for node, sources in wires.items() if node not in road}
-            wires = {n: [s for s in sources if s not in road] for n, sources in wires.items()}
+    ended: set[str] = set()
+    for start in wires:
+        road: list[str] = []  # a search in depth: from the start to where we are
+        place: dict[str, int] = {}
+        told = [0]  # how many of the first 0, 1, 2 ... nodes of the road are in a cycle told
+        branches = [iter([start])]
+        while branches:
+            node = next(branches[-1], None)
+            if node is None:
+                branches.pop()
+                if road:
+                    ended.add(road[-1])
+                    del place[road.pop()], told[-1]
+            elif node in place:
+                first = place[node]
+                if told[-1] == told[first]:
+                    told[first + 1 :] = range(told[first] + 1, told[first] + 1 + len(road) - first)
+                    yield [*road[first:], node]
+            elif node not in ended:
+                place[node] = len(road)
+                road.append(node)
+                told.append(told[-1])
+                branches.append(iter(wires[node]))
 
 
 def _node_problems(
@@ -317,13 +420,17 @@ def _value_problem(value: Any, declared: Input, own_check: bool, by_wire: bool) 
     if own_check:
         return None
     low, high = declared.options.get("min"), declared.options.get("max")
-    if low is not None and value < low:
+    if _is_number(value) and _is_number(low) and not value >= low:  # NaN is not, either
         return f"is {value}; the smallest allowed is {low}."
-    if high is not None and value > high:
+    if _is_number(value) and _is_number(high) and not value <= high:
         return f"is {value}; the largest allowed is {high}."
     if declared.choices is not None and value not in declared.choices:
         return f"is {value!r}; it must be one of {', '.join(map(str, declared.choices)) or 'none'}."
     return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 def converted(value: Any, declared: Input) -> Any:

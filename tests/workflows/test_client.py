@@ -10,8 +10,10 @@ import pytest
 pytest.importorskip("aiohttp")
 
 from rife_video.__main__ import main
-from rife_video.tests.workflows.fake_server import OBJECT_INFO, FakeServer
-from rife_video.workflows.client import Prompt, Run, queue_workflow
+from rife_video.tests.fake_server import OBJECT_INFO, FakeServer
+from rife_video.workflows.client import queue_workflow
+from rife_video.workflows.client.prepare import Template
+from rife_video.workflows.client.spread import Prompt, Run
 from rife_video.workflows.graph import WorkflowError
 
 GRAPH = {
@@ -36,7 +38,8 @@ def files(tmp_path):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    monkeypatch.setattr("rife_video.workflows.client._PAUSE", 0.05)
+    monkeypatch.setattr("rife_video.workflows.client.connection.PAUSE", 0.05)
+    monkeypatch.setattr("rife_video.workflows.client.listener.REOPEN_SECONDS", 0.05)
 
     def run(servers, files=(), **options):
         run.lines = []
@@ -138,7 +141,7 @@ def test_a_prompt_that_somebody_cancels(run):
 
 @pytest.mark.parametrize("part", [drops_its_socket, ends_unseen])
 def test_a_lost_connection_loses_nothing(run, part, monkeypatch):
-    monkeypatch.setattr("rife_video.workflows.client._LOOK_AGAIN", 0.3)
+    monkeypatch.setattr("rife_video.workflows.client.server.LOOK_AGAIN", 0.3)
     with FakeServer(part) as server:
         (outcome,) = run([server], patience=5)
     assert outcome.error == ""
@@ -179,7 +182,10 @@ def test_files_are_spread_over_the_servers(run, files):
 def test_when_all_servers_are_dead(run, files):
     with FakeServer(dies) as server:
         outcomes = run([server], files)
-    assert {outcome.error for outcome in outcomes} == {"No server is left to run it."}
+    assert len(outcomes) == 3
+    for outcome in outcomes:
+        assert outcome.error.startswith("No server is left to run it.")
+    assert "does not answer" in outcomes[0].error
 
 
 def test_a_server_that_is_not_there(run):
@@ -239,7 +245,8 @@ def test_a_stopped_client_takes_its_prompts_back(tmp_path):
         server.id = prompt_id
 
     async def stop_when_it_runs(server):
-        run = Run(GRAPH, [], None, tmp_path, [Prompt("clip", None)], lambda line: None)
+        template = Template(GRAPH, [], None)
+        run = Run(template, tmp_path, [Prompt("clip", None)], lambda line: None)
         task = asyncio.ensure_future(run.on([server.url], {}, 5, False))
         while not (hasattr(server, "id") and server.sockets):
             await asyncio.sleep(0.02)

@@ -56,8 +56,8 @@ class FakeServer:
         ready.set()
         self._loop.run_forever()
 
-    async def _start(self):
-        app = web.Application()
+    async def _start(self, middlewares=()):
+        app = web.Application(middlewares=middlewares)
         for path, answer in {
             "/object_info": self._object_info,
             "/ws": self._ws,

@@ -1,0 +1,63 @@
+"""The count that every hostile suite keeps: tries, raw errors, hangs."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+
+@dataclass
+class Tally:
+    """What became of a number of tries; all but the first must stay empty."""
+
+    limit: float
+    tries: int = 0
+    raw: list[str] = field(default_factory=list)
+    hangs: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+
+    @contextmanager
+    def one(self, name, *clear):
+        """A try: it may end in an error of the kinds `clear`, within the limit."""
+        started = time.monotonic()
+        self.tries += 1
+        try:
+            yield
+        except clear as error:
+            if not str(error).strip():
+                self.raw.append(f"{name}: {type(error).__name__} without a word")
+        except BaseException as error:
+            self.raw.append(f"{name}: {type(error).__name__}: {str(error)[:300]}")
+        seconds = time.monotonic() - started
+        self.slowest = max(self.slowest, seconds)
+        if seconds > self.limit:
+            self.hangs.append(f"{name}: {seconds:.1f} s")
+
+    def check(self):
+        print(f"{self.tries} tries, {len(self.raw)} raw errors, {len(self.hangs)} hangs,", end=" ")
+        print(f"slowest {self.slowest:.2f} s")
+        assert self.tries
+        assert self.raw == []
+        assert self.hangs == []
+
+
+@pytest.fixture
+def tally():
+    """A tally with a limit of twenty seconds a try, which is checked in the end."""
+    tally = Tally(20)
+    yield tally
+    tally.check()
+
+
+@pytest.fixture(scope="session")
+def side_by_side():
+    """Runs a function on many things, which mostly wait, several at a time."""
+
+    def run(function, things, workers=8):
+        with ThreadPoolExecutor(workers) as pool:
+            for _ in pool.map(function, things):
+                pass
+
+    return run

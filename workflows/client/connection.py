@@ -1,0 +1,327 @@
+"""Requests to one server, every one of them bounded: in time, in size and in where it leads."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import re
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+from yarl import URL
+
+from ..graph import WorkflowError
+from ..plain_text import plain
+from . import answers
+from .errors import BadAnswerError, GoneError, RefusedError
+from .patience import Deadline
+
+MAX_UNSIZED = 2**30
+"""Bytes of the largest download whose size the server does not tell."""
+
+PAUSE = 0.5
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
+_MAX_REDIRECTS = 5
+_MAX_MESSAGE = 32 * 2**20
+_MAX_SHOWN = 200
+_CHUNK = 2**16
+_PIECE = 2**20
+_UNPACKED = ("gzip", "x-gzip", "deflate")
+_ANY_ZLIB = zlib.MAX_WBITS | 32
+_OK = 200
+_BUSY = (429, 502, 503, 504)
+_LOGIN = (401, 403)
+_TOO_LARGE = 413
+_REFUSED = 400
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+T = TypeVar("T")
+
+
+class _BusyError(Exception):
+    """The server, or what stands before it, asks to come again later."""
+
+
+PASSING = (aiohttp.ClientError, ConnectionError, asyncio.TimeoutError, _BusyError)
+
+
+class Connection:
+    """Speaks to one origin, patiently, and tells its headers to nobody else.
+
+    Attributes:
+        url: of the server.
+        name: the same without scheme and password, for messages.
+        patience: seconds for which the server may be silent.
+    """
+
+    def __init__(self, address: str, headers: Mapping[str, str], patience: float) -> None:
+        self.url, own = _server_url(address)
+        self.name = str(self.url).partition("://")[2].rstrip("/")
+        self.patience = patience
+        # What is not packed cannot unpack to more than was sent.
+        self._session = aiohttp.ClientSession(
+            headers={"Accept-Encoding": "identity", **headers, **own},
+            timeout=_TIMEOUT,
+            auto_decompress=False,
+            trace_configs=[_no_redirects()],
+        )
+
+    async def close(self) -> None:
+        """Closes all sockets."""
+        await self._session.close()
+
+    async def ask(self, path: str, form: Any, **options: Any) -> Any:
+        """The answer to a GET request, of a known form (see `answers`)."""
+        return await self.patiently(lambda deadline: self.once("GET", path, form, **options))
+
+    async def once(
+        self,
+        method: str,
+        path: str,
+        form: Any,
+        titles: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Any:
+        """The answer to one request, of a known form; tried once, in time that `patiently` bounds.
+
+        Raises:
+            RefusedError: the server refuses a prompt.
+            WorkflowError: the file is too large for the server.
+            BadAnswerError: any other answer that is not of the form.
+        """
+        async with self._open(method, self._at(path), **options) as answer:
+            where = f"{method} {path}"
+            content = b"".join([part async for part in _body(answer, answers.MAX_ANSWER, where)])
+            if answer.status == _TOO_LARGE:
+                raise WorkflowError(
+                    f"{self.name} does not take a file of this size; start ComfyUI with "
+                    "--max-upload-size MEGABYTES, or put the file into its input folder."
+                )
+            if answer.status in _LOGIN:
+                raise BadAnswerError(
+                    f"{where}: it asks for a login (status {answer.status}); give one with --header"
+                )
+            if answer.status == _REFUSED:
+                answer_ = answers.parse(content, {"error": object}, where)
+                raise RefusedError(f"it refuses it: {answers.refusal(answer_, titles or {})}")
+            if answer.status > _REFUSED:
+                reason = plain(answer.reason or "", _MAX_SHOWN)
+                raise BadAnswerError(
+                    f"{where}: status {answer.status} ({reason}); is it a ComfyUI server?"
+                )
+            return answers.parse(content, form, where)
+
+    async def upload(self, path: str, file: Path) -> Any:
+        """Sends a file; returns the answer, parsed."""
+
+        async def attempt(deadline: Deadline) -> Any:
+            with _WatchedFile(file, deadline) as content:
+                form = aiohttp.FormData()
+                form.add_field("image", content, filename=file.name)
+                return await self.once("POST", path, answers.UPLOADED, data=form)
+
+        return await self.patiently(attempt)
+
+    async def download(
+        self, path: str, query: Mapping[str, str], file: io.BufferedIOBase, free: int
+    ) -> None:
+        """Receives a file, from wherever the server sends us for it.
+
+        Args:
+            path: of the request.
+            query: its parameters.
+            file: where the content goes.
+            free: bytes that there is room for.
+
+        Raises:
+            OSError: it has no room.
+            BadServerError: the server does not give it.
+        """
+        where = f"{path} of {plain(query.get('filename'), _MAX_SHOWN)!r}"
+
+        async def attempt(deadline: Deadline) -> None:
+            file.seek(0)
+            file.truncate()
+            url = self._at(path).with_query(query)
+            async with self._open("GET", url, anywhere=True) as answer:
+                if answer.status != _OK:
+                    raise BadAnswerError(f"{where}: status {answer.status}")
+                size = answer.content_length
+                if size is not None and size > free:
+                    raise OSError(f"There is no room for {where} ({size:,} bytes, {free:,} free).")
+                limit = MAX_UNSIZED if size is None or _packing(answer) else size
+                async for part in _body(answer, min(limit, free), where):
+                    file.write(part)
+                    deadline.moved_to(file.tell())
+
+        await self.patiently(attempt)
+
+    async def tell(self, path: str, body: Mapping[str, Any]) -> None:
+        """Posts something whose answer does not matter; tried once."""
+        async with self._open("POST", self._at(path), json=body):
+            pass
+
+    async def listen(self, path: str, query: Mapping[str, str]) -> aiohttp.ClientWebSocketResponse:
+        """An open websocket."""
+        url = self._at(path).with_query(query)
+        url = url.with_scheme("wss" if url.scheme == "https" else "ws")
+        return await self._session.ws_connect(url, heartbeat=20, max_msg_size=_MAX_MESSAGE)
+
+    async def patiently(
+        self, attempt: Callable[[Deadline], Awaitable[T]], deadline: Deadline | None = None
+    ) -> T:
+        """Tries until it works, or the deadline is over.
+
+        Raises:
+            GoneError: the server was silent, or busy, for too long.
+        """
+        deadline = deadline or Deadline(self.patience)
+        while True:
+            try:
+                return await deadline.limit(attempt(deadline))
+            except aiohttp.ClientSSLError as error:  # another try will not mend that
+                raise GoneError(f"no safe connection ({plain(error, _MAX_SHOWN)})") from error
+            except PASSING as error:
+                reason = plain(error, _MAX_SHOWN) or type(error).__name__
+                if deadline.left <= PAUSE:
+                    raise GoneError(f"it does not answer ({reason})") from error
+            await asyncio.sleep(PAUSE)
+
+    def _at(self, path: str) -> URL:
+        return self.url.with_path(self.url.path.rstrip("/") + path)
+
+    @asynccontextmanager
+    async def _open(
+        self, method: str, url: URL, anywhere: bool = False, **options: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a request, after redirects.
+
+        A file may lie `anywhere`, but no other origin than ours is told our headers; all
+        else the server has to answer itself.
+        """
+        async with AsyncExitStack() as stack:
+            session = self._session
+            for _ in range(_MAX_REDIRECTS):
+                request = session.request(method, url, allow_redirects=False, **options)
+                answer = await stack.enter_async_context(request)
+                if answer.status in _BUSY:
+                    raise _BusyError(f"status {answer.status}")
+                if answer.status not in _REDIRECTS:
+                    yield answer
+                    return
+                url = _target(answer)
+                ours = url.origin() == self.url.origin()
+                if method != "GET" or not (ours or anywhere):
+                    raise BadAnswerError(
+                        f"{method} {self.url.path} leads elsewhere; if you trust "
+                        f"{plain(url.origin(), _MAX_SHOWN)}, give that address with --server"
+                    )
+                session = self._session
+                if not ours:
+                    stranger = aiohttp.ClientSession(timeout=_TIMEOUT, auto_decompress=False)
+                    session = await stack.enter_async_context(stranger)
+            raise BadAnswerError(f"{method} {self.url.path}: more than {_MAX_REDIRECTS} redirects")
+
+
+class _WatchedFile(io.FileIO):
+    """A file that moves a deadline as it is read."""
+
+    def __init__(self, path: Path, deadline: Deadline) -> None:
+        super().__init__(path)
+        self._deadline = deadline
+
+    def read(self, size: int | None = -1) -> bytes | None:
+        content = super().read(-1 if size is None else size)
+        self._deadline.moved_to(self.tell())
+        return content
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raises WorkflowError if a header cannot be sent."""
+    for name, value in headers.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not value.isprintable():
+            raise WorkflowError(
+                f"The header {name!r} should look like 'Authorization: Bearer KEY'."
+            )
+
+
+def _server_url(address: str) -> tuple[URL, dict[str, str]]:
+    """A server's address, and the headers that follow from a name and password in it."""
+    try:
+        url = URL(address if "://" in address else f"http://{address}")
+        port = url.port
+    except ValueError:
+        port = None
+    if port is None or url.scheme not in ("http", "https") or not _is_host(url.host):
+        raise WorkflowError(
+            f"{plain(address, _MAX_SHOWN)!r} is no address of a server; it should look like "
+            "http://127.0.0.1:8188."
+        )
+    own = {}
+    if url.user is not None or url.password is not None:
+        login = f"{url.user or ''}:{url.password or ''}".encode()
+        own["Authorization"] = f"Basic {base64.b64encode(login).decode()}"
+    return url.with_user(None).with_query(None).with_fragment(None), own
+
+
+def _is_host(name: str | None) -> bool:
+    return name is not None and re.fullmatch(r"[\w.:%-]+", name) is not None
+
+
+def _target(answer: aiohttp.ClientResponse) -> URL:
+    """Where a redirect leads."""
+    try:
+        url = answer.url.join(URL(answer.headers.get("Location", "")))
+    except ValueError:
+        url = URL()
+    if url.scheme not in ("http", "https") or not url.host or "Location" not in answer.headers:
+        raise BadAnswerError(f"{answer.url.path}: a redirect that leads nowhere")
+    return url.with_user(None)
+
+
+def _no_redirects() -> aiohttp.TraceConfig:
+    """A websocket is opened where it was asked for, or not at all."""
+
+    async def refuse(*_: Any) -> None:
+        raise aiohttp.ClientError("the websocket leads elsewhere")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(refuse)
+    return trace
+
+
+def _packing(answer: aiohttp.ClientResponse) -> str:
+    packing = answer.headers.get("Content-Encoding", "").strip().lower()
+    return "" if packing == "identity" else packing
+
+
+async def _body(answer: aiohttp.ClientResponse, limit: int, where: str) -> AsyncIterator[bytes]:
+    """The content of an answer, unpacked, `limit` bytes at most."""
+    packing = _packing(answer)
+    if packing not in ("", *_UNPACKED):
+        raise BadAnswerError(f"{where}: packed with {plain(packing, _MAX_SHOWN)}, unasked")
+    unpacker = zlib.decompressobj(_ANY_ZLIB) if packing else None
+    size = 0
+    async for chunk in answer.content.iter_chunked(_CHUNK):
+        for part in _unpacked(unpacker, chunk, where) if unpacker else (chunk,):
+            size += len(part)
+            if size > limit:
+                raise BadAnswerError(f"{where}: more than {limit:,} bytes")
+            yield part
+    if unpacker and not unpacker.eof:
+        raise aiohttp.ClientPayloadError("the answer breaks off")
+
+
+def _unpacked(unpacker: Any, chunk: bytes, where: str) -> Iterator[bytes]:
+    """What a packed chunk holds, in pieces that are never large."""
+    while chunk:
+        try:
+            yield unpacker.decompress(chunk, _PIECE)
+        except zlib.error as error:
+            raise BadAnswerError(f"{where}: it cannot be unpacked ({error})") from error
+        chunk = unpacker.unconsumed_tail
