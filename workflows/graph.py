@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from graphlib import TopologicalSorter
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ MAX_DEPTH = 100
 
 MAX_LISTED = 50
 """Problems or names that one message lists."""
+
+MAX_PROBLEMS = 1000
+"""Problems after which no more are looked for."""
 
 _LONG_NAME = 200
 
@@ -233,36 +237,45 @@ def problems(graph: Graph, classes: NodeClasses) -> list[Problem]:
 
     As on the server, nodes that no output needs are only looked at for their class.
     """
-    found = list(_unknown_nodes(graph, classes))
+    return list(_problems(graph, classes))
+
+
+def _problems(graph: Graph, classes: NodeClasses) -> Iterator[Problem]:
+    yield from _unknown_nodes(graph, classes)
     known = {
         i: classes[n["class_type"]] for i, n in graph.items() if n.get("class_type") in classes
     }
     wires = _needed_wires(graph, classes)
     wire_types = {str(type_) for node in classes.values() for type_ in node.RETURN_TYPES}
     if not wires:
-        found.append(Problem("", "", "", "no node gives an output; add one such as SaveVideo."))
+        yield Problem("", "", "", "no node gives an output; add one such as SaveVideo.")
+    inputs: dict[str, dict[str, Input]] = {}
     for node_id in wires:
         if node_id in known:
-            found += _node_problems(node_id, graph, known, wire_types)
+            class_type = graph[node_id]["class_type"]
+            if class_type not in inputs:
+                inputs[class_type] = inputs_of(known[node_id])
+            yield from _node_problems(node_id, graph, known, inputs[class_type], wire_types)
     for road in _cycles(wires):
-        message = f"the links go in a circle: {' -> '.join(road)}."
-        found.append(Problem(road[0], graph[road[0]].get("class_type", "?"), "", message))
-    return found
+        shown = [*road[:MAX_LISTED], "...", road[-1]] if len(road) > MAX_LISTED else road
+        message = f"the links go in a circle: {' -> '.join(shown)}."
+        yield Problem(road[0], graph[road[0]].get("class_type", "?"), "", message)
 
 
 def check(graph: Graph, classes: NodeClasses, there_are: str) -> None:
-    """Raises a WorkflowError that lists everything wrong with `graph`, if anything is.
+    """Raises a WorkflowError that lists what is wrong with `graph`, if anything is.
 
     Args:
         graph: what to look at.
         classes: the nodes there are.
         there_are: how to introduce their names, if one is missing among them.
     """
-    if found := problems(graph, classes):
-        lines = [f"The workflow cannot run; {len(found)} to put right:"]
+    if found := list(islice(_problems(graph, classes), MAX_PROBLEMS)):
+        count = len(found) if len(found) < MAX_PROBLEMS else f"{MAX_PROBLEMS} or more"
+        lines = [f"The workflow cannot run; {count} to put right:"]
         lines += [f"- {problem}" for problem in found[:MAX_LISTED]]
         if len(found) > MAX_LISTED:
-            lines.append(f"- and {len(found) - MAX_LISTED} more.")
+            lines.append("- and so on.")
         if any(problem.class_type not in classes for problem in found) and len(classes) < 50:
             lines.append(f"{there_are}: {', '.join(classes)}.")
         raise WorkflowError("\n".join(lines))
@@ -363,12 +376,16 @@ def _cycles(wires: Mapping[str, list[str]]) -> Iterator[list[str]]:
 
 
 def _node_problems(
-    node_id: str, graph: Graph, known: Mapping[str, Any], wire_types: set[str]
+    node_id: str,
+    graph: Graph,
+    known: Mapping[str, Any],
+    inputs: Mapping[str, Input],
+    wire_types: set[str],
 ) -> Iterator[Problem]:
     node, node_class = graph[node_id], known[node_id]
     given = node.get("inputs") or {}
     own_checks = _validator_names(node_class)
-    for name, declared in inputs_of(node_class).items():
+    for name, declared in inputs.items():
         if name not in given:
             message = "is missing." if declared.required else None
         elif is_link(given[name]):

@@ -1,0 +1,222 @@
+"""Workflows that are broken or malicious: answered within seconds, in a sentence, inside the folder."""
+
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+import rife_video
+import torch
+from rife_video.nodes.host import Folders, use_folders
+from rife_video.workflows import core_nodes
+from rife_video.workflows.graph import WorkflowError, check, order, problems, read, set_input
+from rife_video.workflows.local import KNOWN_NODES, run_workflow
+
+from .bad_server import mutated
+
+EXAMPLE = Path(rife_video.__file__).parent / "workflows/interpolate_clip.api.json"
+LINES = ("a line", "two\nlines")
+
+
+def judged(graph):
+    check(graph, KNOWN_NODES, "Nodes")
+
+
+def chain(length):
+    """A clip, its frames saved through a chain of links."""
+    graph = {"0": {"class_type": "LoadImage", "inputs": {"image": "no.png"}}}
+    for i in range(1, length):
+        inputs = {"image": [str(i - 1), 0], "batch_index": 0, "length": 1}
+        graph[str(i)] = {"class_type": "ImageFromBatch", "inputs": inputs}
+    graph["end"] = {"class_type": "PreviewImage", "inputs": {"images": [str(length - 1), 0]}}
+    return graph
+
+
+def rings(count, size):
+    """So many cycles, all of which an output needs."""
+    graph = {}
+    for i in range(count):
+        for k in range(size):
+            source = f"{i}.{(k + 1) % size}"
+            graph[f"{i}.{k}"] = {"class_type": "ImageFromBatch", "inputs": {"image": [source, 0]}}
+        graph[f"end{i}"] = {"class_type": "PreviewImage", "inputs": {"images": [f"{i}.0", 0]}}
+    return graph
+
+
+def everything_to_everything(count):
+    inputs = {f"image{k}": [str(k), 0] for k in range(count)}
+    nodes = {str(i): {"class_type": "PreviewImage", "inputs": inputs} for i in range(count)}
+    return json.loads(json.dumps(nodes))
+
+
+LARGE = {
+    "a long chain": lambda: chain(100_000),
+    "a long circle": lambda: rings(1, 50_000),
+    "thousands of circles": lambda: rings(5_000, 2),
+    "circles of one": lambda: rings(20_000, 1),
+    "all to all": lambda: everything_to_everything(300),
+    "unknown nodes": lambda: {str(i): {"class_type": f"Nod{i}"} for i in range(100_000)},
+    "long class": lambda: {"1": {"class_type": "x" * 10**6}},
+    "nameless": lambda: {str(i): {} for i in range(100_000)},
+    "no outputs": lambda: {str(i): {"class_type": "LoadVideo"} for i in range(100_000)},
+    "all wrong": lambda: {str(i): {"class_type": "PreviewImage"} for i in range(100_000)},
+    "long values": lambda: {"1": {"class_type": "LoadVideo", "inputs": {"file": "x" * 10**6}}},
+    "long links": lambda: {"1": {"class_type": "SaveImage", "inputs": {"images": [0] * 10**6}}},
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_graphs_are_answered_within_seconds(tally, tmp_path, name):
+    path = tmp_path / "large.api.json"
+    path.write_text(json.dumps(LARGE[name]()))
+    with tally.one(name, WorkflowError):
+        judged(read(path))
+    with tally.one(f"set in {name}", WorkflowError):
+        set_input(read(path), KNOWN_NODES, "nobody.value=3")
+
+
+def test_messages_stay_short():
+    for make in LARGE.values():
+        with pytest.raises(WorkflowError) as error:
+            judged(make())
+        assert len(str(error.value)) < 100_000
+
+
+def test_every_circle_is_told_once():
+    found = problems(rings(1000, 3), KNOWN_NODES)
+    circles = [problem for problem in found if "circle" in problem.message]
+    assert len(circles) == 1000
+    assert len({problem.node.split(".")[0] for problem in circles}) == 1000
+
+
+FILES = {
+    "empty": b"",
+    "deep list": b"[" * 10**6,
+    "deep object": b'{"a":' * 10**5 + b"1" + b"}" * 10**5,
+    "deep but legal": b'{"1": {"inputs": {"a": ' + b"[" * 200 + b"]" * 200 + b"}}}",
+    "nan": b"NaN",
+    "huge number": b'{"1": {"class_type": "LoadVideo", "inputs": {"file": ' + b"9" * 9999 + b"}}}",
+    "not UTF-8": b'{"1": {"class_type": "\xff"}}',
+    "nul": b"\0" * 100,
+    "utf-16": '{"1": {"class_type": "LoadVideo"}}'.encode("utf-16"),
+    "bom": b"\xef\xbb\xbf" + b'{"1": {"class_type": "LoadVideo"}}',
+    "half": EXAMPLE.read_bytes()[:300],
+    "surrogates": b'{"\\ud800": {"class_type": "\\udfff", "_meta": {"title": "\\ud800"}}}',
+    "binary": random.Random(0).randbytes(10_000),
+    "page of nothing": b'{"nodes": []}',
+    "prompt of nothing": b'{"prompt": {}}',
+    "prompt of prompts": b'{"prompt": {"prompt": {}}}',
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_that_are_no_workflows(tally, tmp_path, name):
+    path = tmp_path / "odd.api.json"
+    path.write_bytes(FILES[name])
+    with tally.one(name, WorkflowError):
+        judged(read(path))
+
+
+def test_byte_order_marks_and_other_encodings_are_read(tmp_path):
+    for encoding in ("utf-8-sig", "utf-16", "utf-32"):
+        (tmp_path / "a.api.json").write_text(EXAMPLE.read_text(), encoding=encoding)
+        assert read(tmp_path / "a.api.json") == read(EXAMPLE)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_what_is_no_file_is_not_waited_for(tally, tmp_path):
+    os.mkfifo(tmp_path / "pipe.api.json")
+    for path in (tmp_path / "pipe.api.json", tmp_path, Path("/dev/zero"), tmp_path / "none"):
+        with tally.one(str(path), WorkflowError, OSError):
+            read(path)
+
+
+METAS = (None, True, 3, "x", [], ["title"], {}, {"title": None}, {"title": 3}, {"title": ["x"]})
+
+
+@pytest.mark.parametrize("meta", METAS, ids=repr)
+def test_meta_of_any_type(meta):
+    graph = json.loads(EXAMPLE.read_text())
+    for node in graph.values():
+        node["_meta"] = meta
+    before = len(problems(graph, KNOWN_NODES))
+    set_input(graph, KNOWN_NODES, "InterpolateFrames.multiplier=3")
+    assert len(problems(graph, KNOWN_NODES)) == before
+    with pytest.raises(WorkflowError, match="no node is called 'nobody'"):
+        set_input(graph, KNOWN_NODES, "nobody.multiplier=3")
+
+
+def test_a_graph_that_holds_itself(tally):
+    graph = json.loads(EXAMPLE.read_text())
+    graph["1"]["inputs"]["self"] = graph
+    with tally.one("itself", WorkflowError):
+        run_workflow(graph)
+
+
+def _changed(seeds):
+    for seed in seeds:
+        yield seed, mutated(json.loads(EXAMPLE.read_text()), seed)
+
+
+def _try_changed(tally, seeds, tmp_path):
+    path = tmp_path / "changed.api.json"
+    for seed, graph in _changed(seeds):
+        path.write_text(json.dumps(graph))
+        with tally.one(f"mutation {seed}", WorkflowError):
+            content = read(path)
+            judged(content)
+            order(content, KNOWN_NODES)
+        with tally.one(f"run of mutation {seed}", WorkflowError, OSError):
+            run_workflow(path, folders=Folders(tmp_path / "in", tmp_path / "out"))
+
+
+def test_changed_workflows(tally, tmp_path):
+    _try_changed(tally, range(100), tmp_path)
+
+
+@pytest.mark.slow
+def test_many_changed_workflows(tally, tmp_path):
+    _try_changed(tally, range(100, 3000), tmp_path)
+
+
+PREFIXES = {
+    "": "ComfyUI",
+    ".": "ComfyUI",
+    "/": None,
+    "a/..": "ComfyUI",
+    "a/.": "a",
+    "a/": "a",
+    "a/b/..": "a",
+    "a/../b": "b",
+    "./a": "a",
+    "sub/name": "sub/name",
+    "sub//name": "sub/name",
+    "..": None,
+    "../x": None,
+    "a/../../x": None,
+    "/tmp/x": None,
+    "x\0y": None,
+    "%date%": "%date%",
+    "%width%x%height%": "12x8",
+    ".hidden": ".hidden",
+    "...": "...",
+    "con": "con",
+    "x" * 300: None,
+    " ": " ",
+}
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_prefixes_stay_in_the_output_folder(tally, tmp_path, prefix):
+    output = tmp_path / "output"
+    folders = Folders(tmp_path / "input", output)
+    with use_folders(folders), tally.one(repr(prefix), ValueError, OSError):
+        ui = core_nodes.SaveImage().save(torch.zeros(1, 8, 12, 3), prefix)["ui"]
+        (saved,) = ui["images"]
+        assert PREFIXES[prefix] is not None
+        assert (output / saved["subfolder"] / saved["filename"]).is_file()
+    wanted = PREFIXES[prefix]
+    found = [path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file()]
+    assert found == ([] if wanted is None else [f"{wanted}_00001_.png"])
+    assert sorted(path.name for path in tmp_path.iterdir()) in (["output"], [])
