@@ -1,4 +1,4 @@
-"""Every example in a docstring of rife_core runs and prints what it says."""
+"""Every example in a docstring of rife_core and workflows runs and prints what it says."""
 
 import doctest
 import importlib
@@ -6,14 +6,19 @@ import pkgutil
 
 import pytest
 import rife_video.rife_core as core
+from rife_video import workflows
 
 MODULES = sorted(
-    module.name for module in pkgutil.walk_packages(core.__path__, core.__name__ + ".")
+    module.name
+    for package in (core, workflows)
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
 )
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
+    if name.startswith("rife_video.workflows.client"):
+        pytest.importorskip("aiohttp")
     module = importlib.import_module(name)
     assert (
         doctest.testmod(

@@ -22,6 +22,8 @@ from ..rife_core.timeline import as_fraction
 from ..rife_core.video import Audio, VideoReader, VideoWriter, encode_png
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
+_PREFIX = "ComfyUI"
+
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
@@ -63,6 +65,8 @@ def _next_path(prefix: str, suffix: str, width: int, height: int) -> Path:
     for name, value in zip(names, (*now, str(width), str(height)), strict=True):
         prefix = prefix.replace(f"%{name}%", value)
     stem = inside(output_folder(), prefix)
+    if stem == inside(output_folder(), ""):  # "", "." and "a/.." name the folder, no file in it
+        stem /= _PREFIX
     stem.parent.mkdir(parents=True, exist_ok=True)
     counter = re.compile(re.escape(stem.name) + r"_(\d+)_", re.IGNORECASE)
     matches = [counter.match(path.name) for path in stem.parent.iterdir()]

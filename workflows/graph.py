@@ -16,6 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from .plain_text import plain
+
 Graph = dict[str, dict[str, Any]]
 NodeClasses = Mapping[str, type]
 
@@ -31,7 +33,7 @@ MAX_LISTED = 50
 MAX_PROBLEMS = 1000
 """Problems after which no more are looked for."""
 
-_LONG_NAME = 200
+_LONG = 200
 
 LIST = "COMBO"
 ANY = "*"
@@ -65,7 +67,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        where = f"node {self.node} ({self.class_type})" if self.node else "workflow"
+        where = f"node {plain(self.node, _LONG)} ({plain(self.class_type, _LONG)})"
+        where = where if self.node else "workflow"
         return f"{where}{f', input {self.input!r}' if self.input else ''}: {self.message}"
 
 
@@ -222,7 +225,9 @@ def find_input(graph: Graph, classes: NodeClasses, target: str) -> tuple[str, st
     if len(ids) != 1:
         nodes = _listed(f"{i} ({' / '.join(_names(node))})" for i, node in graph.items())
         count = "no node is" if not ids else f"nodes {_listed(ids)} are"
-        raise WorkflowError(f"{target!r}: {count} called {who!r}. The nodes are: {nodes}.")
+        raise WorkflowError(
+            f"{_shown(target)}: {count} called {_shown(who)}. The nodes are: {nodes}."
+        )
     node = graph[ids[0]]
     known = _known_inputs(node, classes)
     if known and name not in known:
@@ -258,6 +263,7 @@ def _problems(graph: Graph, classes: NodeClasses) -> Iterator[Problem]:
             yield from _node_problems(node_id, graph, known, inputs[class_type], wire_types)
     for road in _cycles(wires):
         shown = [*road[:MAX_LISTED], "...", road[-1]] if len(road) > MAX_LISTED else road
+        shown = [plain(node_id, _LONG) for node_id in shown]
         message = f"the links go in a circle: {' -> '.join(shown)}."
         yield Problem(road[0], graph[road[0]].get("class_type", "?"), "", message)
 
@@ -298,10 +304,14 @@ def _names(node: Mapping[str, Any]) -> list[str]:
     return [name for name in names if name and isinstance(name, str)]
 
 
+def _shown(value: Any) -> str:
+    return plain(repr(value), _LONG)
+
+
 def _listed(names: Iterable[str]) -> str:
     names = list(names)
     more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return ", ".join(names[:MAX_LISTED]) + more
+    return ", ".join(plain(name, _LONG) for name in names[:MAX_LISTED]) + more
 
 
 def _known_inputs(node: Mapping[str, Any], classes: NodeClasses) -> dict[str, Input]:
@@ -326,7 +336,7 @@ def _unknown_nodes(graph: Graph, classes: NodeClasses) -> Iterator[Problem]:
             yield Problem(node_id, "?", "", "the node has no class_type.")
         elif class_type not in classes:
             if class_type not in hints and len(hints) < MAX_LISTED:  # each takes its time
-                near = get_close_matches(class_type[:_LONG_NAME], classes, 1)
+                near = get_close_matches(class_type[:_LONG], classes, 1)
                 hints[class_type] = f" Is {near[0]} meant?" if near else ""
             message = f"there is no such node here.{hints.get(class_type, '')}"
             yield Problem(node_id, class_type, "", message)
@@ -405,10 +415,10 @@ def _link_problem(
     value: list[Any], declared: Input, graph: Graph, known: Mapping[str, Any]
 ) -> str | None:
     if len(value) != 2 or not isinstance(value[0], str) or type(value[1]) is not int:
-        return f"is {value!r}; a link is [node id as text, output number]."
+        return f"is {_shown(value)}; a link is [node id as text, output number]."
     source, slot = value
     if source not in graph:
-        return f"is linked to node {source}, which does not exist."
+        return f"is linked to node {plain(source, _LONG)}, which does not exist."
     if source not in known:
         return None  # that the class is unknown is said already
     types = known[source].RETURN_TYPES
@@ -429,20 +439,21 @@ def _value_problem(value: Any, declared: Input, own_check: bool, by_wire: bool) 
     try:
         value = converted(value, declared)
     except (TypeError, ValueError, OverflowError):
-        return f"is {value!r}; it must be {declared.type}."
+        return f"is {_shown(value)}; it must be {declared.type}."
     if value is None and not declared.required:
         return None
     if declared.type not in _CONVERT and declared.choices is None and by_wire:
-        return f"is {value!r}; it takes a link of type {declared.type}."
+        return f"is {_shown(value)}; it takes a link of type {declared.type}."
     if own_check:
         return None
     low, high = declared.options.get("min"), declared.options.get("max")
     if _is_number(value) and _is_number(low) and not value >= low:  # NaN is not, either
-        return f"is {value}; the smallest allowed is {low}."
+        return f"is {_shown(value)}; the smallest allowed is {low}."
     if _is_number(value) and _is_number(high) and not value <= high:
-        return f"is {value}; the largest allowed is {high}."
+        return f"is {_shown(value)}; the largest allowed is {high}."
     if declared.choices is not None and value not in declared.choices:
-        return f"is {value!r}; it must be one of {', '.join(map(str, declared.choices)) or 'none'}."
+        choices = _listed(map(str, declared.choices)) or "none"
+        return f"is {_shown(value)}; it must be one of {choices}."
     return None
 
 
@@ -470,4 +481,4 @@ def _own_verdict(node_class: Any, names: list[str], given: Mapping[str, Any]) ->
         verdict = node_class.VALIDATE_INPUTS(**values)
     except Exception as error:
         verdict = str(error)
-    return None if verdict is True else str(verdict or "the value was refused.")
+    return None if verdict is True else plain(verdict or "the value was refused.", 10 * _LONG)

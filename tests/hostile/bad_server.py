@@ -7,7 +7,7 @@ import random
 import zlib
 
 from aiohttp import web
-from fake_server import FakeServer
+from rife_video.tests.fake_server import FakeServer
 
 ENDPOINTS = {
     "/object_info": "object_info",
@@ -59,7 +59,7 @@ def says(content, status=200, **headers):
     return fault
 
 
-def sends(*parts, then=b"", pause=0.0):
+def sends(*parts, then=b"", pause=0.002):
     """Bytes as they are, without HTTP around them; then others for ever, or the end."""
 
     async def fault(server, request, good):

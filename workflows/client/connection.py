@@ -246,7 +246,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not value.isprintable():
             raise WorkflowError(
-                f"The header {name!r} should look like 'Authorization: Bearer KEY'."
+                f"The header {name!r} cannot be sent; it should look like 'Authorization: KEY'."
             )
 
 

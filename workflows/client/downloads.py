@@ -73,7 +73,8 @@ def safe_name(name: str) -> str:
     name = re.sub(r"^\.+", "_", name) or "output"
     name = f"_{name}" if _RESERVED.match(name) else name
     stem, suffix = os.path.splitext(name)
-    suffix = suffix if len(suffix.encode()) < _MAX_BYTES // 2 else ""
+    if len(suffix.encode()) > _MAX_BYTES // 2:
+        stem, suffix = name, ""
     room = _MAX_BYTES - len(suffix.encode())
     return stem.encode()[:room].decode(errors="ignore") + suffix
 
