@@ -319,8 +319,16 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.fixture(scope="module")
+def two_seconds():
+    """Two seconds of an idle machine; more where others compute beside us."""
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import asyncio"], check=True)  # 0.1 s on an idle one
+    return max(2, 20 * (time.monotonic() - started))
+
+
 @pytest.mark.parametrize("where", ["object_info", "prompt", "queue", "history", "view", "ws"])
-def test_ctrl_c_ends_within_two_seconds(where, tmp_path):
+def test_ctrl_c_ends_within_two_seconds(where, tmp_path, two_seconds):
     workflow = tmp_path / "smooth.api.json"
     workflow.write_text(json.dumps(GRAPH))
 
@@ -343,6 +351,6 @@ def test_ctrl_c_ends_within_two_seconds(where, tmp_path):
         started = time.monotonic()
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=30)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < two_seconds
     assert output.splitlines()[-1] == "Stopped."
     assert "Traceback" not in output
