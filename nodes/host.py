@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..rife_core.checkpoints.published import RELEASES, fetch_release, find_release, load_release
 from ..rife_core.checkpoints.rife import SUFFIXES, list_weights, load_rife
 from ..rife_core.inference.backends import AUTO, EAGER, resolve_backend, set_backend
 from ..rife_core.inference.precision import default_device, resolve_precision, set_precision
@@ -142,6 +143,23 @@ def list_models() -> dict[str, Path]:
     return list_weights(model_folders())
 
 
+def model_names() -> list[str]:
+    """What LoadRIFE offers: weights files, then every published release by its number."""
+    kept = {release.filename for release in RELEASES.values()}
+    return [*(name for name in list_models() if name not in kept), *RELEASES]
+
+
+def chosen_path(name: str) -> Path | None:
+    """The file that `model_names` shows as `name`; None for a release that is not here yet.
+
+    Raises:
+        ValueError: no such name is shown (any more).
+    """
+    if name in RELEASES:
+        return find_release(name, model_folders())
+    return model_path(name)
+
+
 def model_path(name: str) -> Path:
     """The file that `list_models` shows as `name`; no other name is taken.
 
@@ -191,8 +209,16 @@ class RIFEModel:
 
     @classmethod
     def load(cls, name: str, precision: str = "auto", backend: str = AUTO) -> RIFEModel:
-        """The model listed as `name`. Raises ValueError or OSError where it cannot be read."""
-        return cls(load_rife(model_path(name)), name, precision, backend)
+        """The model shown as `name`; a release that is not here is fetched.
+
+        Raises ValueError or OSError where it cannot be read or had.
+        """
+        path = chosen_path(name)
+        if path is None:
+            with progress(f"Fetch RIFE {name}", unit="B") as report:
+                path = fetch_release(name, model_folders()[0], report)
+        network = load_release(name, path) if name in RELEASES else load_rife(path)
+        return cls(network, name, precision, backend)
 
     def __str__(self) -> str:
         kind = str(self.dtype).removeprefix("torch.")
@@ -346,7 +372,7 @@ def _preview(frame: Tensor) -> Any:
 
 
 @contextmanager
-def progress(title: str) -> Generator[Progress]:
+def progress(title: str, unit: str = "frame") -> Generator[Progress]:
     """A progress bar while the block runs.
 
     Example:
@@ -363,7 +389,7 @@ def progress(title: str) -> Generator[Progress]:
 
         yield Progress(report)
         return
-    with tqdm(desc=title, unit="frame", leave=False) as line:
+    with tqdm(desc=title, unit=unit, leave=False) as line:
 
         def count(done: int, total: int | None, _: Any) -> None:
             line.total = total

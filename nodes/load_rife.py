@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..rife_core.checkpoints.published import RELEASES, refusal
 from ..rife_core.inference.backends import BACKEND_NAMES
 from ..rife_core.inference.precision import PRECISIONS
-from .host import RIFEModel, list_models, model_path
+from .host import RIFEModel, chosen_path, model_folders, model_names
 
 
 class LoadRIFE:
@@ -16,8 +17,9 @@ class LoadRIFE:
     CATEGORY = "RIFE Video"
     DESCRIPTION = (
         "Loads a RIFE network for the other RIFE nodes. 'default' is bundled with this pack; files "
-        "in the model folders 'rife' and 'frame_interpolation' are listed as well. Any published "
-        "RIFE checkpoint can be loaded, the release is recognised from the file."
+        "in the model folders 'rife' and 'frame_interpolation' are listed as well; the network is "
+        "recognised from the file. Numbers are published releases: one that is not here is "
+        "fetched once, when it is first used, from the release assets of HolyWu/vs-rife."
     )
     SEARCH_ALIASES = ("rife", "rife loader", "frame interpolation model", "vfi model")
 
@@ -31,10 +33,11 @@ class LoadRIFE:
         return {
             "required": {
                 "model_name": (
-                    list(list_models()),
+                    model_names(),
                     {
                         "tooltip": "The weights file. 'default' is bundled; others are looked for "
-                        "in models/rife and models/frame_interpolation (.safetensors, .pkl, .pth)."
+                        "in models/rife and models/frame_interpolation (.safetensors, .pkl, "
+                        ".pth). A number is a published release, fetched once into models/rife."
                     },
                 ),
             },
@@ -65,16 +68,19 @@ class LoadRIFE:
     def IS_CHANGED(  # noqa: N802
         cls, model_name: str, precision: str = "auto", backend: str = "auto"
     ) -> str:
-        path = model_path(model_name)
+        path = chosen_path(model_name)
+        if path is None or model_name in RELEASES:  # what a release holds never changes
+            return f"{model_name}:{precision}:{backend}"
         return f"{path}:{path.stat().st_mtime_ns}:{precision}:{backend}"
 
     @classmethod
     def VALIDATE_INPUTS(cls, model_name: str) -> bool | str:  # noqa: N802
         try:
-            model_path(model_name)
+            path = chosen_path(model_name)
         except ValueError as error:
             return str(error)
-        return True
+        no = refusal(model_name, model_folders()[0]) if path is None else None
+        return no or True
 
     def load(
         self, model_name: str, precision: str = "auto", backend: str = "auto"

@@ -139,12 +139,22 @@ def _panel(name: str, values: Tensor, colour: Sequence[float], width: int) -> Te
     return picture
 
 
+def glyph(letter: str, size: int = 1) -> Tensor:
+    """A small letter as a mask of 5 x 3 squares, `size` pixels each; a blank for others.
+
+    Example:
+        >>> glyph("t").int().tolist()
+        [[1, 1, 1], [0, 1, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0]]
+    """
+    rows = _GLYPHS.get(letter.lower(), "00000")
+    mask = torch.tensor([[int(row, 8) >> bit & 1 for bit in (2, 1, 0)] for row in rows]).bool()
+    return mask.repeat_interleave(size, 0).repeat_interleave(size, 1)
+
+
 def _write(picture: Tensor, text: str, left: int, top: int, size: int = 2) -> None:
     """Writes small letters into H W 3, as far as they fit."""
-    for letter in text.lower():
-        rows = _GLYPHS.get(letter, "00000")
-        glyph = torch.tensor([[int(row, 8) >> bit & 1 for bit in (2, 1, 0)] for row in rows])
-        mask = glyph.bool().repeat_interleave(size, 0).repeat_interleave(size, 1)
+    for letter in text:
+        mask = glyph(letter, size)
         place = picture[top : top + mask.shape[0], left : left + mask.shape[1]]
         if place.shape[:2] == mask.shape:
             place[mask] = _INK

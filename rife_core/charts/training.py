@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -113,4 +114,48 @@ def bars_svg(title: str, groups: Sequence[str], bars: Sequence[tuple[str, Sequen
         parts.append(svg.text(across + 16, height - 16, name))
     for j, group in enumerate(groups):
         parts.append(svg.text(_LEFT + (j + 0.42) * slot, base + 16, group, "middle"))
+    return "\n".join((*parts, "</svg>\n"))
+
+
+def lines_svg(title: str, charts: Sequence[tuple[str, Sequence[Curve]]]) -> str:
+    """Small charts side by side, one for each of `charts` (name, curves), over one logarithmic x.
+
+    All share both axes, and one colour stands for one name of a curve.
+    """
+    across, wide, tall = 3, 220, 150
+    points = [point for _, curves in charts for curve in curves for point in curve.points]
+    xs = sorted({x for x, _ in points})
+    high = max(y for _, y in points) or 1.0
+    low_x, span = math.log(xs[0]), (math.log(xs[-1]) - math.log(xs[0])) or 1.0
+    names = list(dict.fromkeys(curve.name for _, curves in charts for curve in curves))
+    rows = -(-len(charts) // across)
+    height = _TOP + rows * (tall + 50) + 30
+    parts = [
+        svg.opening(across * (wide + 50) + 20, height),
+        svg.text(_LEFT - 20, 18, title, bold=True),
+    ]
+    for number, (name, curves) in enumerate(charts):
+        left = _LEFT - 20 + number % across * (wide + 50)
+        top = 2 * _TOP + number // across * (tall + 50)
+
+        def place(x: float, y: float, left: float = left, top: float = top) -> tuple[float, float]:
+            return left + (math.log(x) - low_x) / span * wide, top + (1 - y / high) * tall
+
+        parts.append(svg.text(left, top - 8, name, bold=True))
+        for y in (0.0, high / 2, high):
+            down = place(xs[0], y)[1]
+            parts.append(svg.line(left, down, left + wide, down, "#ddd"))
+            parts.append(svg.text(left - 4, down + 4, f"{y:.2g}", anchor="end"))
+        for x in xs:
+            parts.append(svg.text(place(x, 0)[0], top + tall + 14, f"{x:g}", anchor="middle"))
+        for curve in curves:
+            line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*p) for p in curve.points))
+            colour = _COLOURS[names.index(curve.name) % len(_COLOURS)]
+            parts.append(
+                f'<polyline fill="none" stroke="{colour}" stroke-width="1.6" points="{line}"/>'
+            )
+    for number, name in enumerate(names):
+        left = _LEFT - 20 + number * (across * (wide + 50) - 40) / len(names)
+        parts.append(svg.bar(left, height - 26, 12, 12, _COLOURS[number % len(_COLOURS)]))
+        parts.append(svg.text(left + 16, height - 16, name))
     return "\n".join((*parts, "</svg>\n"))

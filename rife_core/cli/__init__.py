@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "sample": Command("paint a short clip to try things on", f"{__name__}.sample"),
         "strip": Command("show source and made frames in one picture", f"{__name__}.strip"),
         "models": Command("list the weights that can be loaded", f"{__name__}.models"),
+        "weights": Command("list, fetch and verify published networks", f"{__name__}.weights"),
         "train": Command("train a network", f"{__name__}.train"),
         "evaluate": Command("measure weights on real clips", f"{__name__}.evaluate"),
         "bench": Command("time it beside its peers", f"{__name__}.bench"),

@@ -10,11 +10,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..checkpoints.rife import DEFAULT, find_weights, load_rife, save_rife
+from ..checkpoints.rife import DEFAULT, save_rife
 from ..inference.precision import default_device
 from ..training.adapt import adapt
 from ..training.clips import clip_frames
 from .models import add_models_folder
+from .weights import load_chosen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the adapted weights, or says that the original ones stay."""
     if args.output.suffix != ".safetensors":
         raise ValueError(f"{args.output.name} must end in .safetensors.")
-    network = load_rife(find_weights(args.model, args.models)).to(args.device)
+    network = load_chosen(args.model, args.models).to(args.device)
     frames = list(islice(clip_frames(args.clip), args.frames))
     with tqdm(total=args.steps, unit="step", leave=False) as bar:
         outcome = adapt(

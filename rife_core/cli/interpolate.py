@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..checkpoints.rife import DEFAULT, find_weights, load_rife
+from ..checkpoints.rife import DEFAULT
 from ..engine.memory_plan import GIB
 from ..engine.options import AUTO as AUTO_SCALE
 from ..engine.options import SCALES, Scale
@@ -21,6 +21,7 @@ from ..inference.precision import PRECISIONS, default_device, resolve_precision,
 from ..timeline import ENDS, Timeline
 from ..video import DEFAULT_CRF, VideoReader
 from .models import add_models_folder
+from .weights import load_chosen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="retime: spread the motion over runs of equal frames (default: keep)",
     )
     parser.add_argument(
-        "--model", default=DEFAULT, help="name of the weights, or path of a file (default: default)"
+        "--model",
+        default=DEFAULT,
+        help="name of the weights, number of a published release such as 4.0 (fetched once), or "
+        "path of a file (default: default)",
     )
     add_models_folder(parser)
     add_scale(parser)
@@ -152,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
         if args.fps
         else Timeline.multiply(args.multiplier, args.end, args.schedule)
     )
-    network = load_rife(find_weights(args.model, args.models))
+    network = load_chosen(args.model, args.models)
     set_precision(network, resolve_precision(args.precision, args.device))
     set_backend(network.to(args.device), args.backend)
     with tqdm(unit="frame", desc=args.input.name) as bar:

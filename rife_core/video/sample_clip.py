@@ -30,15 +30,22 @@ _BALL_SPEED = 11.0  # pixels a frame
 _BOUNCE = 14.0  # frames from ground to ground
 
 
-def frames(count: int = FRAMES, height: int = HEIGHT, width: int = WIDTH) -> Iterator[Tensor]:
+def frames(
+    count: int = FRAMES, height: int = HEIGHT, width: int = WIDTH, step: float = 1.0
+) -> Iterator[Tensor]:
     """A ball that rolls and bounces before hills that pass at different speeds.
+
+    Args:
+        count: how many.
+        height, width: in pixels.
+        step: frames of the clip from one to the next; 0.5 shows what lies between them too.
 
     Yields:
         H W 3, float32 in [0, 1].
     """
     y = torch.linspace(0, 1, _FINER * height)[:, None, None]
     x = torch.linspace(0, width / height, _FINER * width)[None, :, None]
-    for index in range(count):
+    for index in (number * step for number in range(count)):
         picture = torch.lerp(
             torch.tensor(_SKY[0]), torch.tensor(_SKY[1]), y.expand(-1, x.shape[1], 1)
         )
@@ -55,10 +62,16 @@ def frames(count: int = FRAMES, height: int = HEIGHT, width: int = WIDTH) -> Ite
         yield F.avg_pool2d(planes, _FINER)[0].permute(1, 2, 0).contiguous()
 
 
-def _with_ball(picture: Tensor, x: Tensor, y: Tensor, index: int, height: int) -> Tensor:
-    centre_x = 0.25 + index * _BALL_SPEED / height * 0.5
+def ball(index: float, height: int = HEIGHT) -> tuple[float, float, float]:
+    """Where the ball is in frame `index`: its centre's column and row, its radius, in pixels."""
+    x = 0.25 * height + index * _BALL_SPEED * 0.5
     phase = index / _BOUNCE % 1
-    centre_y = 0.86 - _BALL_RADIUS - 0.42 * 4 * phase * (1 - phase)
+    y = 0.86 - _BALL_RADIUS - 0.42 * 4 * phase * (1 - phase)
+    return x, y * height, _BALL_RADIUS * height
+
+
+def _with_ball(picture: Tensor, x: Tensor, y: Tensor, index: float, height: int) -> Tensor:
+    centre_x, centre_y = (place / height for place in ball(index, height)[:2])
     dx, dy = x - centre_x, y - centre_y
     distance = torch.hypot(dx, dy)
     segments = torch.atan2(dy, dx) * 3 - index * 0.7

@@ -1,10 +1,12 @@
 """The commands train, evaluate and adapt, from the command line to their files."""
 
+import json
 from fractions import Fraction
 
 import pytest
 from rife_video.rife_core.checkpoints.rife import load_rife, save_rife
 from rife_video.rife_core.cli import main
+from rife_video.rife_core.training.ladder import demo_rung
 from rife_video.rife_core.video import VideoWriter
 from support import moving_square
 
@@ -24,16 +26,52 @@ def weights(network, tmp_path):
     return tmp_path / "small.safetensors"
 
 
-def test_evaluate_prints_and_writes_the_table(clip, weights, tmp_path, capsys):
-    table, picture = tmp_path / "table.md", tmp_path / "table.svg"
-    arguments = [str(weights), str(clip), "--frames", "5", "--table", str(table)]
-    assert main(["evaluate", *arguments, "--picture", str(picture), "--device", "cpu"]) == 0
+def test_evaluate_prints_and_writes_the_tables(clip, weights, tmp_path, capsys):
+    table, picture, numbers = (tmp_path / f"table.{ending}" for ending in ("md", "svg", "json"))
+    arguments = [str(weights), "default", str(clip), "--frames", "5", "--table", str(table)]
+    arguments += ["--picture", str(picture), "--json", str(numbers), "--device", "cpu"]
+    assert main(["evaluate", *arguments]) == 0
     printed = capsys.readouterr().out
     assert printed == table.read_text()
-    assert printed.startswith("| clip | RIFE | average |")
-    assert "| square |" in printed
+    assert "PSNR in dB (higher is better)\n\n| clip | small | default |" in printed
+    assert "| square.mp4 |" in printed
     assert "| mean |" in printed
     assert picture.read_text().startswith("<svg")
+    scores = json.loads(numbers.read_text())["clips"]["square.mp4"]
+    assert list(scores)[:2] == ["small", "default"]
+    assert scores["average"]["PSNR"] > 0
+
+
+def test_evaluate_climbs_the_ladder_without_clips(weights, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("rife_video.rife_core.training.ladder.HEIGHT", 120)
+    monkeypatch.setattr("rife_video.rife_core.training.ladder.WIDTH", 160)
+    monkeypatch.setattr(
+        "rife_video.rife_core.cli.evaluate.demo_rung", lambda: demo_rung(2, 120, 180)
+    )
+    chart = tmp_path / "ladder.svg"
+    options = ["--kinds", "pan,turn", "--speeds", "8,16", "--fast", "--no-baselines"]
+    arguments = [str(weights), "--ladder", *options, "--ladder-picture", str(chart)]
+    assert main(["evaluate", *arguments, "--device", "cpu"]) == 0
+    printed = capsys.readouterr().out
+    assert "| motion | method | 8 px | 16 px |" in printed
+    for kind in ("pan", "turn", "demo", "mean"):
+        assert f"| {kind} | small |" in printed
+        assert f">{kind}</text>" in chart.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{weights}"], "Name clips, or give --ladder"),
+        (["--no-baselines", "{clip}"], "Name weights, such as default"),
+        (["{weights}", "--ladder", "--kinds", "fly"], "has no 'fly'; it has disc, legs"),
+        (["5.0", "{clip}"], "no weights '5.0'"),
+    ],
+)
+def test_evaluate_says_what_is_missing(clip, weights, capsys, arguments, message):
+    given = [argument.format(weights=weights, clip=clip) for argument in arguments]
+    assert main(["evaluate", *given, "--device", "cpu"]) == 1
+    assert message in capsys.readouterr().err
 
 
 def test_evaluate_names_a_clip_that_is_not_there(weights, capsys):

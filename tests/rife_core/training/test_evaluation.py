@@ -1,21 +1,32 @@
 """Evaluation: known scores on clips whose middle frames are known."""
 
-import shutil
 from fractions import Fraction
 
 import pytest
 import torch
+from rife_video.rife_core.losses.metrics import psnr
 from rife_video.rife_core.training.evaluation import (
+    HeldOutClip,
     baselines,
+    climb,
     evaluate,
+    ladder_markdown,
     markdown,
     mean_scores,
     network_method,
     per_pair,
     picture,
 )
+from rife_video.rife_core.training.ladder import (
+    DEMO,
+    SPEEDS,
+    demo_rung,
+    rungs,
+)
 from rife_video.rife_core.video import VideoWriter
 from support import moving_square
+
+BY_PSNR = {"PSNR": psnr}
 
 
 def write(path, frames):
@@ -38,9 +49,9 @@ def still(tmp_path_factory):
 
 def test_average_is_right_where_nothing_moves(still, moving):
     table = evaluate({"average": baselines()["average"]}, [still, moving])
-    assert table["still"]["average"].psnr > 40
-    assert table["still"]["average"].ssim > 0.99
-    assert table["moving"]["average"].psnr < 30
+    assert table["still.mp4"]["average"]["PSNR"] > 40
+    assert table["still.mp4"]["average"]["SSIM"] > 0.99
+    assert table["moving.mp4"]["average"]["PSNR"] < 30
 
 
 def test_a_method_sees_the_kept_frames_only(moving):
@@ -69,15 +80,68 @@ def test_the_table_names_clips_methods_and_means(still, moving, network):
     )
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
     text = markdown(table)
-    assert text.splitlines()[0] == "| clip | RIFE | average |"
-    assert [line.split("|")[1].strip() for line in text.splitlines()[2:]] == [
-        "still",
-        "moving",
+    parts = text.split("\n\n")
+    assert parts[-2].splitlines()[-1] == "SSIM (higher is better)"
+    assert parts[-1].splitlines()[0] == "| clip | RIFE | average |"
+    assert [line.split("|")[1].strip() for line in parts[-1].splitlines()[2:]] == [
+        "still.mp4",
+        "moving.mp4",
         "mean",
     ]
-    expected = (table["still"]["average"].psnr + table["moving"]["average"].psnr) / 2
-    assert mean_scores(table)["average"].psnr == pytest.approx(expected)
+    expected = (table["still.mp4"]["average"]["PSNR"] + table["moving.mp4"]["average"]["PSNR"]) / 2
+    assert mean_scores(table)["average"]["PSNR"] == pytest.approx(expected)
     assert "moving" in picture(table)
+
+
+def test_only_the_box_is_judged():
+    frames = [torch.zeros(1, 3, 40, 40) for _ in range(3)]
+    frames[1][..., :20, :] = 0.5
+
+    def black(kept):
+        return [torch.zeros_like(kept[0])]
+
+    def psnr_of(*boxes):
+        clip = HeldOutClip("painted", lambda: frames, boxes or None)
+        return evaluate({"black": black}, [clip], by=BY_PSNR)["painted"]["black"]["PSNR"]
+
+    everywhere, top = (slice(None), slice(None)), (slice(0, 20), slice(5, 30))
+    assert psnr_of(everywhere) == psnr_of() == pytest.approx(9.03, abs=0.01)
+    assert psnr_of(top) == pytest.approx(6.02, abs=0.01)
+    assert psnr_of((slice(20, 40), slice(None))) == float("inf")
+
+
+def test_the_ladder_sorts_by_kind_and_speed():
+    told = []
+
+    def truth(kept):
+        return [rung_frames[1], rung_frames[3], rung_frames[5]]
+
+    painted = rungs([torch.rand(3, 240, 240)], ["pan", "turn"], [8, 16])
+    asked = iter(painted)
+    rung_frames = None
+
+    def perfect(kept):
+        nonlocal rung_frames
+        rung_frames = next(asked).frames
+        return truth(kept)
+
+    report = lambda *done: told.append(done)  # noqa: E731
+    ladders = climb({"perfect": perfect}, painted, BY_PSNR, report)
+    assert told[-1] == (4, 4)
+    assert list(ladders) == ["pan", "turn", "mean"]
+    assert list(ladders["mean"]) == [8.0, 16.0]
+    assert ladders["mean"][8.0]["perfect"]["PSNR"] == float("inf")
+    text = ladder_markdown(ladders, "PSNR")
+    assert "| turn | perfect | inf | inf |" in text
+
+
+def test_speeds_between_the_rungs_count_as_the_nearest():
+    demo = demo_rung(8, 120, 180)
+    assert len(demo.frames) == 15
+    assert len(demo.boxes) == len(demo.speed) == 7
+    ladder = climb({"late": lambda kept: list(kept[1:])}, [demo], BY_PSNR)[DEMO]
+    assert set(ladder) <= set(SPEEDS)
+    assert len(ladder) >= 1
 
 
 def test_too_short_a_clip_is_named(tmp_path):
@@ -97,11 +161,12 @@ def test_motion_baselines_beat_the_average_on_plain_motion(name, tmp_path):
     wide = wide.clamp(0, 1)[0].expand(3, -1, -1)
     frames = [wide[:, :, 3 * k : 3 * k + 192].permute(1, 2, 0).contiguous() for k in range(9)]
     clip = write(tmp_path / "pan.mp4", frames)
-    table = evaluate({"average": baselines()["average"], name: baselines()[name]}, [clip])["pan"]
-    assert table[name].psnr > table["average"].psnr + 3
+    table = evaluate({"average": baselines()["average"], name: baselines()[name]}, [clip])[
+        "pan.mp4"
+    ]
+    assert table[name]["PSNR"] > table["average"]["PSNR"] + 3
 
 
-@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
 def test_minterpolate_gives_one_frame_for_each_pair(moving):
     kept = [frame.permute(2, 0, 1)[None] for frame in moving_square(5, 64, 64)]
     made = baselines()["minterpolate"](kept)
