@@ -2,11 +2,17 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from rife_video.rife_core.engine import cuts
 from rife_video.rife_core.engine.cuts import is_repeat, likeness, small_picture
 from torch.testing import assert_close
 
+HEIGHT, WIDTH = 120, 180
+
+
 REACH = 9
+
+
 """Pixels of the small picture of 64: the documented seventh of the width."""
 
 
@@ -94,3 +100,34 @@ def test_bytes_and_floats_repeat_alike():
     assert is_repeat(still, moved) is True
     moved[:8, :8] += 2
     assert is_repeat(still, moved) is False
+
+
+def texture(seed, height=HEIGHT, width=WIDTH):
+    """A picture with detail of every size, H W 3."""
+    generator = torch.Generator().manual_seed(seed)
+    picture = torch.zeros(1, 3, height, width)
+    for cells in (3, 6, 12, 24, 48):
+        noise = torch.rand(1, 3, cells, cells, generator=generator) - 0.5
+        picture += F.interpolate(noise, (height, width), mode="bicubic") * 1.2 / cells**0.4
+    return (picture[0].permute(1, 2, 0) + 0.5).clamp(0, 1)
+
+
+def test_small_pictures_of_all_kinds():
+    frame = texture(3)
+    small = small_picture(frame)
+    assert torch.allclose(small_picture((frame * 255).round().byte()), small, atol=5e-3)
+    assert torch.allclose(small_picture(torch.cat((frame, frame[..., :1]), 2)), small)
+    broken = frame.clone()
+    broken[0, 0] = float("nan")
+    assert torch.isfinite(small_picture(broken)).all()
+
+
+def test_repeats():
+    a = texture(1)
+    assert is_repeat(a, a)
+    assert is_repeat(a, a + 0.002 * torch.randn_like(a))
+    assert is_repeat((a * 255).byte(), (a * 255).byte())
+    moved = a.clone()
+    moved[40:48, 60:68] = 1 - moved[40:48, 60:68]  # lips move in a still picture
+    assert not is_repeat(a, moved)
+    assert not is_repeat(a, a + 0.02)

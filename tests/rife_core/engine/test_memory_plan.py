@@ -7,25 +7,12 @@ import torch
 from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.engine.memory_plan import MIB, Plan, estimate_memory, first_plan
 from rife_video.rife_core.engine.report import Report
-from rife_video.rife_core.engine.tiling import tiles
 from rife_video.rife_core.timeline import Timeline
 from support import moving_square
 from torch.testing import assert_close
 
 CLIP = moving_square(frames=3, height=40, width=60)
 DOUBLE = Timeline.multiply(2)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (64, 64), (100, 700), (700, 961), (2000, 641)])
-@pytest.mark.parametrize("side", [640, 960])
-def test_tiles_cover_every_pixel_once(network, size, side):
-    total = torch.zeros(size)
-    for tile in tiles(network, *size, side, 1.0):
-        assert tile.rows.start % 32 == 0
-        assert tile.columns.start % 32 == 0
-        assert tile.rows.stop - tile.rows.start <= side
-        total[tile.rows, tile.columns] += tile.weight
-    assert_close(total, torch.ones(size))
 
 
 def test_the_way_down():
@@ -57,36 +44,6 @@ def test_a_limit_chooses_the_rung(network):
     assert estimate_memory(network, tiled.tile, tiled.tile) <= whole // 2
     with pytest.raises(ValueError, match="max_memory is 1 MiB, but the smallest tile needs"):
         first_plan(network, 1080, 1920, max_memory=MIB)
-
-
-def test_tiled_equals_whole(network):
-    report = Report()
-    clip = torch.nn.functional.avg_pool2d(torch.rand(2, 3, 64, 1100), 31, 1, 15) * 4 - 1.5
-    clip = clip.permute(0, 2, 3, 1).clamp(0, 1)
-    limit = estimate_memory(network, 64, 640)
-    tiled = interpolate(network, clip, DOUBLE, max_memory=limit, report=report)
-    whole = interpolate(network, clip, DOUBLE)
-    assert report.plans == ["1 at once on cpu, tiles of 640 pixels"]
-    assert report.memory <= limit
-    assert torch.equal(tiled[::2], clip)
-    assert (tiled - whole).abs().max() < 1 / 255
-
-
-@pytest.mark.parametrize("kind", ["network", "midpoint_network"])
-@pytest.mark.parametrize("channels", [3, 4])
-def test_tiles_carry_alpha_and_disagreement(request, kind, channels):
-    network = request.getfixturevalue(kind)
-    clip = torch.rand(2, 40, 1300, channels)
-    apart = torch.zeros(3, 40, 1300)
-    report = Report()
-    limit = estimate_memory(network, 40, 650)
-    output = interpolate(network, clip, DOUBLE, max_memory=limit, disagreement=apart, report=report)
-    assert "tiles of 650 pixels" in report.plans[0]
-    whole_apart = torch.zeros(3, 40, 1300)
-    whole = interpolate(network, clip, DOUBLE, disagreement=whole_apart)
-    assert (output - whole).abs().max() < 1 / 255
-    assert (apart - whole_apart).abs().max() < 1 / 255
-    assert output.shape == (3, 40, 1300, channels)
 
 
 class SmallDevice:

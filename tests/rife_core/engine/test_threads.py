@@ -1,12 +1,7 @@
 """Frames side by side: the same frames, and nothing left changed."""
 
-import platform
-import resource
-from pathlib import Path
-
 import pytest
 import torch
-from rife_video.rife_core.engine.allocator import kept_memory
 from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.engine.memory_plan import auto_batch_size
 from rife_video.rife_core.engine.threads import FramePool
@@ -59,16 +54,3 @@ def test_small_frames_are_made_side_by_side(three_threads):
     assert auto_batch_size(cpu, 480, 854) == 3
     assert auto_batch_size(cpu, 1080, 1920) == 2
     assert auto_batch_size(cpu, 2160, 3840) == 1
-
-
-def resident():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
-def test_kept_memory_is_given_back():
-    size = 2**28
-    with kept_memory():
-        torch.ones(size // 4)
-        inside = resident()
-    assert inside - resident() > 0.9 * size

@@ -2,8 +2,14 @@
 
 import pytest
 import torch
+from rife_video.rife_core.engine.loop import interpolate
+from rife_video.rife_core.engine.memory_plan import estimate_memory
+from rife_video.rife_core.engine.report import Report
 from rife_video.rife_core.engine.tiling import CROSSFADE, OVERLAP, tiles
+from rife_video.rife_core.timeline import Timeline
 from torch.testing import assert_close
+
+DOUBLE = Timeline.multiply(2)
 
 
 def test_neighbours_cross_fade_in_the_middle_of_their_overlap(network):
@@ -43,3 +49,45 @@ def test_a_small_picture_is_one_tile(network):
     (tile,) = tiles(network, 30, 50, 640, 1.0)
     assert (tile.rows, tile.columns) == (slice(0, 30), slice(0, 50))
     assert torch.equal(tile.weight, torch.ones(30, 50))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 64), (100, 700), (700, 961), (2000, 641)])
+@pytest.mark.parametrize("side", [640, 960])
+def test_tiles_cover_every_pixel_once(network, size, side):
+    total = torch.zeros(size)
+    for tile in tiles(network, *size, side, 1.0):
+        assert tile.rows.start % 32 == 0
+        assert tile.columns.start % 32 == 0
+        assert tile.rows.stop - tile.rows.start <= side
+        total[tile.rows, tile.columns] += tile.weight
+    assert_close(total, torch.ones(size))
+
+
+def test_tiled_equals_whole(network):
+    report = Report()
+    clip = torch.nn.functional.avg_pool2d(torch.rand(2, 3, 64, 1100), 31, 1, 15) * 4 - 1.5
+    clip = clip.permute(0, 2, 3, 1).clamp(0, 1)
+    limit = estimate_memory(network, 64, 640)
+    tiled = interpolate(network, clip, DOUBLE, max_memory=limit, report=report)
+    whole = interpolate(network, clip, DOUBLE)
+    assert report.plans == ["1 at once on cpu, tiles of 640 pixels"]
+    assert report.memory <= limit
+    assert torch.equal(tiled[::2], clip)
+    assert (tiled - whole).abs().max() < 1 / 255
+
+
+@pytest.mark.parametrize("kind", ["network", "midpoint_network"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_tiles_carry_alpha_and_disagreement(request, kind, channels):
+    network = request.getfixturevalue(kind)
+    clip = torch.rand(2, 40, 1300, channels)
+    apart = torch.zeros(3, 40, 1300)
+    report = Report()
+    limit = estimate_memory(network, 40, 650)
+    output = interpolate(network, clip, DOUBLE, max_memory=limit, disagreement=apart, report=report)
+    assert "tiles of 650 pixels" in report.plans[0]
+    whole_apart = torch.zeros(3, 40, 1300)
+    whole = interpolate(network, clip, DOUBLE, disagreement=whole_apart)
+    assert (output - whole).abs().max() < 1 / 255
+    assert (apart - whole_apart).abs().max() < 1 / 255
+    assert output.shape == (3, 40, 1300, channels)

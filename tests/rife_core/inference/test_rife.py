@@ -6,12 +6,8 @@ from math import ceil
 
 import pytest
 import torch
-from rife_video.rife_core.inference.halving import nearest_halving
 from rife_video.rife_core.inference.rife import IFNet, IFNet_m, build_network
-from rife_video.rife_core.networks.block import IFBlock
-from rife_video.rife_core.networks.refine import Contextnet, Unet
 from rife_video.rife_core.networks.specs import SPECS, distinct_specs, releases_of
-from rife_video.rife_core.ops.warp import warp
 from support import FLOW, IMAGE, SCALAR, fill, filled_golden_module, golden, manifest
 from torch.testing import assert_close
 
@@ -93,71 +89,6 @@ def test_paper_network(name, build, keys):
             assert_golden(named_results(result), expected)
 
 
-def test_warp():
-    inputs, expected = golden("warp")
-    assert_close(warp(**inputs), expected["warped"], **IMAGE)
-
-
-@pytest.mark.parametrize(
-    ("name", "planes", "c", "scale"), [("ifblock_first", 6, 60, 4), ("ifblock_scale2", 17, 90, 2)]
-)
-def test_ifblock(name, planes, c, scale):
-    block = filled_golden_module(IFBlock(planes, c), name)
-    inputs, expected = golden(name)
-    with torch.no_grad():
-        flow, mask = block(inputs["x"], inputs.get("flow"), scale)
-    assert_golden({"flow": flow, "mask": mask}, expected)
-
-
-def test_contextnet():
-    network = filled_golden_module(Contextnet(), "contextnet")
-    inputs, expected = golden("contextnet")
-    with torch.no_grad():
-        levels = network(inputs["x"], inputs["flow"])
-    assert_golden({f"f{i}": level for i, level in enumerate(levels, 1)}, expected)
-
-
-def test_unet():
-    network = filled_golden_module(Unet(), "unet")
-    inputs, expected = golden("unet")
-    contexts = [[inputs[f"{side}.{i}"] for i in range(4)] for side in ("c0", "c1")]
-    images = [inputs[name] for name in ("img0", "img1", "warped_img0", "warped_img1")]
-    with torch.no_grad():
-        residual = network(*images, inputs["mask"], inputs["flow"], *contexts)
-    assert_golden({"residual": residual}, expected)
-
-
-# --- what the golden vectors do not reach
-
-
-def test_warp_moves_by_whole_pixels():
-    image = torch.rand(1, 2, 5, 7)
-    flow = torch.zeros(1, 2, 5, 7)
-    flow[:, 0], flow[:, 1] = 2, -1
-    expected = image[:, :, [0, 0, 1, 2, 3]][..., [2, 3, 4, 5, 6, 6, 6]]
-    assert_close(warp(image, flow), expected)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1)])
-def test_warp_takes_sides_of_one_pixel(size):
-    image = torch.rand(1, 3, *size)
-    assert_close(warp(image, torch.zeros(1, 2, *size)), image)
-
-
-def test_warp_computes_in_float32():
-    image = torch.rand(1, 1, 1, 4096)
-    half_pixel = torch.zeros(1, 2, 1, 4096)
-    half_pixel[:, 0] = 0.5
-    warped = warp(image.half(), half_pixel.half())
-    assert warped.dtype == torch.float32
-    assert_close(warped, warp(image.half().float(), half_pixel))
-
-
-def test_warp_names_both_shapes():
-    with pytest.raises(ValueError, match=r"\(1, 2, 4, 4\).*\(1, 3, 4, 5\)"):
-        warp(torch.rand(1, 3, 4, 5), torch.rand(1, 2, 4, 4))
-
-
 @pytest.mark.parametrize("version", ["rife", "rife_m", "hdv3", "4.0", "4.6", "4.26"])
 @pytest.mark.parametrize("size", [(1, 1), (37, 50)])
 def test_any_size_equals_the_padded_frame(version, size):
@@ -216,18 +147,6 @@ def test_midpoint_networks_halve(midpoint_network, size):
     assert_close(midpoint_network.inference(img0, img1, Fraction(999, 1000)), img1)
 
 
-def test_nearest_halving_reaches_every_64th():
-    for numerator in range(65):
-        target, halvings = nearest_halving(Fraction(numerator, 64) + Fraction(1, 300))
-        known = {Fraction(0), Fraction(1)}
-        for low, middle, high in halvings:
-            assert {low, high} <= known
-            assert middle == (low + high) / 2
-            known.add(middle)
-        assert target == Fraction(numerator, 64) in known
-        assert len(halvings) <= 6
-
-
 def test_the_callers_scale_list_stays_as_it_was():
     scales = [4, 2, 1]
     IFNet()(torch.rand(1, 6, 32, 32), scales)
@@ -261,9 +180,3 @@ def test_gradients_reach_every_parameter_of_a_training_call():
 def test_errors_say_what_was_found(network, call, message):
     with pytest.raises(ValueError, match=message):
         call(network, torch.rand(1, 3, 16, 16))
-
-
-def test_the_table_lists_all_releases():
-    assert set(manifest("v4")) | {"rife", "rife_m", "hdv3"} == set(SPECS)
-    assert len(SPECS) == 3 + 36
-    assert releases_of(SPECS["4.25"]) == ("4.25", "4.26")

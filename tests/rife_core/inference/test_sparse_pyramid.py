@@ -4,9 +4,7 @@ import pytest
 import torch
 from rife_video.rife_core.inference.rife import RIFE
 from rife_video.rife_core.inference.sparse_pyramid import Pyramid
-from rife_video.rife_core.networks.layers import ResConv
 from rife_video.rife_core.networks.specs import distinct_specs, with_channels
-from rife_video.rife_core.ops.prelu import PReLU
 from rife_video.rife_core.ops.resize import resize
 from rife_video.rife_core.ops.warp import warp
 from support import fill
@@ -61,27 +59,3 @@ def test_warped_sides_are_those_of_the_full_flow(scale):
         assert_close(made, resize(warp(side, part), 1 / scale), atol=2e-5, rtol=0)
     mask = sum(resize(planes[:, 4:5], growth) for planes, growth in updates)
     assert_close(pyramid.mask(scale), resize(mask, 1 / scale), atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("slope", [0.25, 1.5])
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_prelu_in_bfloat16(slope, layout):
-    x = torch.randn(2, 5, 6, 7, dtype=torch.bfloat16).to(memory_format=layout)
-    layer = PReLU(5).to(torch.bfloat16)
-    with torch.no_grad():
-        layer.weight.copy_(torch.linspace(-0.5, slope, 5))
-        expected = torch.nn.functional.prelu(x, layer.weight)
-        assert_close(layer(x), expected, atol=0, rtol=0)
-
-
-@pytest.mark.parametrize("groups", [1, 2])
-def test_a_residual_convolution_in_bfloat16(groups):
-    layer = ResConv(8, groups)
-    with torch.no_grad():
-        layer.beta.uniform_(0.2, 2)
-        x = torch.randn(2, 8, 9, 7).to(memory_format=torch.channels_last)
-        expected = torch.nn.functional.leaky_relu(x + layer.conv(x) * layer.beta, 0.2)
-        before = x.bfloat16()
-        made = layer.to(torch.bfloat16)(given := before.clone())
-    assert torch.equal(given, before)
-    assert_close(made.float(), expected, atol=0.03, rtol=0.02)

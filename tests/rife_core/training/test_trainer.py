@@ -11,8 +11,6 @@ import torch
 from rife_video.rife_core.checkpoints.rife import load_rife
 from rife_video.rife_core.losses.pretrained import MissingWeightsError
 from rife_video.rife_core.training.config import parse_config
-from rife_video.rife_core.training.objective import LossWeights, objective
-from rife_video.rife_core.training.state import read_state, write_state
 from rife_video.rife_core.training.trainer import Trainer
 
 TINY = {
@@ -67,15 +65,6 @@ def test_a_line_logged_after_the_last_save_is_logged_once(config, tmp_path):
     (tmp_path / "log.csv").write_text(log + "3,tied,1.0\r\n")
     Trainer(config, tmp_path).run(until=3)
     assert (tmp_path / "log.csv").read_text().count("\n3,") == 1
-
-
-def test_the_state_travels_in_shards(tmp_path):
-    state = {"a": torch.arange(1000.0)}
-    write_state(state, tmp_path, shard_bytes=1500)
-    shards = sorted(tmp_path.iterdir())
-    assert len(shards) > 2
-    assert max(shard.stat().st_size for shard in shards) <= 1500
-    assert torch.equal(read_state(tmp_path, torch.device("cpu"))["a"], state["a"])
 
 
 def test_it_learns_motion(tmp_path):
@@ -155,19 +144,6 @@ def test_processes_must_share_the_batch_evenly(config, tmp_path, monkeypatch):
     monkeypatch.setattr("rife_video.rife_core.training.trainer._place_in_world", lambda: (0, 2))
     with pytest.raises(ValueError, match="set shards"):
         Trainer(config, tmp_path)
-
-
-def test_the_perceptual_loss_counts_where_it_is_asked_for(config, tmp_path):
-    trainer = Trainer(config, tmp_path)
-    batch = trainer.batches.take(0)
-    plain = LossWeights()
-    seen = replace(plain, vgg=0.5)
-    arguments = (trainer.network, batch, trainer.scales)
-    loss, figures = objective(*arguments, plain, False)
-    more, and_vgg = objective(*arguments, seen, False, lambda x, y: (x - y).square().mean() + 2)
-    assert "vgg" not in figures
-    assert more.item() == pytest.approx(loss.item() + 0.5 * and_vgg["vgg"])
-    assert and_vgg["vgg"] > 2
 
 
 def test_missing_perceptual_weights_are_an_error_before_training(tmp_path):
