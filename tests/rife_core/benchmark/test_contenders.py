@@ -25,7 +25,7 @@ def test_a_backend_that_gives_way_is_no_contender(monkeypatch):
     network = narrow(get_spec("4.22.lite"))
 
     class Broken:
-        def frame(self, image):
+        def encode(self, image):
             warnings.warn("The backend 'broken' is not used: it failed.", RuntimeWarning, 2)
 
     def broken(network, name):
