@@ -10,7 +10,7 @@ DEMO := output/demo
 demo: setup
 	mkdir -p $(DEMO)
 	$(BIN)/rife-video sample $(DEMO)/sample.mp4
-	$(BIN)/rife-video run workflows/interpolate_clip.api.json \
+	$(BIN)/rife-video run workflows/api/interpolate_clip.api.json \
 		--input-dir $(DEMO) --output-dir $(DEMO) --set "Load Video.file=sample.mp4"
 
 test: setup lint

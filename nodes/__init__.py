@@ -6,6 +6,7 @@ from .adapt_rife import AdaptRIFE
 from .compare_frames import CompareFrames
 from .estimate_flow import EstimateFlow
 from .flow_loss import ComputeFlowLoss
+from .host import offer_sample
 from .interpolate_frames import InterpolateFrames
 from .interpolate_video import InterpolateVideo
 from .load_rife import LoadRIFE
@@ -25,3 +26,5 @@ NODE_CLASS_MAPPINGS = {
 NODE_DISPLAY_NAME_MAPPINGS = {
     node_id: node.DISPLAY_NAME for node_id, node in NODE_CLASS_MAPPINGS.items()
 }
+
+offer_sample()

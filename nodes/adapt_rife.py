@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..rife_core.training.adapt import adapt
-from .host import RIFEModel, progress
+from .host import Outputs, RIFEModel, colours, progress
 
 
 class AdaptRIFE:
@@ -68,6 +68,7 @@ class AdaptRIFE:
                         "min": 1e-6,
                         "max": 1e-2,
                         "step": 1e-6,
+                        "advanced": True,
                         "tooltip": "How far each step goes.",
                     },
                 ),
@@ -77,6 +78,7 @@ class AdaptRIFE:
                         "default": 0,
                         "min": 0,
                         "max": 2**32 - 1,
+                        "advanced": True,
                         "tooltip": "Decides which parts of which frames are looked at.",
                     },
                 ),
@@ -91,12 +93,12 @@ class AdaptRIFE:
         seconds: float = 0.0,
         learning_rate: float = 5e-5,
         seed: int = 0,
-    ) -> tuple[RIFEModel, str]:
+    ) -> Outputs:
         """See DESCRIPTION."""
         with torch.inference_mode(False), torch.enable_grad(), progress("Adapt RIFE") as report:
             outcome = adapt(
                 model.trainable_copy(),
-                [frame.clone() for frame in frames[..., :3]],
+                [frame.clone() for frame in colours(frames)],
                 steps=steps,
                 seconds=seconds or math.inf,
                 lr=learning_rate,
@@ -104,7 +106,7 @@ class AdaptRIFE:
                 report=report,
             )
         if not outcome.kept:
-            return model, str(outcome)
+            return Outputs((model, str(outcome)))
         name = f"{model.name}, adapted"
         adapted = RIFEModel(outcome.network.cpu(), name, model.precision, model.backend)
-        return adapted, str(outcome)
+        return Outputs((adapted, str(outcome)))

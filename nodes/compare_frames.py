@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
+from math import floor
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..rife_core.charts.strip import shrunk, strip
+from ..rife_core.timeline import as_fraction
 from ..rife_core.video import encode_png
-from .host import temporary_path
+from .host import colours, temporary_path
+
+_GLANCE = 8  # every so many pixels are looked at first
+_SKIPPED = 64  # source frames that a lower frame rate may leave out between two that it keeps
 
 
 class CompareFrames:
@@ -72,31 +78,104 @@ class CompareFrames:
                         "tooltip": "Width of each frame in the strip, in pixels.",
                     },
                 ),
+                "source_fps": (
+                    "FLOAT",
+                    {
+                        "advanced": True,
+                        "default": 0.0,
+                        "min": 0.0,
+                        "max": 1000.0,
+                        "step": 0.001,
+                        "tooltip": "The frame rate before; with fps it tells which frames belong "
+                        "together where the result was changed since, for example made larger. "
+                        "0: found out from the frames.",
+                    },
+                ),
+                "fps": (
+                    "FLOAT",
+                    {
+                        "advanced": True,
+                        "default": 0.0,
+                        "min": 0.0,
+                        "max": 1000.0,
+                        "step": 0.001,
+                        "tooltip": "The frame rate after, from Interpolate Frames.",
+                    },
+                ),
             },
         }
 
     def compare(
-        self, before: Tensor, after: Tensor, first: int = 1, count: int = 4, width: int = 320
+        self,
+        before: Tensor,
+        after: Tensor,
+        first: int = 1,
+        count: int = 4,
+        width: int = 320,
+        source_fps: float = 0.0,
+        fps: float = 0.0,
     ) -> dict[str, Any]:
         """See DESCRIPTION."""
+        before, after = colours(before).float(), colours(after).float()
         if before.shape[1:3] != after.shape[1:3] or len(before) < 2 or len(after) < 2:
             sizes = (f"{len(f)} of {f.shape[2]}x{f.shape[1]}" for f in (before, after))
             raise ValueError(
                 "before and after must be two or more frames of one size, but are "
                 f"{' and '.join(sizes)}."
             )
-        step = _step(len(before), len(after))
-        shown = [min(int(k * step), len(before) - 1) for k in range(len(after))]
-        both = torch.cat((before[shown][..., :3], after[..., :3].to(before)), dim=2)
+        rate = as_fraction(source_fps) / as_fraction(fps) if source_fps and fps else None
+        places = _places(before, after, rate)
+        both = torch.cat((before[[floor(place) for place in places]], after), dim=2)
         begin = min(first - 1, len(before) - 2)
         above = range(begin, min(begin + count, len(before)))
-        below = [min(round((k + Fraction(1, 2)) / step), len(after) - 1) for k in above[:-1]]
+        below = [_nearest(places, k + Fraction(1, 2)) for k in above[:-1]]
         rows = ((before, above), (after, below))
-        picture = strip(*([shrunk(f[k][..., :3], width) for k in row] for f, row in rows))
+        picture = strip(*([shrunk(f[k], width) for k in row] for f, row in rows))
         path = temporary_path(".png")
         path.write_bytes(encode_png(picture))
         saved = {"filename": path.name, "subfolder": "", "type": "temp"}
         return {"ui": {"images": [saved]}, "result": (both, picture[None])}
+
+
+def _places(before: Tensor, after: Tensor, step: Fraction | None) -> list[Fraction]:
+    """Where each frame of the result stands among the source frames, from 0 to the last one.
+
+    Source frames pass an interpolation unchanged, so those that are found in the result are
+    fixed points; the frames between two of them lie evenly between. That holds for every
+    multiplier, frame rate and schedule. After the last fixed point the rate goes on, which is
+    told by `step`, by the fixed points so far, or by the two counts.
+    """
+    found = _found(before, after)
+    places = [Fraction(0)] * len(after)
+    for (start, place), (stop, next_place) in pairwise(found):
+        for k in range(start, stop):
+            places[k] = place + Fraction(next_place - place, stop - start) * (k - start)
+    start, place = found[-1]
+    if step is None:
+        step = Fraction(place, start) if start else _step(len(before), len(after))
+    for k in range(start, len(after)):
+        places[k] = min(place + step * (k - start), Fraction(len(before) - 1))
+    return places
+
+
+def _found(before: Tensor, after: Tensor) -> list[tuple[int, int]]:
+    """Frames of the result that are source frames: (number in the result, in the source)."""
+    found = [(0, 0)]
+    for k in range(1, len(after)):
+        rest = found[-1][1] + 1
+        for number in range(rest, min(rest + _SKIPPED, len(before))):
+            if _same(after[k], before[number]):
+                found.append((k, number))
+                break
+    return found
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return torch.equal(a[::_GLANCE, ::_GLANCE], b[::_GLANCE, ::_GLANCE]) and torch.equal(a, b)
+
+
+def _nearest(places: list[Fraction], place: Fraction) -> int:
+    return min(range(len(places)), key=lambda k: abs(places[k] - place))
 
 
 def _step(before: int, after: int) -> Fraction:

@@ -10,7 +10,7 @@ from ..rife_core.charts.pictures import flow_picture
 from ..rife_core.engine.memory_plan import estimate_memory
 from ..rife_core.inference.flow import estimate_flow
 from ..rife_core.inference.rife import USER_SCALES
-from .host import RIFEModel, progress
+from .host import Outputs, RIFEModel, colours, progress
 
 _SHOWN = {"to the next frame": slice(2, 4), "to the previous frame": slice(0, 2)}
 
@@ -75,6 +75,7 @@ class EstimateFlow:
                         "default": 0.0,
                         "min": 0.0,
                         "max": 10000.0,
+                        "advanced": True,
                         "tooltip": "The motion in pixels that gets the full colour. 0 takes the "
                         "fastest of the clip; set it to compare pictures of several clips.",
                     },
@@ -90,8 +91,9 @@ class EstimateFlow:
         scale: float = 1.0,
         show: str = next(iter(_SHOWN)),
         full_colour_at: float = 0.0,
-    ) -> tuple[Tensor, Tensor, str]:
+    ) -> Outputs:
         """See DESCRIPTION."""
+        frames = colours(frames)
         height, width = frames.shape[1:3]
         network = model.ready(estimate_memory(model.network, height, width))
         with progress("Estimate Flow") as report:
@@ -103,4 +105,4 @@ class EstimateFlow:
             f"{speed.mean():.2f} pixels on average, {speed.max():.2f} at most "
             f"(pair {int(speed.amax((1, 2)).argmax())})."
         )
-        return flow, flow_picture(shown, full_colour_at or None), text
+        return Outputs((flow, flow_picture(shown, full_colour_at or None), text))

@@ -15,7 +15,7 @@ from ..rife_core.engine.memory_plan import auto_batch_size, estimate_memory
 from ..rife_core.losses import epe
 from ..rife_core.losses.compare import MAPS, MEASURES, check_frames, compare
 from ..rife_core.timeline import Timeline
-from .host import RIFEModel, compute_device, model_folders, progress
+from .host import Outputs, RIFEModel, colours, compute_device, model_folders, progress
 
 _FLOW_ERROR = "flow_error"
 
@@ -55,6 +55,7 @@ class ComputeFlowLoss:
             name: (
                 "BOOLEAN",
                 {
+                    "advanced": not measure.chosen,
                     "default": measure.chosen,
                     "tooltip": f"Compare {measure.meaning}. {measure.better.capitalize()} "
                     "is better.",
@@ -88,6 +89,7 @@ class ComputeFlowLoss:
                 "white_at": (
                     "FLOAT",
                     {
+                        "advanced": True,
                         "default": 0.0,
                         "min": 0.0,
                         "max": 10000.0,
@@ -109,9 +111,10 @@ class ComputeFlowLoss:
         heat_map_of: str = next(iter(MAPS)),
         white_at: float = 0.0,
         **chosen: bool,
-    ) -> tuple[Any, ...]:
+    ) -> Outputs:
         """See DESCRIPTION."""
         _check_wires(prediction, target, model, predicted_flow, true_flow)
+        prediction, target = (None if f is None else colours(f) for f in (prediction, target))
         curves: dict[str, list[float]] = {}
         rows: dict[str, list[dict[str, float]]] = {}
         heat = torch.zeros(0)
@@ -120,9 +123,9 @@ class ComputeFlowLoss:
             curves[_FLOW_ERROR] = heat.mean((1, 2, 3)).tolist()
             rows["pairs"] = [{"pair": i, _FLOW_ERROR: e} for i, e in enumerate(curves[_FLOW_ERROR])]
         if target is not None:
-            numbers = list(range(len(target)))
+            frames = list(range(len(target)))
             if model is not None:
-                prediction, target, numbers = _remade(model, target)
+                prediction, target, frames = _remade(model, target)
             assert prediction is not None
             names = [name for name, m in MEASURES.items() if chosen.get(name, m.chosen)]
             with progress("Compute Flow Loss") as advance:
@@ -138,17 +141,15 @@ class ComputeFlowLoss:
             curves |= measured
             rows["frames"] = [
                 {"frame": number} | {name: measured[name][i] for name in names}
-                for i, number in enumerate(numbers)
+                for i, number in enumerate(frames)
             ]
         means = {name: math.fsum(values) / len(values) for name, values in curves.items()}
         better = {name: m.better for name, m in MEASURES.items()} | {_FLOW_ERROR: "lower"}
         report = {"mean": means, "better": {name: better[name] for name in means}} | rows
-        return (
-            *(means.get(name, math.nan) for name in (*MEASURES, _FLOW_ERROR)),
-            to_json(report),
-            heat_picture(heat, white_at or None),
-            plot(curves),
-        )
+        text = to_json(report)
+        numbers = (means.get(name, math.nan) for name in (*MEASURES, _FLOW_ERROR))
+        pictures = heat_picture(heat, white_at or None), plot(curves)
+        return Outputs((*numbers, text, *pictures), text)
 
 
 def to_json(value: Any) -> str:

@@ -10,19 +10,22 @@ from __future__ import annotations
 import copy
 import importlib
 import os
+import re
+import shutil
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,18 +33,28 @@ from tqdm import tqdm
 
 from ..rife_core.checkpoints.published import RELEASES, fetch_release, find_release, load_release
 from ..rife_core.checkpoints.rife import SUFFIXES, list_weights, load_rife
+from ..rife_core.engine.memory_plan import free_memory as _free_memory
 from ..rife_core.inference.backends import AUTO, EAGER, resolve_backend, set_backend
 from ..rife_core.inference.precision import default_device, resolve_precision, set_precision
 from ..rife_core.inference.rife import RIFE
 from ..rife_core.timeline import as_fraction
-from ..rife_core.video import Audio
+from ..rife_core.video import Audio, ColorTags
 
 MODEL_FOLDERS = ("rife", "frame_interpolation")
 """ComfyUI's model folders in which weights are looked for, the first one first."""
 
+SAMPLE = Path(__file__).parents[1] / "workflows/rife_sample.mp4"
+"""A clip to try the nodes on, painted by `rife-video sample`."""
+
+_BATCH_MANAGER = "VHS_BatchManager"
 _PREVIEW_SECONDS = 0.5
 _PREVIEW_SIDE = 512
-_SAME_DURATION = 1e-3  # seconds; ComfyUI tells durations in microseconds
+_PIECE_BYTES = 2**27
+_MOST_AT_ONCE = 2**29
+"""Bytes of frames that a video is decoded to at once; longer ones come in pieces."""
+
+COLOR_SPACES = {"HDR": ColorTags(9, 9, 18), "HDR PQ": ColorTags(9, 9, 16)}
+"""What ComfyUI calls BT.2020 with hybrid log-gamma and with PQ, by the codes of ITU-T H.273."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +151,20 @@ def model_folders() -> list[Path]:
     return folders
 
 
+def offer_sample() -> None:
+    """Puts the clip that the templates open with into ComfyUI's input folder, if it is not there.
+
+    A page can load videos from that folder only, and marks a template red whose clip is missing.
+    """
+    paths = _comfyui("folder_paths")
+    if not paths:
+        return
+    place = Path(paths.get_input_directory()) / SAMPLE.name
+    with suppress(OSError):  # a folder that cannot be written to is no reason not to start
+        if not place.exists():
+            shutil.copyfile(SAMPLE, place)
+
+
 def list_models() -> dict[str, Path]:
     """Every weights file that can be loaded, by the name that LoadRIFE shows."""
     return list_weights(model_folders())
@@ -181,6 +208,76 @@ def compute_device() -> torch.device:
     if management := _comfyui("comfy.model_management"):
         return management.get_torch_device()
     return default_device()
+
+
+class Part(NamedTuple):
+    """Which part of a clip the running node gets, where ComfyUI sends one through in parts.
+
+    Attributes:
+        key: the same for all parts of one clip at one node.
+        number: counted from 0.
+    """
+
+    key: tuple[str, str]
+    number: int
+
+
+def running_part() -> Part | None:
+    """The part that the running node gets of a clip that VideoHelperSuite's Meta Batch divides.
+
+    The prompt tells: some node above takes frames from a batch manager, which counts the runs.
+    """
+    prompt, node_id = _running_prompt()
+    for node in _above(prompt, node_id):
+        for source in _sources(prompt[node]):
+            if prompt.get(source, {}).get("class_type") == _BATCH_MANAGER:
+                number = prompt[source]["inputs"].get("requeue", 0)
+                return Part((source, node_id), int(number))
+    return None
+
+
+def running_after(pattern: re.Pattern[str]) -> str | None:
+    """The class of a node above the running one that matches `pattern`, if there is one."""
+    prompt, node_id = _running_prompt()
+    classes = (str(prompt[node].get("class_type", "")) for node in _above(prompt, node_id))
+    return next((name for name in classes if pattern.search(name)), None)
+
+
+def _running_prompt() -> tuple[dict[str, Any], str]:
+    """The prompt that runs, and the id of its node; an empty one where ComfyUI does not tell."""
+    execution, server = _comfyui("comfy_execution.utils"), sys.modules.get("server")
+    context = execution.get_executing_context() if execution else None
+    instance = getattr(getattr(server, "PromptServer", None), "instance", None)
+    if context is None or instance is None:
+        return {}, ""
+    for _, prompt_id, prompt, *_ in list(instance.prompt_queue.currently_running.values()):
+        if prompt_id == context.prompt_id and context.node_id in prompt:
+            return prompt, context.node_id
+    return {}, ""
+
+
+def _sources(node: dict[str, Any]) -> list[str]:
+    """The nodes that a node of a prompt reads from."""
+    values = node.get("inputs", {}).values()
+    return [str(value[0]) for value in values if isinstance(value, list) and len(value) == 2]
+
+
+def _above(prompt: dict[str, Any], node_id: str) -> Iterator[str]:
+    """The nodes that `node_id` reads from, directly or not."""
+    waiting, seen = [node_id] if node_id in prompt else [], {node_id}
+    while waiting:
+        for source in _sources(prompt[waiting.pop()]):
+            if source in prompt and source not in seen:
+                seen.add(source)
+                waiting.append(source)
+                yield source
+
+
+def free_memory() -> int | None:
+    """Bytes of memory that are free for frames; None where that is not known."""
+    if management := _comfyui("comfy.model_management"):
+        return int(management.get_free_memory(torch.device("cpu")))
+    return _free_memory()
 
 
 class RIFEModel:
@@ -276,17 +373,21 @@ class RIFEModel:
 
 @dataclass(frozen=True)
 class Video:
-    """A VIDEO: frames in memory, or a file that is read when needed.
+    """A VIDEO: frames in memory or decoded piece by piece, or a file that is read when needed.
 
     Attributes:
-        frames: B H W C in [0, 1], or the path of a video file.
-        fps: frame rate of frames in memory; a file knows its own.
-        audio: sound of frames in memory, likewise.
+        frames: B H W C in [0, 1]; the same a piece at a time; or the path of a video file.
+        fps: frame rate of frames; a file knows its own, and the rest of this list too.
+        audio: sound of frames.
+        depth: bits that each of their colour values is worth.
+        color: what their numbers mean.
     """
 
-    frames: Tensor | Path
+    frames: Tensor | Pieces | Path
     fps: Fraction | None = None
     audio: Audio | None = None
+    depth: int = 8
+    color: ColorTags = ColorTags()  # noqa: RUF009 - a named tuple, so never changed
 
     @property
     def sound(self) -> Audio | None:
@@ -297,20 +398,96 @@ class Video:
         return {**self.audio, "waveform": self.audio["waveform"][..., :count]}
 
 
+class Pieces:
+    """The frames of one of ComfyUI's videos, decoded a few seconds at a time.
+
+    Each piece is the video trimmed by itself, so that whatever else was done to it (a crop, a
+    trim, joining several) is done to the piece.
+
+    Args:
+        video: ComfyUI's video.
+        fps: its frame rate.
+        count: how many frames it has.
+    """
+
+    def __init__(self, video: Any, fps: Fraction, count: int) -> None:
+        self._video, self._fps, self._count = video, fps, count
+        self._length = max(2, _PIECE_BYTES // _frame_bytes(video))
+        self.shape = torch.Size((count, *next(iter(self)).shape))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for piece in self._pieces():
+            yield from piece.images
+
+    def audio(self) -> Audio | None:
+        """The sound of all pieces; None if there is none."""
+        sounds = [piece.audio for piece in self._pieces() if piece.audio]
+        if not sounds:
+            return None
+        return {**sounds[0], "waveform": torch.cat([sound["waveform"] for sound in sounds], -1)}
+
+    def _pieces(self) -> Iterator[Any]:
+        # Half a frame early, so that rounding cannot move a frame into the piece beside.
+        bounds = [
+            max(0.0, float((index - Fraction(1, 2)) / self._fps))
+            for index in range(0, self._count, self._length)
+        ]
+        bounds.append(float(self._count / self._fps))
+        for begin, stop in pairwise(bounds):
+            piece = self._video.as_trimmed(begin, stop - begin, strict_duration=False)
+            if piece is not None:
+                yield piece.get_components()
+
+
+def _frame_bytes(video: Any) -> int:
+    width, height = video.get_dimensions()
+    return 4 * 3 * width * height
+
+
+def _as_frames(video: Any, of_file: bool) -> Video:
+    """The frames of a video as it is shown; in pieces where they are too many for memory."""
+    depth = video.get_bit_depth() if hasattr(video, "get_bit_depth") else 8
+    space = video.get_color_space() if hasattr(video, "get_color_space") else None
+    color = COLOR_SPACES.get(str(space), ColorTags())
+    if of_file and hasattr(video, "as_trimmed"):
+        fps = as_fraction(float(video.get_frame_rate()))
+        count = ceil(round(video.get_duration() * fps, 3))
+        if count * _frame_bytes(video) > _MOST_AT_ONCE and _counts_from_its_start(video):
+            pieces = Pieces(video, fps, count)
+            return Video(pieces, fps, pieces.audio(), depth, color)
+    parts = video.get_components()
+    images = parts.images
+    alpha = getattr(parts, "alpha", None)
+    if alpha is not None and images.shape[-1] == 3:
+        images = torch.cat((images, alpha.reshape(*images.shape[:3], 1).to(images)), -1)
+    return Video(images, as_fraction(float(parts.frame_rate)), parts.audio, depth, color)
+
+
+def _counts_from_its_start(video: Any) -> bool:
+    """Whether a second trim means what it says: not after one that counts from the end."""
+    return not any(
+        name.endswith("start_time") and isinstance(value, int | float) and value < 0
+        for name, value in vars(video).items()
+    )
+
+
 @contextmanager
 def opened(video: Any) -> Generator[Video]:
     """What came along a VIDEO wire, as a `Video` that can be read while the block runs.
 
     ComfyUI's own videos are taken as a file where they are one, so that they need not
-    be decoded into memory: not where a part was cut out of the file, nor where frames
+    be decoded into memory: not where only a part of the file is shown, nor where frames
     would first have to be encoded.
     """
     api = None if isinstance(video, Video) else _comfyui("comfy_api.latest")
     if api is None:
         yield video
-    elif not isinstance(video, api.InputImpl.VideoFromFile) or _is_part(video):
-        parts = video.get_components()
-        yield Video(parts.images, as_fraction(float(parts.frame_rate)), parts.audio)
+    elif not isinstance(video, api.InputImpl.VideoFromFile) or not _is_whole_file(video):
+        in_memory = getattr(api.InputImpl, "VideoFromComponents", ())
+        yield _as_frames(video, not isinstance(video, in_memory))
     elif isinstance(source := video.get_stream_source(), str | os.PathLike):
         yield Video(Path(source))
     else:
@@ -323,10 +500,17 @@ def opened(video: Any) -> Generator[Video]:
             path.unlink(missing_ok=True)
 
 
-def _is_part(video: Any) -> bool:
-    """Whether only some of the file is meant, as later releases of ComfyUI can cut it."""
-    whole = type(video)(video.get_stream_source())
-    return abs(video.get_duration() - whole.get_duration()) > _SAME_DURATION
+def _is_whole_file(video: Any) -> bool:
+    """Whether the video shows its file as it is: not trimmed, cropped or changed otherwise.
+
+    Releases of ComfyUI differ in what they can do to a video, and not all of it can be asked
+    for. So it is compared, attribute by attribute, with a fresh one of the same file.
+    """
+    try:
+        fresh = type(video)(video.get_stream_source())
+    except TypeError:  # a kind of its own, which takes more than a file
+        return False
+    return vars(fresh) == vars(video)
 
 
 def video_of_file(path: Path) -> Any:
@@ -334,6 +518,31 @@ def video_of_file(path: Path) -> Any:
     if api := _comfyui("comfy_api.latest"):
         return api.InputImpl.VideoFromFile(str(path))
     return Video(path)
+
+
+def colours(frames: Tensor) -> Tensor:
+    """Frames as what judges them reads: three colours, without transparency.
+
+    Shape:
+        frames: B H W 3 or B H W 4; returns: B H W 3. Others come back as they are.
+    """
+    return frames[..., :3] if frames.shape[-1] == 4 else frames
+
+
+class Outputs(dict[str, Any]):
+    """What a node returns that has something to say: its outputs, and the text shown on it.
+
+    Unpacks as the plain tuple of outputs does, for scripts that call nodes themselves.
+
+    Example:
+        >>> number, report = Outputs((3, "three were made"))
+    """
+
+    def __init__(self, result: tuple[Any, ...], text: str | None = None) -> None:
+        super().__init__(ui={"text": (result[-1] if text is None else text,)}, result=result)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self["result"])
 
 
 class Progress:

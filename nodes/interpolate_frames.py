@@ -2,43 +2,61 @@
 
 from __future__ import annotations
 
+import re
 import time
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..rife_core.engine.loop import interpolate
-from ..rife_core.engine.memory_plan import MIB, auto_batch_size, estimate_memory
+from ..rife_core.engine.memory_plan import MIB, auto_batch_size, check_room, estimate_memory
 from ..rife_core.engine.options import AUTO, SCALES, Options, Scale
 from ..rife_core.engine.report import Report
 from ..rife_core.engine.scenes import AT_CUT, REPEATS, AtCut, Repeats, SceneRules, parse_cuts
 from ..rife_core.inference.rife import RIFE
 from ..rife_core.timeline import ENDS, End, Timeline, as_fraction
-from .host import RIFEModel, compute_device, progress
+from .host import (
+    Outputs,
+    Part,
+    RIFEModel,
+    compute_device,
+    free_memory,
+    progress,
+    running_after,
+    running_part,
+)
 
+_STREAM = "Interpolate Video takes a clip of any length whole."
+_WAY_OUT = (
+    "Use Interpolate Video, which holds a few frames at a time, a smaller multiplier, or fewer "
+    "frames."
+)
 ENDS_SHOWN: dict[str, End] = {end.replace("_", " "): end for end in ENDS}
 
 
 class InterpolateFrames:
     """Makes new frames between the frames of a clip."""
 
-    DISPLAY_NAME = "Interpolate Frames"
+    TITLE = "Interpolate Frames"
+    # Older pages search these names only, and no further than their 30th letter.
+    DISPLAY_NAME = (
+        "RIFE VFI, Tween, Frame Rate, FPS (Interpolate Frames, Slow Motion, Smooth 60 FPS)"
+    )
     CATEGORY = "RIFE Video"
+    ESSENTIALS_CATEGORY = "Video Tools"
     DESCRIPTION = (
         "Makes the frames in between: a clip of 49 frames at 8 fps becomes 97 frames at 16 fps. "
         "Source frames pass through unchanged. Give a multiplier, or a target frame rate "
         "(any, up or down). Wire fps to the node that writes the video."
     )
     SEARCH_ALIASES = (
-        "rife",
-        "frame interpolation",
-        "vfi",
-        "smooth video",
-        "slow motion",
-        "increase fps",
-        "change frame rate",
+        *("rife", "vfi", "interpolate", "frame interpolation", "tween", "inbetween"),
+        *("fps", "60 fps", "increase fps", "frame rate", "change frame rate", "framerate"),
+        *("smooth", "smooth video", "slow motion", "slowmo", "slomo"),
     )
 
     RETURN_TYPES = ("IMAGE", "FLOAT", "INT", "STRING", "MASK")
@@ -111,6 +129,7 @@ class InterpolateFrames:
                 "scale": (
                     list(SCALES),
                     {
+                        "advanced": True,
                         "default": AUTO,
                         "tooltip": "The size at which motion is estimated. auto: 1, and less "
                         "between frames with motion too large for that. 0.5 for 4K or for fast "
@@ -120,6 +139,7 @@ class InterpolateFrames:
                 "ensemble": (
                     "BOOLEAN",
                     {
+                        "advanced": True,
                         "default": False,
                         "tooltip": "Look at each pair twice and average: a little steadier, twice "
                         "the time. Releases from 4.21 on have no such mode.",
@@ -128,6 +148,7 @@ class InterpolateFrames:
                 "batch_size": (
                     "INT",
                     {
+                        "advanced": True,
                         "default": 0,
                         "min": 0,
                         "max": 64,
@@ -137,6 +158,7 @@ class InterpolateFrames:
                 "schedule": (
                     "STRING",
                     {
+                        "advanced": True,
                         "default": "",
                         "tooltip": "Multipliers of their own for some pairs of source frames, such "
                         "as '1-10:4, 11:1, rest 2': pairs are counted from 1, 1 makes nothing. Not "
@@ -155,6 +177,7 @@ class InterpolateFrames:
                 "cuts": (
                     "STRING",
                     {
+                        "advanced": True,
                         "default": "",
                         "tooltip": "Numbers of the frames that begin a new scene, counted from 1, "
                         "such as '25, 60'. Empty: they are found.",
@@ -163,6 +186,7 @@ class InterpolateFrames:
                 "repeats": (
                     list(REPEATS),
                     {
+                        "advanced": True,
                         "default": "keep",
                         "tooltip": "Source frames that are shown several times (animation on twos, "
                         "stuttering renders). keep: as they come. retime: the motion is spread "
@@ -172,6 +196,7 @@ class InterpolateFrames:
                 "max_memory": (
                     "INT",
                     {
+                        "advanced": True,
                         "default": 0,
                         "min": 0,
                         "max": 1_000_000,
@@ -182,6 +207,7 @@ class InterpolateFrames:
                 "map_disagreement": (
                     "BOOLEAN",
                     {
+                        "advanced": True,
                         "default": False,
                         "tooltip": "Fill the output disagreement: it takes a third of the memory "
                         "that the frames take.",
@@ -191,7 +217,8 @@ class InterpolateFrames:
                     "MASK",
                     {
                         "tooltip": "Where it is white, made frames show the nearer source frame: "
-                        "for captions, logos and displays that should not be bent."
+                        "for captions, logos and displays that should not be bent. One mask for "
+                        "all frames, or one for each source frame."
                     },
                 ),
             },
@@ -218,30 +245,127 @@ class InterpolateFrames:
     ) -> dict[str, Any]:
         """See DESCRIPTION."""
         timeline = timeline_of(source_fps, multiplier, target_fps, end, schedule)
+        part, given, begin = running_part(), len(frames), 0
+        if part:
+            frames, begin = _SEAMS.continued(part, frames)
+            timeline = replace(timeline, end="last_frame")
         height, width = frames.shape[1:3]
-        network = ready(model, height, width, batch_size)
-        options = options_of(
-            scale, ensemble, batch_size, max_memory, at_cut, cuts, repeats, keep_region
+        count = timeline.output_count(len(frames), begin)
+        frame = frames[:1].numel() * frames.element_size() + (
+            4 * height * width if map_disagreement else 0
         )
-        count = timeline.output_count(len(frames)) if map_disagreement else 1
-        disagreement = torch.zeros(count, height, width)
+        check_room(count, height, width, frame, free_memory(), _WAY_OUT)
+        network = ready(model, height, width, batch_size)
+        options, notes = options_of(
+            scale,
+            ensemble,
+            batch_size,
+            max_memory,
+            at_cut,
+            cuts,
+            repeats,
+            keep_region,
+            (height, width),
+            given,
+        )
+        options["scenes"] = options["scenes"].after(begin)
+        if len(frames) > given and options["keep"] is not None and options["keep"].ndim == 3:
+            options["keep"] = torch.cat((options["keep"][:1], options["keep"]))
+        disagreement = torch.zeros(count if map_disagreement else 1, height, width)
         found = Report()
         started = time.perf_counter()
-        with progress(self.DISPLAY_NAME) as report:
+        with progress(self.TITLE) as report:
             output = interpolate(
                 network,
                 frames,
                 timeline,
+                begin=begin,
                 disagreement=disagreement if map_disagreement else None,
                 progress=report,
                 watch=report.show,
                 report=found,
                 **options,
             )
-        fps = timeline.output_fps(source_fps)
-        text = told(found, as_fraction(source_fps), fps, time.perf_counter() - started, model)
-        result = (output, float(fps), len(output), text, disagreement)
-        return {"ui": {"text": (text,)}, "result": result}
+        seconds = time.perf_counter() - started
+        if len(frames) > given and timeline.within(begin, begin + 1)[:1] == [begin]:
+            # The part before has ended on this frame.
+            output = output[1:]
+            disagreement = disagreement[1:] if map_disagreement else disagreement
+            found.frames_out -= 1
+        source_rate = as_fraction(source_fps)
+        fps = timeline.output_fps(source_fps) if len(frames) > 1 else source_rate
+        notes += _seam_notes(part, len(frames) - given, given, end)
+        text = "\n".join((told(found, source_rate, fps, seconds, model), *notes))
+        return Outputs((output, float(fps), len(output), text, disagreement), text)
+
+
+@dataclass
+class _Seam:
+    """Where a part of a clip ended: its last frame, and that frame's number, from 0."""
+
+    part: int
+    frame: Tensor
+    number: int
+
+
+class _Seams:
+    """The last frame of each clip that comes in parts, for the part that follows."""
+
+    _MOST = 8
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], _Seam] = {}
+
+    def continued(self, part: Part, frames: Tensor) -> tuple[Tensor, int]:
+        """The part's frames behind the last one of the part before, and the first one's number."""
+        before = self._known.get(part.key)
+        begin = 0
+        if (
+            before is not None
+            and before.part == part.number - 1
+            and before.frame.shape == frames.shape[1:]
+        ):
+            frames = torch.cat((before.frame[None].to(frames), frames))
+            begin = before.number
+        if len(frames):
+            last = frames[-1].clone()
+            self._known[part.key] = _Seam(part.number, last, begin + len(frames) - 1)
+        while len(self._known) > self._MOST:
+            del self._known[next(iter(self._known))]
+        return frames, begin
+
+
+_SEAMS = _Seams()
+
+_DIVIDES = re.compile(r"FromBatch|Split|Slice|Chunk|Range", re.IGNORECASE)
+"""Names of nodes that pass on some frames of a clip."""
+
+
+def _seam_notes(part: Part | None, carried: int, count: int, end: str) -> list[str]:
+    """What a person should know where the frames are not all of a clip, or not one clip."""
+    if part and part.number and not carried:
+        return [
+            "This is a later part of a clip, but its part before was not seen here, so the frames "
+            f"between the two are missing. {_STREAM}"
+        ]
+    if part:
+        whole = (
+            ""
+            if ENDS_SHOWN[end] == "last_frame"
+            else (f" '{end}' needs to know where the clip ends; it ends on its last frame instead.")
+        )
+        return [f"Part {part.number + 1} of a clip; it goes on from the part before.{whole}"]
+    if count == 1:
+        return [
+            "If frames of one clip arrive one by one, as a list, join them first: Rebatch Images, "
+            "with a batch size of all of them."
+        ]
+    if divider := running_after(_DIVIDES):
+        return [
+            f"{divider} passes some frames on. Where other runs make the rest of the clip, the "
+            f"frames between their parts are missing. {_STREAM}"
+        ]
+    return []
 
 
 def timeline_of(
@@ -266,16 +390,50 @@ def options_of(
     cuts: str,
     repeats: str,
     keep_region: Tensor | None,
-) -> Options:
-    """The engine's options that the inputs of the interpolating nodes mean."""
-    return {
+    size: tuple[int, int],
+    count: int | None,
+) -> tuple[Options, list[str]]:
+    """The engine's options that the inputs of the interpolating nodes mean, and notes on them.
+
+    `size` is height and width of the frames, `count` their number, if that is known.
+    """
+    keep, notes = kept_region(keep_region, size, count)
+    options: Options = {
         "scale": scale,
         "ensemble": ensemble,
         "batch_size": batch_size,
         "max_memory": max_memory * MIB,
         "scenes": SceneRules(cast(AtCut, at_cut), parse_cuts(cuts), cast(Repeats, repeats)),
-        "keep": None if keep_region is None else keep_region[0],
+        "keep": keep,
     }
+    return options, notes
+
+
+def kept_region(
+    masks: Tensor | None, size: tuple[int, int], count: int | None
+) -> tuple[Tensor | None, list[str]]:
+    """The masks for the engine, in the size of the frames, and what was done to them.
+
+    One mask goes for all frames; as many as source frames, each for its own.
+
+    Shape:
+        masks: M H W, or H W; returns: H W, or N H W
+    """
+    if masks is None or not masks.numel():
+        return None, []
+    notes: list[str] = []
+    masks = masks.float().reshape(-1, *masks.shape[-2:])
+    if masks.shape[-2:] != size:
+        height, width = masks.shape[-2:]
+        notes.append(f"keep_region is {width}x{height}; it was resized to {size[1]}x{size[0]}.")
+        masks = F.interpolate(masks[:, None], size, mode="bilinear", antialias=True)[:, 0]
+    if len(masks) == 1 or count is None or len(masks) == count:
+        return (masks[0] if len(masks) == 1 else masks), notes
+    notes.append(
+        f"keep_region has {len(masks)} masks for {count} source frames; the first one is used for "
+        "all. Give one, or one for each source frame."
+    )
+    return masks[0], notes
 
 
 def ready(model: RIFEModel, height: int, width: int, batch_size: int) -> RIFE:

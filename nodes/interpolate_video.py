@@ -17,15 +17,26 @@ from ..rife_core.files.convert import FileReport, interpolate_file
 from ..rife_core.inference.rife import RIFE
 from ..rife_core.timeline import Timeline, as_fraction
 from ..rife_core.video import DEFAULT_CRF, VideoReader, VideoWriter
-from .host import Progress, RIFEModel, Video, opened, progress, temporary_path, video_of_file
+from .host import (
+    Outputs,
+    Progress,
+    RIFEModel,
+    Video,
+    opened,
+    progress,
+    temporary_path,
+    video_of_file,
+)
 from .interpolate_frames import ENDS_SHOWN, InterpolateFrames, options_of, ready, timeline_of, told
 
 
 class InterpolateVideo:
     """Makes new frames between the frames of a video, without holding it in memory."""
 
-    DISPLAY_NAME = "Interpolate Video"
+    TITLE = "Interpolate Video"
+    DISPLAY_NAME = "RIFE Slow Motion, Smooth 60 FPS (Interpolate Video, Frame Rate, VFI, Tween)"
     CATEGORY = "RIFE Video"
+    ESSENTIALS_CATEGORY = "Video Tools"
     DESCRIPTION = (
         "Makes a video smoother, from file to file, a few frames at a time: memory does not grow "
         "with the length of the clip. Sound is kept, the frame rate is exact, and Save Video "
@@ -69,6 +80,7 @@ class InterpolateVideo:
                 "crf": (
                     "INT",
                     {
+                        "advanced": True,
                         "default": DEFAULT_CRF,
                         "min": 0,
                         "max": 51,
@@ -101,34 +113,43 @@ class InterpolateVideo:
         """See DESCRIPTION."""
         if slow_motion and target_fps:
             raise ValueError("slow_motion goes with the multiplier; set target_fps to 0.")
-        options = options_of(
-            scale, ensemble, batch_size, max_memory, at_cut, cuts, repeats, keep_region
-        )
         path = temporary_path(".mp4")
-        with opened(video) as source, progress(self.DISPLAY_NAME) as report:
+        with opened(video) as source, progress(self.TITLE) as report:
             if isinstance(source.frames, Path):
                 reader = VideoReader(source.frames)
                 width, height, source_fps = reader.width, reader.height, reader.fps
+                count = reader.clock.count or None
                 work = partial(interpolate_file, source=reader, resume=False)
             else:
-                height, width = source.frames.shape[1:3]
+                count, height, width = source.frames.shape[:3]
                 source_fps = as_fraction(source.fps or 1)
                 work = partial(_interpolate_frames, source=source)
+            options, notes = options_of(
+                scale,
+                ensemble,
+                batch_size,
+                max_memory,
+                at_cut,
+                cuts,
+                repeats,
+                keep_region,
+                (height, width),
+                count,
+            )
             timeline = timeline_of(source_fps, multiplier, target_fps, end, schedule)
             done = work(
                 ready(model, height, width, batch_size),
                 destination=path,
                 timeline=timeline,
-                fps=source_fps if slow_motion else timeline.output_fps(source_fps),
+                fps=source_fps if slow_motion or count == 1 else timeline.output_fps(source_fps),
                 crf=crf,
                 progress=report,
                 watch=report.show,
                 **options,
             )
         text = told(done.engine, source_fps, done.fps, done.seconds, model)
-        text = "\n".join((text, *done.notes))
-        result = (video_of_file(path), float(done.fps), done.frames, text)
-        return {"ui": {"text": (text,)}, "result": result}
+        text = "\n".join((text, *done.notes, *notes))
+        return Outputs((video_of_file(path), float(done.fps), done.frames, text), text)
 
 
 def _interpolate_frames(
@@ -144,14 +165,18 @@ def _interpolate_frames(
     **options: Any,
 ) -> FileReport:
     """`interpolate_file` for frames in memory."""
-    assert isinstance(source.frames, Tensor)
-    frames = source.frames[..., :3]
+    assert not isinstance(source.frames, Path)
+    count = len(source.frames)
+    frames = (frame[..., :3] for frame in source.frames)
     started = time.perf_counter()
-    total = timeline.output_count(len(frames))
+    total = timeline.output_count(count)
     in_step = fps == timeline.output_fps(source.fps or 1) and not timeline.schedule
     sound = source.sound if in_step else None
     report = Report()
-    with VideoWriter(destination, fps, audio=sound, crf=crf) as writer:
+    writer = VideoWriter(
+        destination, fps, audio=sound, crf=crf, depth=source.depth, color=source.color
+    )
+    with writer:
         for frame in stream(network, frames, timeline, report=report, **options):
             watch(frame)
             progress(writer.count, total)

@@ -46,6 +46,7 @@ class LoadRIFE:
                     list(PRECISIONS),
                     {
                         "default": "auto",
+                        "advanced": True,
                         "tooltip": "What the convolutions compute in. auto takes fp16 on CUDA, "
                         "bf16 on processors that have it, fp32 elsewhere. Motion and blending "
                         "always stay in fp32.",
@@ -55,6 +56,7 @@ class LoadRIFE:
                     list(BACKEND_NAMES),
                     {
                         "default": "auto",
+                        "advanced": True,
                         "tooltip": "What runs the network. auto takes CUDA graphs on CUDA and "
                         "plain PyTorch elsewhere. openvino, compile and tensorrt compile once for "
                         "each size, which takes a while. Each is checked against plain PyTorch, "

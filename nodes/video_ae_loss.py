@@ -14,7 +14,15 @@ from ..rife_core.losses.discriminators.files import load_discriminator
 from ..rife_core.losses.discriminators.models import Discriminator
 from ..rife_core.losses.video_autoencoder import VideoAutoencoderLoss
 from .flow_loss import to_json
-from .host import compute_device, list_models, model_folders, model_path, progress
+from .host import (
+    Outputs,
+    colours,
+    compute_device,
+    list_models,
+    model_folders,
+    model_path,
+    progress,
+)
 
 _NONE = "none"
 _WINDOW = 16
@@ -23,12 +31,20 @@ _WINDOW = 16
 def _weight(default: float, meaning: str) -> tuple[str, dict[str, Any]]:
     return (
         "FLOAT",
-        {"default": default, "min": 0.0, "max": 1000.0, "step": 0.001, "tooltip": meaning},
+        {
+            "advanced": True,
+            "default": default,
+            "min": 0.0,
+            "max": 1000.0,
+            "step": 0.001,
+            "tooltip": meaning,
+        },
     )
 
 
 def _count(default: int, meaning: str, least: int = 0) -> tuple[str, dict[str, Any]]:
-    return "INT", {"default": default, "min": least, "max": 2**31 - 1, "tooltip": meaning}
+    options = {"default": default, "min": least, "max": 2**31 - 1, "tooltip": meaning}
+    return "INT", {"advanced": True, **options}
 
 
 class VideoAELoss:
@@ -138,8 +154,9 @@ class VideoAELoss:
         window: int = _WINDOW,
         seed: int = 0,
         white_at: float = 0.0,
-    ) -> tuple[float, str, Tensor]:
+    ) -> Outputs:
         """See DESCRIPTION."""
+        original, reconstruction = colours(original), colours(reconstruction)
         check_same_clip(original=original, reconstruction=reconstruction)
         count, height, width, _ = original.shape
         # Nodes run in inference mode, whose tensors cannot take part in a gradient penalty.
@@ -173,7 +190,7 @@ class VideoAELoss:
         ]
         errors = (original - reconstruction).abs().mean(-1).unsqueeze(1)
         text = to_json({"mean": means, "windows": windows})
-        return means["total_loss"], text, heat_picture(errors, white_at or None)
+        return Outputs((means["total_loss"], text, heat_picture(errors, white_at or None)), text)
 
 
 def _windows(count: int, length: int) -> list[tuple[int, int]]:

@@ -187,8 +187,10 @@ class Timeline:
         """
         return as_fraction(source_fps) / self.step
 
-    def output_count(self, count: int) -> int:
+    def output_count(self, count: int, begin: int = 0) -> int:
         """How many frames `count` source frames become. One frame or none is left as it is.
+
+        `begin` is the number of the first of them, from 0, where they are a part of a clip.
 
         Example:
             >>> Timeline.multiply(2).output_count(49)
@@ -196,8 +198,8 @@ class Timeline:
             >>> Timeline.multiply(2, "keep_duration").output_count(49)
             98
         """
-        if self.schedule or count < 2:
-            return sum(1 for _ in self.steps(count))
+        if self.schedule or begin or count < 2:
+            return sum(1 for _ in self.steps(count, begin))
         if self.end == "last_frame":
             return (count - 1) // self.step + 1
         return ceil(count / self.step)
@@ -219,19 +221,21 @@ class Timeline:
             if start <= (place := pair + Fraction(index, self._multiplier(pair))) < stop
         ]
 
-    def steps(self, count: int) -> Iterator[Step]:
+    def steps(self, count: int, begin: int = 0) -> Iterator[Step]:
         """Every output frame of a clip of `count` source frames, in order.
+
+        Where they are a part of a clip, `begin` is the number of the first one, from 0.
 
         Example:
             >>> [str(step.pair + step.timestep) for step in Timeline.retime(3, 4).steps(3)]
             ['0', '3/4', '3/2']
         """
         if count == 1:
-            yield Step(0, Fraction(0))
+            yield Step(begin, Fraction(0))
         if count < 2:
             return
-        last = count - 1
-        for place in self.within(0, last):
+        last = begin + count - 1
+        for place in self.within(begin, last):
             yield Step(floor(place), place - floor(place))
         for place in self.tail(last, last + 1):
             yield Step(last, place - last if self.end == "loop" else Fraction(0))

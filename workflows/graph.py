@@ -38,6 +38,9 @@ _LONG = 200
 LIST = "COMBO"
 ANY = "*"
 
+API_FOLDER = "api"
+"""Below the page files: ComfyUI offers every JSON file beside those as a template."""
+
 _CONVERT: dict[str, Callable[[Any], Any]] = {
     "INT": int,
     "FLOAT": float,
@@ -96,12 +99,12 @@ def read(path: str | Path) -> Graph:
             message says which file to take instead.
         OSError: the file cannot be read.
     """
-    path = Path(path)
+    path = _located(Path(path))
     content = _json(path)
     if isinstance(content, dict) and isinstance(content.get("nodes"), list):
-        sibling = path.with_suffix(".api.json")
+        sibling = _located(path.with_suffix(".api.json"))
         instead = (
-            f"run {sibling.name} beside it"
+            f"run {sibling.name} in {sibling.parent.name}/"
             if sibling.is_file()
             else "open it in ComfyUI and save it with 'Export (API)'"
         )
@@ -128,6 +131,12 @@ def _json(path: Path) -> Any:
         raise WorkflowError(f"{path.name} is no JSON file ({error}).") from error
     except RecursionError:
         raise WorkflowError(f"{path.name} is nested more than {MAX_DEPTH} levels deep.") from None
+
+
+def _located(path: Path) -> Path:
+    """`path`, or where its file lies now: API files were once kept beside those of the page."""
+    moved = path.parent / API_FOLDER / path.name
+    return moved if moved.is_file() and not path.exists() else path
 
 
 def check_form(content: Any, name: str = "the graph") -> Graph:

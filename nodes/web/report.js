@@ -1,31 +1,59 @@
 // Shows on a node of this pack what it had to say of its last run.
 
 import { app } from "../../scripts/app.js";
-import { ComfyWidgets } from "../../scripts/widgets.js";
 
 const NAME = "last_run";
-const HEIGHT = 60; // pixels that a report of some lines takes
+const LINE = 15; // pixels
+const MOST = 20; // lines shown at once; longer reports scroll
+const LETTER = 6; // pixels, about, by which long lines are counted twice
+
+// The names under which nodes are found hold every word that people search for.
+const TITLES = {
+  InterpolateFrames: "Interpolate Frames",
+  InterpolateVideo: "Interpolate Video",
+};
+
+function linesOf(text, width) {
+  const letters = Math.max(20, (width - 30) / LETTER);
+  return text.split("\n").reduce((sum, line) => sum + Math.ceil(line.length / letters || 1), 0);
+}
 
 function reportWidget(node) {
   const there = node.widgets?.find((widget) => widget.name === NAME);
   if (there) return there;
-  const { widget } = ComfyWidgets.STRING(node, NAME, ["STRING", { multiline: true }], app);
-  if (widget.inputEl) widget.inputEl.readOnly = true;
-  // Neither saved with the workflow nor sent to the server.
-  widget.serialize = false;
-  Object.assign(widget.options, { serialize: false, read_only: true });
-  node.setSize([node.size[0], Math.max(node.size[1], node.computeSize()[1]) + HEIGHT]);
+  const box = document.createElement("textarea");
+  box.className = "comfy-multiline-input";
+  box.readOnly = true;
+  const height = () => LINE * Math.min(MOST, linesOf(box.value, node.size[0]) + 1);
+  const widget = node.addDOMWidget(NAME, "customtext", box, {
+    getValue: () => box.value,
+    setValue: (text) => (box.value = text),
+    getMinHeight: height,
+    serialize: false, // nor sent to the server
+    read_only: true,
+  });
+  widget.serialize = false; // not saved with the workflow
   return widget;
+}
+
+function show(node, text) {
+  const before = node.computeSize()[1];
+  reportWidget(node).value = text;
+  const grown = node.computeSize()[1] - before;
+  const least = node.computeSize()[1];
+  node.setSize([node.size[0], Math.max(node.size[1] + Math.max(0, grown), least)]);
+  node.setDirtyCanvas?.(true, true);
 }
 
 app.registerExtension({
   name: "rife_video.report",
   beforeRegisterNodeDef(nodeType, nodeData) {
     if (nodeData.category !== "RIFE Video") return;
+    if (TITLES[nodeData.name]) nodeType.title = TITLES[nodeData.name];
     const { onExecuted } = nodeType.prototype;
     nodeType.prototype.onExecuted = function (output) {
       onExecuted?.apply(this, arguments);
-      if (output?.text?.length) reportWidget(this).value = output.text.join("\n");
+      if (output?.text?.length) show(this, output.text.join("\n"));
     };
   },
 });

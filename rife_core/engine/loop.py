@@ -23,6 +23,7 @@ from typing_extensions import Unpack
 
 from ..inference.rife import RIFE
 from ..timeline import Timeline
+from .memory_plan import check_room, free_memory
 from .options import Options, Settings
 from .pixel_formats import check_frame, mix
 from .report import Report
@@ -41,11 +42,15 @@ Watch = Callable[[Tensor], None]
 """Called with each frame of the result, H W C, as soon as it is there."""
 
 
+_INSTEAD = "Take `stream` or `interpolate_file`, which hold a few at a time, or ask for fewer."
+
+
 def interpolate(
     network: RIFE,
     frames: Tensor,
     timeline: Timeline,
     *,
+    begin: int = 0,
     disagreement: Tensor | None = None,
     progress: Progress | None = None,
     watch: Watch | None = None,
@@ -63,6 +68,8 @@ def interpolate(
         frames: B H W C with 1, 3 or 4 channels, floating point in [0, 1] or uint8,
             any H and W. A single frame is returned as it is.
         timeline: which frames to make.
+        begin: where the clip comes in parts, the number of this part's first frame, from 0. It
+            should be the last one of the part before, whose output frame comes first again.
         disagreement: B' H W, filled with how far the two warped sides of each made
             frame are apart, in [0, 1]; 0 for source frames.
         progress: see `Progress`.
@@ -75,7 +82,8 @@ def interpolate(
         bit-identical.
 
     Raises:
-        ValueError: there is no frame, or their shape, type or an option does not fit.
+        ValueError: there is no frame, their shape, type or an option does not fit, or the
+            result does not fit into memory.
 
     Example:
         >>> from ..inference.rife import build_network
@@ -88,7 +96,11 @@ def interpolate(
     if not len(frames):
         raise ValueError("There are no frames to interpolate: the clip is empty.")
     check_frame(frames[0])
-    output = frames.new_empty((timeline.output_count(len(frames)), *frames.shape[1:]))
+    count, (height, width) = timeline.output_count(len(frames), begin), frames.shape[1:3]
+    if frames.device.type == "cpu":
+        size = frames[0].numel() * frames.element_size()
+        check_room(count, height, width, size, free_memory(), _INSTEAD)
+    output = frames.new_empty((count, *frames.shape[1:]))
     if disagreement is not None:
         disagreement.zero_()
     results = _stream(
@@ -96,9 +108,9 @@ def interpolate(
         frames,
         timeline,
         Settings(**options),
-        None,
+        map(Fraction, count_from(begin)),
         progress,
-        sum(step.timestep != 0 for step in timeline.steps(len(frames))),
+        sum(step.timestep != 0 for step in timeline.steps(len(frames), begin)),
         report or Report(),
         disagreement is not None,
     )

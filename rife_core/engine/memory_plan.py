@@ -6,11 +6,21 @@ at last on the CPU. Each rung gives the same picture; a lower one takes longer.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
 from ..inference.rife import RIFE
+
+_CONTAINER_LIMITS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+    ),
+)
 
 MIB, GIB = 2**20, 2**30
 
@@ -76,6 +86,45 @@ def estimate_memory(network: RIFE, height: int, width: int, batch_size: int = 1)
     planes += _PLANES_OF_REFINEMENT if spec.refine else 0
     pixels = (height + -height % spec.align) * (width + -width % spec.align)
     return _HEADROOM * _FLOAT * planes * pixels * batch_size
+
+
+def free_memory() -> int | None:
+    """Bytes of main memory that a program may still take; None where the system does not tell.
+
+    A container's own limit counts where it has one.
+    """
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvail"))
+    except (OSError, StopIteration):
+        return None
+    for limit, used in _CONTAINER_LIMITS:
+        with suppress(OSError, ValueError):  # "max" where there is no limit
+            left = int(Path(limit).read_text()) - int(Path(used).read_text())
+            free = min(free, max(0, left))
+    return free
+
+
+def check_room(count: int, height: int, width: int, frame: int, free: int | None, way: str) -> None:
+    """Refuses frames that would not fit into memory, before any is made.
+
+    Args:
+        count: how many frames.
+        height: of a frame.
+        width: likewise.
+        frame: bytes that each takes.
+        free: bytes that are free; None lets all pass.
+        way: what to do instead, as the end of a sentence.
+
+    Raises:
+        ValueError: they do not fit; the message has the sizes.
+    """
+    if free is None or count * frame <= free:
+        return
+    raise ValueError(
+        f"The result would be {count} frames of {width}x{height}, which take "
+        f"{count * frame / GIB:.1f} GiB of memory; {free / GIB:.1f} GiB are free. {way}"
+    )
 
 
 def auto_batch_size(device: torch.device, height: int, width: int) -> int:

@@ -31,8 +31,8 @@ class Options(TypedDict, total=False):
             more each; 0 chooses by device and size.
         max_memory: bytes that making frames may take on the device; 0 sets no limit.
         scenes: what to do at cuts and with repeated frames.
-        keep: H W in [0, 1]; where it is 1, made frames show the nearer source frame
-            (captions, displays).
+        keep: H W in [0, 1], or N H W with one for each source frame; where it is 1, made
+            frames show the nearer source frame (captions, displays).
     """
 
     scale: Scale

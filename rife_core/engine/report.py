@@ -61,9 +61,11 @@ class Report:
         def timed(frames: int, rate: Fraction) -> str:
             return f"{frames} {{}}at {float(rate):.6g} fps ({float(frames / rate):.3f} s)"
 
-        before = timed(self.frames_in, source_fps).format("frames ")
+        plural = "" if self.frames_in == 1 else "s"
+        before = timed(self.frames_in, source_fps).format(f"frame{plural} ")
         after = timed(self.frames_out, fps).format("")
-        lines = [f"{before} became {after}; {self.made} were made."]
+        were = "was" if self.made == 1 else "were"
+        lines = [f"{before} became {after}; {self.made} {were} made."]
         if self.frames_in == 1:
             lines.append("Nothing lies between one frame and itself: it was returned unchanged.")
         else:

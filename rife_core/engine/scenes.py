@@ -9,7 +9,7 @@ blocks are still found. Across a cut most of them are not.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Literal, NamedTuple, Protocol, TypeVar, get_args
@@ -81,6 +81,17 @@ class SceneRules:
         ):
             if value not in known:
                 raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}.")
+
+    def after(self, begin: int) -> SceneRules:
+        """The rules for a clip that lacks its first `begin` frames.
+
+        Example:
+            >>> sorted(SceneRules(cuts=frozenset({5, 25})).after(10).cuts)
+            [15]
+        """
+        if not self.cuts:
+            return self
+        return replace(self, cuts=frozenset(cut - begin for cut in self.cuts if cut - begin > 1))
 
 
 @dataclass

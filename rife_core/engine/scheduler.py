@@ -69,7 +69,7 @@ class FrameScheduler:
         if settings.scale not in SCALES:
             known = ", ".join(map(str, SCALES))
             raise ValueError(f"scale is {settings.scale}; it must be one of {known}.")
-        if settings.keep is not None and settings.keep.shape != first.shape[:2]:
+        if settings.keep is not None and settings.keep.shape[-2:] != first.shape[:2]:
             raise ValueError(
                 f"keep is {tuple(settings.keep.shape)}, but the frames are {self.height} high and "
                 f"{self.width} wide; give a mask of their size."

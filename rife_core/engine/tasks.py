@@ -148,8 +148,10 @@ class Task:
         assert self._pending is not None, "the task was not begun"
         result = self._pending[0]()
         if keep is not None:
-            near = (self.pair.left if self.timestep < Fraction(1, 2) else self.pair.right).frame
-            result = mix(result, near, keep[..., None])
+            near = self.pair.left if self.timestep < Fraction(1, 2) else self.pair.right
+            if keep.ndim == 3:
+                keep = keep[min(near.number, len(keep)) - 1]
+            result = mix(result, near.frame, keep[..., None])
         self._result, self._pending = result, None
 
 

@@ -158,7 +158,7 @@ def server(tmp_path_factory, clip_file, network):
 
 def with_small_weights(name):
     """A workflow of the repository with the small weights."""
-    content = json.loads((ROOT / f"workflows/{name}.api.json").read_text())
+    content = json.loads((ROOT / f"workflows/api/{name}.api.json").read_text())
     for node in content.values():
         if node["class_type"] == "LoadRIFE":
             node["inputs"]["model_name"] = "small.safetensors"

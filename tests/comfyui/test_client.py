@@ -17,7 +17,7 @@ def run(server, tmp_path):
     def run(name, files=(), settings=(), **options):
         run.lines = []
         return queue_workflow(
-            ROOT / f"workflows/{name}.api.json",
+            ROOT / f"workflows/api/{name}.api.json",
             files,
             servers=[server.url],
             settings=[WEIGHTS, *settings],

@@ -63,7 +63,7 @@ def test_loads_without_a_warning_and_exports_its_api_file(drop, name):
     page = drop(name)
     assert page.evaluate(DIALOGS) == []
     exported = page.evaluate("async () => (await app.graphToPrompt()).output")
-    expected = json.loads((ROOT / f"workflows/{name}.api.json").read_text())
+    expected = json.loads((ROOT / f"workflows/api/{name}.api.json").read_text())
     assert exported.keys() == expected.keys()
     for node_id, node in expected.items():
         found = exported[node_id]

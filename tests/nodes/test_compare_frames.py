@@ -44,6 +44,35 @@ def test_side_by_side(compare, after, left):
     assert numbers(both[:, :, 24:]) == after
 
 
+@pytest.mark.parametrize(
+    ("after", "left"),
+    [
+        ([0, 4, 8, 12, 16, 20, 24], [0, 0, 0, 10, 10, 20, 20]),  # 2.5 times the rate
+        ([0, 5, 10, 13, 16, 20, 30], [0, 0, 10, 10, 10, 20, 30]),  # a schedule: 2, 3, 1
+        ([0, 20, 30, 30], [0, 20, 30, 30]),  # half the rate, the duration kept
+        ([0, 5, 10, 15, 20, 25, 30, 20], [0, 0, 10, 10, 20, 20, 30, 30]),  # a loop
+    ],
+)
+def test_the_source_that_was_shown_whatever_the_rate(compare, after, left):
+    both, _ = compare([0, 10, 20, 30], after)
+    assert numbers(both[:, :, :24]) == left
+
+
+def test_a_changed_result_is_told_by_the_two_rates(compare):
+    after = [1, 4, 7, 11, 13, 16, 19]  # no source frame among them
+    both, _ = compare([0, 10, 20, 30], after, source_fps=24.0, fps=60.0)
+    assert numbers(both[:, :, :24]) == [0, 0, 0, 10, 10, 20, 20]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_and_transparency(tmp_path, dtype):
+    before, after = (torch.rand(n, 16, 24, 4).to(dtype) for n in (2, 3))
+    with use_folders(Folders(temp=tmp_path)):
+        both, strip = CompareFrames().compare(before, after)["result"]
+    assert both.shape == (3, 16, 48, 3)
+    assert both.dtype == strip.dtype == torch.float32
+
+
 def test_strip_shows_the_middle_of_each_gap(compare):
     _, strip = compare([0, 10, 20, 30], [0, 5, 10, 15, 20, 25, 30], first=2, count=3, width=48)
     picture = strip[0]

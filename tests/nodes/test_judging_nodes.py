@@ -39,6 +39,31 @@ pytestmark = pytest.mark.usefixtures("seeded")
 SMALL = {"dim": 2, "image_size": 16, "max_dim": 8}
 
 
+def test_reports_are_shown_on_the_node(model):
+    clip = moving_square(3)
+    for node_id, inputs in {
+        "EstimateFlow": {"model": model, "frames": clip},
+        "ComputeFlowLoss": {"prediction": clip, "target": clip},
+        "VideoAELoss": {"original": clip, "reconstruction": clip},
+    }.items():
+        node = NODE_CLASS_MAPPINGS[node_id]
+        answer = getattr(node(), node.FUNCTION)(**inputs)
+        report = answer["result"][node.RETURN_NAMES.index("report")]
+        assert answer["ui"] == {"text": (report,)}
+
+
+def test_transparency_is_left_out(model):
+    clip = moving_square(3)
+    seen = torch.cat((clip, torch.rand(3, 36, 52, 1)), -1)
+    for node_id, inputs in {
+        "EstimateFlow": lambda frames: {"model": model, "frames": frames},
+        "ComputeFlowLoss": lambda frames: {"prediction": frames, "target": clip},
+        "VideoAELoss": lambda frames: {"original": clip, "reconstruction": frames},
+    }.items():
+        with_alpha, without = (call(node_id, **inputs(frames)) for frames in (seen, clip))
+        assert with_alpha["report"] == without["report"]
+
+
 def call(node_id, **inputs):
     """A node's outputs by name, run as ComfyUI runs it."""
     node = NODE_CLASS_MAPPINGS[node_id]

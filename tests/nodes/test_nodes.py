@@ -1,5 +1,6 @@
 """What holds for every node of the pack, and what the two main nodes do."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,7 @@ def test_node_is_described(node_id):
     assert node.CATEGORY == "RIFE Video"
     assert node.SEARCH_ALIASES
     assert NODE_DISPLAY_NAME_MAPPINGS[node_id] == node.DISPLAY_NAME
+    assert len(json.dumps(node.SEARCH_ALIASES)) > 2
     assert callable(getattr(node, node.FUNCTION))
     assert len(node.RETURN_NAMES) == len(node.RETURN_TYPES) == len(node.OUTPUT_TOOLTIPS)
     for group in node.INPUT_TYPES().values():
@@ -116,6 +118,60 @@ def test_help_page_names_every_input_and_output(node_id):
     inputs = [name for group in node.INPUT_TYPES().values() for name in group]
     for name in (*inputs, *node.RETURN_NAMES):
         assert f"| {name} |" in page
+
+
+WORDS = (
+    "rife",
+    "fps",
+    "60 fps",
+    "slow motion",
+    "smooth",
+    "vfi",
+    "interpolate",
+    "tween",
+    "frame rate",
+)
+SEEN = 30
+"""Letters of a name within which a word must begin for the page of 0.3.64 to find it."""
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_main_nodes_are_found_by_what_people_type(word):
+    main = [NODE_CLASS_MAPPINGS[name] for name in ("InterpolateFrames", "InterpolateVideo")]
+    for node in main:
+        assert word in node.SEARCH_ALIASES
+        assert word in node.DISPLAY_NAME.lower()
+        assert node.ESSENTIALS_CATEGORY == "Video Tools"
+    on_old_pages = [
+        all(
+            any(-1 < name.lower().find(part) <= SEEN for name in (node.DISPLAY_NAME, node.__name__))
+            for part in word.split()
+        )
+        for node in main
+    ]
+    assert any(on_old_pages)
+
+
+def test_rare_inputs_are_folded():
+    shown = {
+        node_id: [
+            name
+            for group in NODE_CLASS_MAPPINGS[node_id].INPUT_TYPES().values()
+            for name, (_, options) in group.items()
+            if not options.get("advanced")
+        ]
+        for node_id in ("InterpolateFrames", "InterpolateVideo")
+    }
+    assert shown == {
+        "InterpolateFrames": [
+            *("model", "frames", "multiplier", "source_fps", "target_fps", "end", "at_cut"),
+            "keep_region",
+        ],
+        "InterpolateVideo": [
+            *("model", "video", "multiplier", "target_fps", "end", "at_cut", "keep_region"),
+            "slow_motion",
+        ],
+    }
 
 
 def test_the_pack_shows_its_nodes_to_comfyui():
@@ -244,10 +300,47 @@ class TestInterpolateFrames:
 
     def test_one_frame_comes_back_with_a_note(self, model):
         clip = moving_square(1)
-        frames, _, count, report, _ = self.run(model, clip)
+        frames, fps, count, report, _ = self.run(model, clip)
         assert torch.equal(frames, clip)
-        assert count == 1
+        assert (count, fps) == (1, 8)
+        assert "1 frame at 8 fps (0.125 s) became 1 at 8 fps (0.125 s)" in report
         assert "unchanged" in report
+        assert "Rebatch Images" in report
+
+    def test_one_made_frame_is_told_in_the_singular(self, model):
+        assert "became 3 at 16 fps (0.188 s); 1 was made." in self.run(model, moving_square(2))[3]
+
+    @pytest.mark.parametrize("multiplier", [64, 1024, 100_000_000])
+    def test_a_result_larger_than_memory_is_refused_before_work(self, model, multiplier):
+        clip = torch.zeros(1, 1, 1, 3).expand(200, 2160, 3840, 3)
+        with pytest.raises(ValueError, match=r"GiB are free.*Interpolate Video|multiplier is"):
+            self.run(model, clip, multiplier=multiplier)
+
+    def test_the_map_of_disagreement_counts_as_memory(self, model, monkeypatch):
+        clip = moving_square(3)
+        monkeypatch.setattr(
+            "rife_video.nodes.interpolate_frames.free_memory", lambda: 5 * clip[0].numel() * 4 + 9
+        )
+        assert self.run(model, clip)[2] == 5
+        with pytest.raises(ValueError, match="5 frames of 52x36"):
+            self.run(model, clip, map_disagreement=True)
+
+    def test_a_mask_for_each_source_frame(self, model):
+        clip, region = moving_square(3), torch.zeros(3, 36, 52)
+        region[2] = 1
+        frames, *_ = self.run(model, clip, keep_region=region, multiplier=4)
+        assert torch.equal(frames[6], clip[2])
+        assert torch.equal(frames[7], clip[2])
+        assert not torch.equal(frames[5], clip[1])
+        assert not torch.equal(frames[3], clip[1])
+
+    def test_masks_of_other_sizes_and_numbers_are_told_of(self, model):
+        clip, region = moving_square(2), torch.ones(5, 18, 26)
+        frames, *_, report, _ = self.run(model, clip, keep_region=region)
+        assert torch.equal(frames[1], clip[1])
+        assert "keep_region is 26x18; it was resized to 52x36." in report
+        assert "5 masks for 2 source frames" in report
+        assert "keep_region" not in self.run(model, clip)[3]
 
     def test_no_frame_is_an_error(self, model):
         with pytest.raises(ValueError, match="no frames"):

@@ -7,7 +7,12 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
-from rife_video.nodes.host import Folders, Video, opened, use_folders, video_of_file
+from rife_video.nodes.host import Folders, RIFEModel, Video, opened, use_folders, video_of_file
+from rife_video.nodes.interpolate_video import InterpolateVideo
+from rife_video.rife_core.engine import interpolate
+from rife_video.rife_core.timeline import Timeline
+from rife_video.rife_core.video import ColorTags, VideoReader
+from support import moving_square
 
 
 class VideoFromFile:
@@ -85,3 +90,113 @@ def test_sound_lasts_no_longer_than_the_frames(tone):
     video = Video(torch.zeros(3, 4, 4, 3), Fraction(12), tone)
     assert video.sound["waveform"].shape[-1] == 24000 * 3 // 12
     assert Video(torch.zeros(3, 4, 4, 3), Fraction(12)).sound is None
+
+
+class EditedVideo(VideoFromFile):
+    """A video of frames known to the test, trimmed and cropped as later releases do it."""
+
+    def __init__(self, source, start=0.0, duration=0.0, crop=None):
+        super().__init__(source)
+        self.__start, self.__duration, self.__crop = start, duration, crop
+
+    def clip(self):
+        clip = moving_square(20)
+        begin = round(self.__start * 8)
+        stop = round((self.__start + self.__duration) * 8) if self.__duration else len(clip)
+        x, y, width, height = self.__crop or (0, 0, 52, 36)
+        return clip[begin:stop, y : y + height, x : x + width]
+
+    def get_dimensions(self):
+        return self.clip().shape[2], self.clip().shape[1]
+
+    def get_duration(self):
+        return len(self.clip()) / 8
+
+    def get_frame_rate(self):
+        return Fraction(8)
+
+    def get_components(self):
+        EditedVideo.most = max(EditedVideo.most, len(self.clip()))
+        sound = {"waveform": torch.ones(1, 2, len(self.clip()) * 100), "sample_rate": 800}
+        return SimpleNamespace(images=self.clip(), frame_rate=Fraction(8), audio=sound)
+
+    def as_trimmed(self, start_time=0, duration=0, strict_duration=True):
+        start = self.__start + start_time
+        return EditedVideo(self.source, start + 0.5 / 8, duration, self.__crop)
+
+
+EDITS = {
+    "cropped": {"crop": (4, 6, 20, 24)},
+    "trimmed": {"start": 0.5, "duration": 1.0},
+    "trimmed to its end": {"start": 0.5},
+    "both": {"start": 0.25, "duration": 1.5, "crop": (0, 0, 52, 20)},
+}
+
+
+@pytest.fixture(params=EDITS.values(), ids=EDITS.keys())
+def edited(request, comfyui, file, monkeypatch):
+    sys.modules["comfy_api.latest"].InputImpl.VideoFromFile = EditedVideo
+    monkeypatch.setattr(EditedVideo, "most", 0, raising=False)
+    return EditedVideo(str(file), **request.param)
+
+
+def test_an_edited_video_is_taken_as_it_is_shown(edited):
+    with opened(edited) as video:
+        assert torch.equal(video.frames, edited.clip())
+
+
+def test_a_long_one_comes_in_pieces(edited, monkeypatch):
+    host = "rife_video.nodes.host"
+    frame = 4 * 3 * edited.clip()[0, ..., 0].numel()
+    monkeypatch.setattr(f"{host}._MOST_AT_ONCE", 4 * frame)
+    monkeypatch.setattr(f"{host}._PIECE_BYTES", 3 * frame)
+    with opened(edited) as video:
+        assert EditedVideo.most <= 3
+        assert video.frames.shape == edited.clip().shape
+        assert torch.equal(torch.stack(list(video.frames)), edited.clip())
+        assert video.sound["waveform"].shape[-1] == 100 * len(edited.clip())
+        assert EditedVideo.most <= 3
+
+
+def test_a_video_that_is_trimmed_from_its_end_is_not_trimmed_twice(comfyui, file, monkeypatch):
+    sys.modules["comfy_api.latest"].InputImpl.VideoFromFile = EditedVideo
+    monkeypatch.setattr("rife_video.nodes.host._MOST_AT_ONCE", 1)
+    monkeypatch.setattr(EditedVideo, "most", 0, raising=False)
+    video = EditedVideo(str(file))
+    video._EditedVideo__start_time = -1.0
+    with opened(video) as taken:
+        assert isinstance(taken.frames, torch.Tensor)
+
+
+@pytest.mark.parametrize(
+    ("depth", "space", "color"),
+    [
+        (8, "sRGB", ColorTags()),
+        (10, "sRGB", ColorTags()),
+        (10, "HDR", ColorTags(9, 9, 18)),
+        (10, "HDR PQ", ColorTags(9, 9, 16)),
+    ],
+)
+def test_depth_and_colours_of_frames_are_kept(network, tmp_path, comfyui, depth, space, color):
+    class Made:
+        def get_components(self):
+            clip = moving_square(3)
+            return SimpleNamespace(images=clip, frame_rate=Fraction(8), audio=None)
+
+        def get_bit_depth(self):
+            return depth
+
+        def get_color_space(self):
+            return space
+
+    with opened(Made()) as video:
+        assert (video.depth, video.color) == (depth, color)
+    for name in ("folder_paths", "comfy_api.latest", "comfy.model_management"):
+        del sys.modules[name]
+    with use_folders(Folders(temp=tmp_path)):
+        model = RIFEModel(network, "small", "fp32")
+        result = InterpolateVideo().interpolate(model, video, 2, crf=0)["result"][0]
+    reader = VideoReader(result.frames)
+    assert (reader.depth, reader.color) == (depth, color)
+    expected = interpolate(network, moving_square(3), Timeline.multiply(2))
+    assert (torch.stack(list(reader)) - expected).abs().mean() < 0.02

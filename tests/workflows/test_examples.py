@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 import rife_video
-from rife_video.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+from rife_video.nodes import NODE_CLASS_MAPPINGS as NODES
+from rife_video.nodes.host import SAMPLE
 from rife_video.workflows import core_nodes
 from rife_video.workflows.graph import inputs_of, problems
 from rife_video.workflows.local import KNOWN_NODES
 
 FOLDER = Path(rife_video.__file__).parent / "workflows"
-NAMES = sorted(path.name.removesuffix(".api.json") for path in FOLDER.glob("*.api.json"))
+NAMES = sorted(path.name.removesuffix(".api.json") for path in (FOLDER / "api").glob("*.api.json"))
 WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 
 # Outputs of nodes that this project does not have, as their packs declare them.
@@ -35,7 +36,7 @@ every_example = pytest.mark.parametrize("name", NAMES)
 
 
 def load(name):
-    files = (FOLDER / f"{name}{ending}" for ending in (".json", ".api.json"))
+    files = FOLDER / f"{name}.json", FOLDER / f"api/{name}.api.json"
     return [json.loads(path.read_text()) for path in files]
 
 
@@ -57,8 +58,8 @@ def widget_values(node):
 
 
 def test_every_workflow_comes_in_both_formats():
-    pages = {path.stem for path in FOLDER.glob("*.json") if not path.stem.endswith(".api")}
-    assert pages == set(NAMES)
+    pages = {path.stem for path in FOLDER.glob("*.json")}
+    assert pages == set(NAMES), "ComfyUI's page offers each of these files as a template"
     assert {"interpolate_clip", "cogvideox_interpolate"} <= pages
 
 
@@ -73,6 +74,9 @@ def test_both_formats_say_the_same(name):
         if "title" in node:
             assert node["title"] == other["_meta"]["title"]
         inputs = widget_values(node)
+        if node["type"] == "LoadVideo":
+            assert inputs == {"file": SAMPLE.name}, "scripts name their own clip, people try one"
+            inputs = {"file": "clip.mp4"}
         for entry in node["inputs"]:
             if entry["link"] is not None:
                 _, source, slot, *_ = links[entry["link"]]
@@ -104,9 +108,9 @@ def test_page_format_is_consistent(name):
         assert {e["link"] for e in node["inputs"]} - {None} <= links
         assert {link for output in node["outputs"] for link in output["links"]} <= links
         assert [output["type"] for output in node["outputs"]] == list(outputs_of(node["type"]))
-        if node["type"] in NODE_CLASS_MAPPINGS:
+        if node["type"] in NODES:
             names = [output["name"] for output in node["outputs"]]
-            assert names == list(NODE_CLASS_MAPPINGS[node["type"]].RETURN_NAMES)
+            assert names == list(NODES[node["type"]].RETURN_NAMES)
 
 
 @every_example
@@ -143,7 +147,8 @@ def test_known_nodes_get_all_their_inputs_and_only_those(name):
 
 @every_example
 def test_titles_in_api_format(name):
-    displayed = {"LoadVideo": "Load Video", "SaveVideo": "Save Video"} | NODE_DISPLAY_NAME_MAPPINGS
+    own = {name: getattr(node, "TITLE", node.DISPLAY_NAME) for name, node in NODES.items()}
+    displayed = {"LoadVideo": "Load Video", "SaveVideo": "Save Video"} | own
     _, api = load(name)
     for node in api.values():
         assert node["_meta"]["title"]
@@ -160,7 +165,7 @@ def test_the_clip_goes_through_with_its_rate_and_sound():
     assert interpolate["frames"] == [parts, 0]
     assert interpolate["source_fps"] == [parts, 2]
     assert create == {"images": [middle, 0], "fps": [middle, 1], "audio": [parts, 1]}
-    assert set(core_nodes.NODE_CLASS_MAPPINGS) >= set(by_class) - set(NODE_CLASS_MAPPINGS)
+    assert set(core_nodes.NODE_CLASS_MAPPINGS) >= set(by_class) - set(NODES)
 
 
 def test_generated_frames_are_interpolated_right_behind_the_decoder():

@@ -188,6 +188,14 @@ def test_set_input_refuses(assignment, says):
         set_input(two, CLASSES, assignment)
 
 
+def test_earlier_paths_of_the_examples_work(tmp_path):
+    assert read(EXAMPLES / "interpolate_clip.api.json") == read(
+        EXAMPLES / "api/interpolate_clip.api.json"
+    )
+    with pytest.raises(OSError, match=r"gone\.api\.json"):
+        read(EXAMPLES / "gone.api.json")
+
+
 def test_page_format_is_refused_with_the_file_to_take_instead(tmp_path):
     page = EXAMPLES / "interpolate_clip.json"
     with pytest.raises(WorkflowError, match=r"page format.*run interpolate_clip\.api\.json"):

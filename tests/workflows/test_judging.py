@@ -10,7 +10,7 @@ from rife_video.nodes.host import Folders
 from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.workflows.local import run_workflow
 
-FOLDER = Path(rife_video.__file__).parent / "workflows"
+FOLDER = Path(rife_video.__file__).parent / "workflows/api"
 
 
 def by_class(name):

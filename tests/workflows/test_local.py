@@ -12,7 +12,7 @@ from rife_video.rife_core.video import VideoReader
 from rife_video.workflows.graph import WorkflowError
 from rife_video.workflows.local import run_workflow
 
-CLIP_GRAPH = Path(rife_video.__file__).parent / "workflows/interpolate_clip.api.json"
+CLIP_GRAPH = Path(rife_video.__file__).parent / "workflows/api/interpolate_clip.api.json"
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_command_line(folders, capsys):
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ([CLIP_GRAPH.with_name("interpolate_clip.json")], "run interpolate_clip.api.json"),
+        ([CLIP_GRAPH.parents[1] / "interpolate_clip.json"], "run interpolate_clip.api.json"),
         ([CLIP_GRAPH, "--set", "nobody.x=1"], "no node is called 'nobody'"),
         (["gone.api.json"], "gone.api.json"),
     ],

@@ -1,6 +1,6 @@
 """Prompts of every release: people keep them in scripts, and they must go on working.
 
-A release copies `workflows/*.api.json` to `released/VERSION`; what lies there never changes.
+A release copies `workflows/api/*.api.json` to `released/VERSION`; what lies there never changes.
 """
 
 import json
@@ -61,6 +61,6 @@ def test_runs(path, tmp_path, network, clip_file):
 
 
 def test_this_release_is_kept():
-    now = {path.name for path in (RELEASED.parents[2] / "workflows").glob("*.api.json")}
+    now = {path.name for path in (RELEASED.parents[2] / "workflows/api").glob("*.api.json")}
     newest = max(RELEASED.iterdir(), key=lambda folder: tuple(map(int, folder.name.split("."))))
     assert {path.name for path in newest.iterdir()} >= now
