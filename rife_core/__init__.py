@@ -14,12 +14,12 @@ from .losses import EPE, SOBEL, LapLoss, MeanShift, Ternary, VGGPerceptualLoss
 from .losses.discriminators import Discriminator, Discriminator3D, Discriminator3DWithfirstframe
 from .losses.lpips import LPIPS
 from .losses.video_autoencoder import VideoAutoencoderLoss
-from .model import Model
 from .networks.block import IFBlock
 from .networks.layers import Conv2, conv, deconv
 from .networks.refine import Contextnet, Unet
 from .networks.specs import SPECS, NetworkSpec, get_spec
 from .ops.warp import warp
+from .rife.RIFE import Model
 from .timeline import Timeline, as_fraction
 
 if TYPE_CHECKING:

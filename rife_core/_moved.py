@@ -57,6 +57,7 @@ MOVED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "maker": ("engine.scheduler", "engine.tasks"),
         "memory": ("engine.memory_plan", "engine.tiling", "ops.dispatch"),
         "metrics": ("losses.metrics",),
+        "model": ("rife.RIFE",),
         "options": ("engine.options",),
         "padding": ("networks.padding",),
         "parts": ("files.resume",),

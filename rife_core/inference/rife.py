@@ -28,7 +28,7 @@ from ..networks.estimate import EncodedFrame, Estimate, TrainingOutput
 from ..networks.frame_order import average, frame_orders, listed
 from ..networks.ifnet import TEACHER_CHANNELS, Result, as_timesteps, distillation_loss
 from ..networks.layers import build_head
-from ..networks.padding import alignment, crop, pad_to_multiple
+from ..networks.padding import alignment, crop, forward_multiple, pad_to_multiple
 from ..networks.refine import Contextnet, Unet
 from ..networks.specs import (
     CARRIED_FROM,
@@ -250,7 +250,7 @@ class RIFE(nn.Module):
 
         Args:
             x: B 6 H W (img0, img1) or B 9 H W (img0, img1, ground truth), in [0, 1];
-                H and W multiples of the row's alignment.
+                H and W multiples of 4 times the coarsest scale, and of 16 where the row refines.
             scale: the pyramid, coarsest first; the row's own by default.
             timestep: a number, or one for each sample.
             returnflow: return the final flow, B 4 H W, and nothing else.
@@ -337,7 +337,7 @@ class RIFE(nn.Module):
         return self._each_estimate(named, scales, self.spec.ensemble == "always", detach)
 
     def _check_forward(self, x: Tensor, scales: Sequence[float]) -> None:
-        align = self.spec.align
+        align = forward_multiple(self.spec, scales)
         if x.ndim != 4 or x.shape[1] not in (6, 9) or x.shape[2] % align or x.shape[3] % align:
             raise ValueError(
                 f"The network {self.spec.version!r} takes B 6 H W (two frames) or B 9 H W (with "

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from .specs import BLOCK_STRIDE, NetworkSpec
+
+_REFINEMENT_STRIDE = 16
 
 
 def alignment(spec: NetworkSpec, coarsest: float) -> int:
@@ -23,6 +26,21 @@ def alignment(spec: NetworkSpec, coarsest: float) -> int:
         [32, 64, 32]
     """
     return max(spec.align, ceil(BLOCK_STRIDE * coarsest))
+
+
+def forward_multiple(spec: NetworkSpec, scales: Sequence[float]) -> int:
+    """The multiple that height and width must be of for a plain forward pass.
+
+    It is what the arithmetic needs and no more: a block halves what it reads twice after its
+    scale, the refinement halves the image four times. `alignment` may be more, so that a
+    frame's grid does not depend on the user's scale.
+
+    Example:
+        >>> from .specs import get_spec
+        >>> forward_multiple(get_spec("rife"), (4, 2, 1)), forward_multiple(get_spec("4.6"), (8, 4))
+        (16, 32)
+    """
+    return max(ceil(BLOCK_STRIDE * max(scales)), _REFINEMENT_STRIDE if spec.refine else 1)
 
 
 def pad_to_multiple(img: Tensor, multiple: int) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -33,7 +35,15 @@ def sample(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = N
 
 
 def grid_sample(input: Tensor, grid: Tensor, align_corners: bool) -> Tensor:
-    """`F.grid_sample`, bilinearly; beyond the border the border counts on."""
+    """`F.grid_sample`, bilinearly; beyond the border the border counts on.
+
+    Where the grid is NaN, so is the result.
+    """
+    if input.device.type == "cpu" and not _is_finite(grid.detach()):
+        lost = grid.detach().isnan().any(-1)[:, None]
+        inside = grid.nan_to_num(0.0, 2.0, -2.0)
+        result = F.grid_sample(input, inside, "bilinear", "border", align_corners)
+        return result.masked_fill(lost, math.nan)
     if input.device.type not in _NO_BORDER_MODE:
         return F.grid_sample(input, grid, "bilinear", "border", align_corners)
     height, width = input.shape[-2:]
@@ -41,3 +51,14 @@ def grid_sample(input: Tensor, grid: Tensor, align_corners: bool) -> Tensor:
     axes = zip(grid.unbind(-1), ends, strict=True)
     inside = torch.stack([place.clamp(-end, end) for place, end in axes], -1)
     return F.grid_sample(input, inside, "bilinear", "zeros", align_corners)
+
+
+def _is_finite(grid: Tensor) -> bool:
+    """Whether a grid can be sampled; a graph that is recorded cannot ask, and trusts it.
+
+    Where a coordinate is NaN, PyTorch's backward pass on a CPU reads outside of its memory, and
+    its forward pass takes the first pixel. A sum finds it in one look.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return True
+    return bool(grid.sum().isfinite())

@@ -76,8 +76,15 @@ def adapt(
         report: is told the steps done and their number; what it raises ends the training.
 
     Raises:
-        ValueError: the clip is too short, or has no triplet without a cut.
+        ValueError: the clip is too short, has no triplet without a cut, or a frame with NaN or
+            infinite values; or the training diverges.
     """
+    for number, frame in enumerate(frames, 1):
+        if not bool(frame.isfinite().all()):
+            raise ValueError(
+                f"Frame {number} of the clip has NaN or infinite values. Look at what made it, or "
+                "leave it out."
+            )
     triplets = [
         start
         for start in range(len(frames) - 2)
@@ -125,6 +132,11 @@ def _trained(
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             merged = copied(torch.cat((img0, img1), 1))[2][-1]
         loss = lap_loss(merged, gt) + (merged - gt).abs().mean()
+        if not bool(loss.isfinite()):
+            raise ValueError(
+                f"The training diverged at step {done + 1}: the loss is {loss.item()}. Give a "
+                f"smaller learning rate than {lr:g}."
+            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(copied.parameters(), 1.0)

@@ -21,7 +21,7 @@ LAYERS = [
     {"rife_core/inference", "rife_core/video"},
     {"rife_core/checkpoints"},
     {"rife_core/engine", "rife_core/losses"},
-    {"rife_core/model", "rife_core/files"},
+    {"rife_core/rife", "rife_core/files"},
     {"rife_core/training", "rife_core/benchmark"},
     {"rife_core/__init__"},
     {"rife_core/cli"},

@@ -66,3 +66,17 @@ def test_what_the_report_raises_ends_it(network, frames):
 def test_a_clip_too_short_is_named(network, frames):
     with pytest.raises(ValueError, match="needs 12 frames or more"):
         adapt(network, frames[:4])
+
+
+def test_a_frame_with_nan_is_named(network, frames):
+    broken = [frame.clone() for frame in frames]
+    broken[6][5, 5, 1] = torch.nan
+    with pytest.raises(ValueError, match="Frame 7 of the clip has NaN"):
+        adapt(network, broken, steps=1)
+
+
+def test_training_that_diverges_ends_with_the_reason(network, frames):
+    with pytest.raises(
+        ValueError, match=r"diverged at step \d+.*smaller learning rate than 1e\+30"
+    ):
+        adapt(network, frames, steps=200, lr=1e30)

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from .checkpoints.rife import load_rife, save_rife
-from .checkpoints.tensor_files import CheckpointError
-from .inference.rife import RIFE, IFNet, IFNet_m
-from .losses.edges import SOBEL
-from .losses.flow import EPE
-from .losses.laplacian import LapLoss
-from .networks.ifnet import Result
-from .networks.padding import alignment, crop, pad_to_multiple
+from ..checkpoints.rife import load_rife, save_rife
+from ..checkpoints.tensor_files import CheckpointError
+from ..inference.rife import RIFE, IFNet, IFNet_m
+from ..losses.edges import SOBEL
+from ..losses.flow import EPE
+from ..losses.laplacian import LapLoss
+from ..networks.ifnet import Result
+from ..networks.padding import alignment, crop, pad_to_multiple
 
 WEIGHTS_NAME = "flownet.pkl"
 DISTILLATION_WEIGHT = 0.01
@@ -159,7 +159,7 @@ class Model:
         distillation loss.
 
         Args:
-            imgs: B 6 H W in [0, 1], img0 and img1; H and W multiples of 32.
+            imgs: B 6 H W in [0, 1], img0 and img1; H and W multiples of 16.
             gt: B 3 H W in [0, 1], the true middle frame.
             learning_rate: of this step.
             mul: unused, kept for callers of the published code.
@@ -168,8 +168,13 @@ class Model:
 
         Returns:
             The made frame B 3 H W, and a dictionary: merged_tea, mask, mask_tea (B 1 H W
-            in [0, 1]), flow (B 2 H W, the middle frame to img0), flow_tea, loss_l1,
-            loss_tea, loss_distill (scalars).
+            in [0, 1]), flow (B 2 H W, the middle frame to img0), flow_tea (B 4 H W, the
+            teacher's flow; without training the student's, as the published code has it),
+            loss_l1, loss_tea, loss_distill (scalars).
+
+        Raises:
+            ValueError: the network has no teacher block, or the loss is not finite; then no
+                step is taken.
         """
         for group in self.optimG.param_groups:
             group["lr"] = learning_rate
@@ -185,6 +190,8 @@ class Model:
             loss_tea = self.lap(merged_teacher, gt).mean()
             loss = loss_l1 + loss_tea + DISTILLATION_WEIGHT * loss_distill
         if training:
+            if not bool(loss.isfinite()):
+                raise ValueError(_not_finite(loss, imgs=imgs, gt=gt))
             self.optimG.zero_grad()
             loss.backward()
             self.optimG.step()
@@ -193,7 +200,7 @@ class Model:
             "mask": mask,
             "mask_tea": mask,
             "flow": flow_list[-1][:, :2],
-            "flow_tea": flow_teacher,
+            "flow_tea": flow_teacher if training else flow_list[-1],
             "loss_l1": loss_l1,
             "loss_tea": loss_tea,
             "loss_distill": loss_distill,
@@ -203,6 +210,16 @@ class Model:
     def _merged(self, imgs: Tensor, scales: Sequence[float], timestep: float) -> Tensor:
         result = cast(Result, self.flownet(imgs, scales, timestep=timestep))
         return result[2][-1]
+
+
+def _not_finite(loss: Tensor, **given: Tensor) -> str:
+    broken = [name for name, value in given.items() if not bool(value.isfinite().all())]
+    reason = (
+        f"{' and '.join(broken)} hold NaN or infinite values."
+        if broken
+        else "The weights have diverged; load them anew and take a smaller learning rate."
+    )
+    return f"The loss is {loss.item()}, so no step was taken. {reason}"
 
 
 def _weights_file(path: str | os.PathLike[str]) -> Path:

@@ -5,7 +5,7 @@ import torch
 from rife_video.rife_core.checkpoints.rife import load_rife, save_rife
 from rife_video.rife_core.checkpoints.tensor_files import CheckpointError
 from rife_video.rife_core.inference.rife import IFNet_m, build_network
-from rife_video.rife_core.model import Model
+from rife_video.rife_core.rife.RIFE import Model
 from support import FLOW, IMAGE, fill, golden, manifest
 from torch.testing import assert_close
 
@@ -98,3 +98,34 @@ def test_another_network_is_refused_and_changes_nothing(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"flownet\.pkl"):
         model.load_model(tmp_path / "nowhere")
     assert torch.equal(next(model.network.parameters()), before)
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 80), (64, 80), (16, 16)])
+@pytest.mark.parametrize("arbitrary", [False, True])
+def test_forward_takes_every_size_that_the_published_code_takes(height, width, arbitrary):
+    network = Model(arbitrary=arbitrary).network.eval()
+    flows, mask, merged, *_ = network(torch.rand(1, 6, height, width))
+    assert merged[2].shape == (1, 3, height, width)
+    assert flows[2].shape == (1, 4, height, width)
+    assert mask.shape == (1, 1, height, width)
+    with pytest.raises(ValueError, match="multiples of 16"):
+        network(torch.rand(1, 6, height + 8, width))
+
+
+def test_without_training_the_flow_of_the_teacher_is_the_students():
+    model = Model()
+    imgs, gt = torch.rand(1, 6, 48, 48), torch.rand(1, 3, 48, 48)
+    _, info = model.update(imgs, gt, training=False)
+    assert torch.equal(info["flow_tea"][:, :2], info["flow"])
+    assert info["flow_tea"].shape == (1, 4, 48, 48)
+
+
+def test_update_refuses_nan_before_harm():
+    model = Model()
+    before = {name: value.clone() for name, value in model.network.state_dict().items()}
+    imgs, gt = torch.rand(1, 6, 48, 48), torch.rand(1, 3, 48, 48)
+    imgs[0, 0, 3, 3] = torch.nan
+    with pytest.raises(ValueError, match="imgs hold NaN or infinite values"):
+        model.update(imgs, gt, learning_rate=1e-3)
+    after = model.network.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())

@@ -1,0 +1,5 @@
+"""The Laplacian pyramid loss."""
+
+from ..losses import LapLoss
+
+__all__ = ["LapLoss"]

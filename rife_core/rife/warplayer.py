@@ -1,0 +1,5 @@
+"""Backward warping."""
+
+from ..ops.warp import warp
+
+__all__ = ["warp"]
