@@ -25,7 +25,7 @@ from .tensor_files import CheckpointError, read_tensors
 
 SUFFIXES = (".safetensors", ".pkl", ".pth")
 
-_PREFIXES = ("module.", "flownet.")
+_PREFIXES = ("module.", "flownet.", "model.", "_orig_mod.")
 _WRAPPERS = ("state_dict", "model", "params")
 _NEVER_USED = ("teacher.", "caltime.")
 _TEACHER = "block_tea."

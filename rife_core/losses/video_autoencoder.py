@@ -34,6 +34,7 @@ from .pretrained import Weights
 _FRAME_JUDGES = (Discriminator,)
 _CLIP_JUDGES = (Discriminator3D, Discriminator3DWithfirstframe)
 
+_VGG_ENUM = "VGG16_Weights."
 _USUAL_VGG = ("DEFAULT", "IMAGENET1K_V1")
 
 _LEAST_NORM = 1e-3
@@ -234,7 +235,7 @@ class VideoAutoencoderLoss(nn.Module):
         reconstructions: Tensor,
         optimizer_idx: int,
         global_step: int,
-        aux_losses: Tensor | None = None,
+        aux_losses: Tensor | float | None = None,
         last_layer: Tensor | None = None,
         split: str = "train",
     ) -> tuple[Tensor, Log]:
@@ -245,7 +246,7 @@ class VideoAutoencoderLoss(nn.Module):
             reconstructions: what the autoencoder made of it, of the same shape.
             optimizer_idx: 0 for the autoencoder's turn, 1 for the discriminators'.
             global_step: the training step.
-            aux_losses: the quantizer's losses; of several the mean.
+            aux_losses: the quantizer's losses, or a number; of several the mean.
             last_layer: weight of the decoder's last layer, for the adaptive weight.
             split: what the names in the log begin with.
 
@@ -277,7 +278,7 @@ class VideoAutoencoderLoss(nn.Module):
         inputs: Tensor,
         reconstructions: Tensor,
         global_step: int,
-        aux_losses: Tensor | None,
+        aux_losses: Tensor | float | None,
         last_layer: Tensor | None,
     ) -> tuple[Tensor, Log]:
         recon_loss = F.mse_loss(at_least_float32(reconstructions), at_least_float32(inputs))
@@ -296,7 +297,7 @@ class VideoAutoencoderLoss(nn.Module):
             weight = torch.ones_like(self.zero)
             if perceptual_loss.requires_grad and last_layer is not None:
                 weight = adaptive_weight(perceptual_loss, gen_loss, last_layer)
-        aux = self.zero if aux_losses is None else aux_losses.mean()
+        aux = self.zero if aux_losses is None else torch.as_tensor(aux_losses).to(self.zero).mean()
         total = (
             recon_loss
             + self.perceptual_weight * perceptual_loss
@@ -375,6 +376,7 @@ def _check_clips(inputs: Tensor, reconstructions: Tensor) -> None:
 def _vgg_choice(vgg_weights: object) -> Weights:
     """A file or tensors as they are; None for whatever means the usual weights."""
     name = getattr(vgg_weights, "name", vgg_weights)
+    name = name.removeprefix(_VGG_ENUM) if isinstance(name, str) else name
     if vgg_weights is None or name in _USUAL_VGG:
         return None
     if isinstance(vgg_weights, (str, os.PathLike, Mapping)):

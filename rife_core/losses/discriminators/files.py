@@ -16,7 +16,16 @@ from .models import Discriminator, Discriminator3D, Discriminator3DWithfirstfram
 
 AnyDiscriminator = Discriminator | Discriminator3D | Discriminator3DWithfirstframe
 
-_WRAPPERS = ("state_dict", "module", "model")
+_WRAPPERS = (
+    "state_dict",
+    "module",
+    "model",
+    "discr_3d",
+    "discriminator_3d",
+    "discr",
+    "discriminator",
+)
+_CLIPS = ("discriminator_3d", "discr_3d")
 _END = "to_logits.0.weight"
 _HEAD_WIDTH = 8
 
@@ -45,7 +54,10 @@ def load_discriminator(
     state: Any = read_tensors("discriminator", path)[0]
     while isinstance(inner := next((state[w] for w in _WRAPPERS if w in state), None), Mapping):
         state = inner
-    ends = sorted((n for n in state if n.endswith(_END)), key=lambda n: "discriminator_3d" not in n)
+    ends = sorted(
+        (n for n in state if n.endswith(_END)),
+        key=lambda name: not any(clip in name for clip in _CLIPS),
+    )
     if not ends:
         raise ValueError(
             f"{path.name} holds no discriminator: no key ends in {_END!r} among {len(state)} keys."

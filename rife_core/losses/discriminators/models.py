@@ -54,12 +54,15 @@ class _Pyramid(nn.Module):
         frame_num: int,
         channels: int = 3,
         max_dim: int = 512,
+        attn_heads: int = 8,
+        attn_dim_head: int = 32,
         linear_attn_dim_head: int = 8,
         linear_attn_heads: int = 16,
         ff_mult: float = 4,
         antialiased_downsample: bool = False,
     ) -> None:
         super().__init__()
+        del attn_heads, attn_dim_head  # of the attention that the linear one has replaced
         height, width = (image_size,) * 2 if isinstance(image_size, int) else image_size
         self.image_size = (height, width)
         self.frame_num = frame_num
@@ -134,6 +137,7 @@ class Discriminator(_Pyramid):
             until the shorter one is below 8.
         channels: of the frames (3).
         max_dim: no level has more channels than this (512).
+        attn_heads, attn_dim_head: taken, as the published class takes them, and unused.
         linear_attn_dim_head: width of an attention head (8).
         linear_attn_heads: number of attention heads (16).
         ff_mult: width of the feed-forward layers (4).

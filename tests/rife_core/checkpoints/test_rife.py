@@ -58,6 +58,8 @@ def test_round_trip(tmp_path, suffix):
         lambda name: f"module.{name}",
         lambda name: f"flownet.{name}",
         lambda name: f"module.flownet.{name}",
+        lambda name: f"_orig_mod.{name}",
+        lambda name: f"model.flownet.{name}",
         lambda name: name.replace("block", "blocks.", 1) if name.startswith("block") else name,
     ],
 )

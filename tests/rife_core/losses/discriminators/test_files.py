@@ -62,6 +62,18 @@ def test_a_whole_training_checkpoint(tmp_path):
     assert_close(found(x), clips(x))
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_names_of_a_loss(tmp_path, nested):
+    small = {"dim": 2, "image_size": 16, "max_dim": 8}
+    judges = {"discr": Discriminator(**small), "discr_3d": Discriminator3D(**small, frame_num=2)}
+    state = {name: judge.state_dict() for name, judge in judges.items()}
+    if not nested:
+        state = {f"{name}.{k}": t for name, part in state.items() for k, t in part.items()}
+    torch.save(state, tmp_path / "all.ckpt")
+    x = torch.randn(1, 3, 2, 16, 16)
+    assert_close(load_discriminator(tmp_path / "all.ckpt")(x), judges["discr_3d"](x))
+
+
 def test_sizes_that_are_not_square(tmp_path):
     judge = Discriminator(dim=2, image_size=(16, 32), max_dim=8)
     save_file(judge.state_dict(), tmp_path / "judge.safetensors")
