@@ -15,7 +15,7 @@ from rife_video.workflows.local import KNOWN_NODES, run_workflow
 
 from .bad_server import mutated
 
-EXAMPLE = Path(rife_video.__file__).parent / "workflows/interpolate_clip.api.json"
+EXAMPLE = Path(rife_video.__file__).parent / "workflows/api/interpolate_clip.api.json"
 
 
 def judged(graph):
