@@ -40,6 +40,10 @@ def _normal(name, shape):
     return generator.standard_normal(shape).astype(np.float32)
 
 
+GAINS = [(name, 0.2) for name in ("lastconv", "conv1.2.", "conv2.2.")]
+"""For `fill`: flows of a few pixels, in every row."""
+
+
 def fill(module, gains=()):
     """Sets every parameter from its own name, as the golden vectors' README says."""
     for name, parameter in module.named_parameters():

@@ -19,7 +19,12 @@ from ..video import VideoReader
 from ..video.sample_clip import frames as sample_frames
 
 ROWS = ("rife", "rife_m", "4.6", "4.22.lite", "4.25.lite", "4.26")
-SIZES = {"480p": (480, 720), "720p": (720, 1280), "1080p": (1080, 1920)}
+SIZES = {
+    "480p": (480, 720),
+    "720p": (720, 1280),
+    "1080p": (1080, 1920),
+    "4k": (2160, 3840),
+}
 """Height and width by name."""
 
 _BETA = 0.2

@@ -1,0 +1,261 @@
+"""Crops of real clips beside the flow that teacher networks find in them, made once and stored.
+
+A teacher's flow costs more than a step of its student. Stored beside the crop, in half size
+and half precision, it costs a read. Where several teachers look at a triplet, each pixel keeps
+the flow whose frame is nearest to the true middle frame, so two teachers, or one at two scales,
+are better than either.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..inference.rife import RIFE
+from .clips import change, clip_frames, is_triplet_cut, pick, sources_in
+from .synthetic import SceneBatch
+
+SIDE = 320
+"""Height and width of a stored crop: students train on parts of it."""
+
+PER_FILE = 32
+"""Crops in a file."""
+
+INTERVALS = (1 / 16, 1 / 3.2)
+"""Shortest and longest time between the frames of a triplet, seconds; drawn log-uniformly."""
+
+_CLIPS_PER_FILE = 8
+_WIDEST = 640
+_TRIES = 4
+_STILL = 0.008
+_HOPELESS = 0.09
+"""Mean error from which on nobody knows what happened between two frames."""
+_GIVE_UP = 200
+_WINDOW = 5
+
+
+class Teacher(NamedTuple):
+    """A network and the scale at which it looks."""
+
+    network: RIFE
+    scale: float = 1.0
+
+
+def frame_error(frame: Tensor, gt: Tensor) -> Tensor:
+    """Mean error around each pixel.
+
+    Shape:
+        frame, gt: B 3 H W; returns B 1 H W
+    """
+    error = (frame - gt).abs().mean(1, True)
+    return F.avg_pool2d(error, _WINDOW, 1, _WINDOW // 2, count_include_pad=False)
+
+
+@torch.no_grad()
+def taught_flow(
+    teachers: Sequence[Teacher], img0: Tensor, img1: Tensor, gt: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The flow of the teacher that interpolates each pixel best, and the error it leaves.
+
+    Shape:
+        img0, img1, gt: B 3 H W in [0, 1]; gt lies half way
+        returns: B 4 H W in pixels; B 1 H W in [0, 1], see `frame_error`
+    """
+    flows: list[Tensor] = []
+    errors: list[Tensor] = []
+    height, width = gt.shape[-2:]
+    for network, scale in teachers:
+        frame0, frame1 = network.prepare(img0, scale), network.prepare(img1, scale)
+        estimate = network.estimate(frame0, frame1, 0.5, scale)
+        flows.append(estimate.flow[..., :height, :width])
+        errors.append(frame_error(estimate.blend()[..., :height, :width], gt))
+    error, best = torch.stack(errors).min(0)
+    flow = torch.stack(flows).gather(0, best[None].expand(1, -1, 4, -1, -1))[0]
+    return flow, error
+
+
+def write_crops(
+    folder: Path,
+    clips: Sequence[Path],
+    teachers: Sequence[Teacher],
+    count: int,
+    seed: int = 0,
+    report: Callable[[int, int], None] | None = None,
+) -> None:
+    """Writes `count` files of taught crops, `PER_FILE` in each; files that are there stay.
+
+    Cuts and stills are left out, and what no teacher can follow. Of several places in a
+    triplet the one that moves most is taken.
+
+    Args:
+        folder: where they go.
+        clips: videos, or folders that hold some.
+        teachers: see `taught_flow`.
+        count: number of files.
+        seed: decides which clips, frames and places are taken.
+        report: is told how many files are done, and of how many.
+
+    Raises:
+        ValueError: the clips hold nothing that moves and can be followed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sources = [source for clip in clips for source in sources_in(clip)]
+    if not sources:
+        raise ValueError(f"No videos in {', '.join(clip.name for clip in clips)}.")
+    for number in range(count):
+        path = folder / f"{seed:03d}-{number:04d}.safetensors"
+        if not path.exists():
+            generator = torch.Generator().manual_seed((seed << 32) + number)
+            part = path.with_suffix(".part")
+            save_file(_crops(sources, teachers, generator), part)
+            os.replace(part, path)
+        if report:
+            report(number + 1, count)
+
+
+def _crops(
+    sources: Sequence[Path], teachers: Sequence[Teacher], generator: torch.Generator
+) -> dict[str, Tensor]:
+    """The content of one file."""
+    chosen = [sources[pick(len(sources), generator)] for _ in range(_CLIPS_PER_FILE)]
+    read: dict[Path, tuple[list[Tensor], float]] = {}
+    device = next(teachers[0].network.parameters()).device
+    kept: list[tuple[Tensor, Tensor, Tensor]] = []
+    for _ in range(_GIVE_UP):
+        source = chosen[pick(len(chosen), generator)]
+        if source not in read:
+            read[source] = _read(source)
+        window = _triplet(*read[source], generator)
+        if window is None:
+            continue
+        img0, gt, img1 = window.to(device).split(1)
+        flow, error = taught_flow(teachers, img0, img1, gt)
+        moved = (img0 - img1).abs().mean(1, True)
+        for _ in range(2):
+            place = max(
+                (_place(window, generator) for _ in range(_TRIES)),
+                key=lambda place: float(moved[place].mean()),
+            )
+            if moved[place].mean() < _STILL or error[place].mean() > _HOPELESS:
+                continue
+            half = (F.avg_pool2d(each[place], 2)[0].half().cpu() for each in (flow, error))
+            kept.append(((window[place] * 255).round().byte(), *half))
+        if len(kept) >= PER_FILE:
+            names = ("images", "flow", "error")
+            columns = zip(*kept[:PER_FILE], strict=True)
+            return {
+                name: torch.stack(column).contiguous()
+                for name, column in zip(names, columns, strict=True)
+            }
+    names = ", ".join(source.name for source in chosen)
+    raise ValueError(f"Too little in {names} moves and can be followed; add other clips.")
+
+
+def _read(source: Path) -> tuple[list[Tensor], float]:
+    """The frames of a clip, H W 3 of bytes, and how many there are in a second."""
+    from ..video import VideoReader
+
+    fps = 8.0 if source.is_dir() else float(VideoReader(source).fps)
+    return [(frame * 255).round().byte() for frame in clip_frames(source)], fps
+
+
+def _triplet(frames: list[Tensor], fps: float, generator: torch.Generator) -> Tensor | None:
+    """Three frames, evenly spaced: 3 3 H W; None where they show a cut or nothing."""
+    shortest, longest = (math.log(value) for value in INTERVALS)
+    drawn = float(torch.rand((), generator=generator))
+    gap = round(fps * math.exp(shortest + (longest - shortest) * drawn))
+    gap = min(max(1, gap), (len(frames) - 1) // 2)
+    if gap < 1:
+        return None
+    start = pick(len(frames) - 2 * gap, generator)
+    window = torch.stack(frames[start : start + 2 * gap + 1 : gap]).permute(0, 3, 1, 2) / 255
+    if change(window[0], window[2]) < _STILL / 2 or is_triplet_cut(*window):
+        return None
+    factor = SIDE / min(window.shape[-2:])
+    if factor > 1:
+        # A rounding error must not leave it a pixel short of the crop.
+        window = F.interpolate(window, scale_factor=factor + 1e-6, mode="bicubic").clamp(0, 1)
+    left = pick(window.shape[-1] - _WIDEST + 1, generator)
+    return window[..., left : left + _WIDEST]
+
+
+def _place(window: Tensor, generator: torch.Generator) -> tuple[object, slice, slice]:
+    top, left = (pick(length - SIDE + 1, generator) for length in window.shape[-2:])
+    return ..., slice(top, top + SIDE), slice(left, left + SIDE)
+
+
+class TaughtCrops:
+    """Stored crops as training material, flipped, turned and played backwards at random.
+
+    Args:
+        folder: what `write_crops` filled.
+        size: height and width of the batches, even, at most `SIDE`.
+        seed: decides the order and the turns.
+        device: where the crops are kept and the batches made.
+
+    Raises:
+        ValueError: the folder holds no crops, or the size does not fit.
+    """
+
+    def __init__(
+        self, folder: Path, size: int, seed: int, device: torch.device | str = "cpu"
+    ) -> None:
+        paths = sorted(folder.glob("*.safetensors"))
+        if not paths:
+            raise ValueError(f"{folder.name} holds no crops; `rife-video crops` writes them.")
+        if size % 2 or size > SIDE:
+            raise ValueError(f"size is {size}; crops give even sizes up to {SIDE}.")
+        self.size, self.seed, self.device = size, seed, torch.device(device)
+        self._files = [load_file(path, device=str(device)) for path in paths]
+
+    def __len__(self) -> int:
+        return sum(len(file["images"]) for file in self._files)
+
+    def picture(self, index: int) -> Tensor:
+        """The middle frame of a crop, 3 H W of bytes: a texture for painted scenes."""
+        return self._item(index)["images"][1]
+
+    def batch(self, index: int, count: int) -> SceneBatch:
+        """Batch number `index` of this seed: see `SceneBatch`; all at timestep 0.5."""
+        generator = torch.Generator().manual_seed((self.seed << 32) + index)
+        samples = [self._sample(generator) for _ in range(count)]
+        images, flow, error = (torch.stack(each) for each in zip(*samples, strict=True))
+        taught = F.interpolate(torch.cat((flow, error), 1), scale_factor=2, mode="bilinear")
+        img0, gt, img1 = images.unbind(1)
+        middle = torch.full((count,), 0.5, device=self.device)
+        return SceneBatch(img0, img1, gt, middle, flow=taught[:, :4], teacher_error=taught[:, 4:])
+
+    def _item(self, index: int) -> dict[str, Tensor]:
+        for file in self._files:
+            if index < len(file["images"]):
+                return {name: tensor[index] for name, tensor in file.items()}
+            index -= len(file["images"])
+        raise IndexError(index)
+
+    def _sample(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """A part of a crop: images 3 3 H W in [0, 1], flow 4 h w and error 1 h w, half as large."""
+        item = self._item(pick(len(self), generator))
+        half = self.size // 2
+        top, left = (pick(SIDE // 2 - half + 1, generator) for _ in range(2))
+        images = item["images"][..., 2 * top : 2 * top + self.size, 2 * left : 2 * left + self.size]
+        images = images.float() / 255
+        part = (..., slice(top, top + half), slice(left, left + half))
+        flow, error = item["flow"][part].float(), item["error"][part].float()
+        if pick(2, generator):  # backwards
+            images, flow = images.flip(0), flow[[2, 3, 0, 1]]
+        for axis, signs in ((-1, (-1.0, 1.0)), (-2, (1.0, -1.0))):
+            if pick(2, generator):
+                images, flow, error = (each.flip(axis) for each in (images, flow, error))
+                flow = flow * flow.new_tensor(signs * 2).reshape(4, 1, 1)
+        if pick(2, generator):
+            images, flow, error = (each.transpose(-1, -2) for each in (images, flow, error))
+            flow = flow[[1, 0, 3, 2]]
+        return images, flow, error

@@ -1,0 +1,184 @@
+"""Proves and measures everything on an accelerator, in one run that nothing stops.
+
+    python tests/gpu/prove.py --out output/gpu --minutes 7 --wheels output/gpu-pack/wheels \
+        --peer vs-rife=output/gpu-pack/vs-rife
+
+Each step is a process with a time limit and a log of its own. The summary is written anew after
+every step, so a run that is cut off leaves what it has found so far; a step that cannot run says
+why, and the next one begins. `--device cpu --small` tries the script where there is no device.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROWS = "4.26,4.6,rife,default"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to prove or to measure.
+
+    Attributes:
+        name: of its log and its line in the summary.
+        command: arguments of Python.
+        seconds: it is stopped after so long.
+        missing: says why it cannot run here; None where it can.
+    """
+
+    name: str
+    command: Sequence[str]
+    seconds: int
+    missing: Callable[[], str | None] = lambda: None
+
+
+@dataclass
+class Outcome:
+    """What came of a step."""
+
+    name: str
+    state: str
+    seconds: float = 0.0
+    found: list[str] = field(default_factory=list)
+
+
+def steps(args: argparse.Namespace) -> list[Step]:
+    """All steps, the most telling first: time may run out."""
+    out, device = Path(args.out), args.device
+    peers = [text for peer in args.peer for text in ("--peer", peer)]
+    small = args.small
+
+    def bench(name: str, seconds: int, sizes: str, *options: str, rows: str = ROWS) -> Step:
+        files = ("--json", f"{out}/{name}.json", "--table", f"{out}/{name}.md")
+        chosen = ("--rows", "4.6" if small else rows, "--sizes", "96x64" if small else sizes)
+        rounds = ("--rounds", "1" if small else "3", "--frames", "3" if small else "9")
+        command = ("-m", "rife_video.rife_core.cli", "bench", "--device", device)
+        return Step(name, (*command, *chosen, *rounds, *options, *files), seconds)
+
+    backends = "eager" if device == "cpu" else "eager,cudagraphs"
+    tests = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", "--tb=short")
+    chosen = ("tests/gpu", "-k", "any_size or timesteps") if small else ("tests",)
+    return [
+        Step("machine", (str(HERE / "machine.py"), device), 60),
+        Step("tests", (*tests, "--maxfail=200", f"--junitxml={out}/tests.xml", *chosen), 150),
+        bench("resident", 90, "720p,1080p", "--resident", "--backends", backends),
+        bench("image-path", 90, "1080p", *peers, rows="4.26,4.6"),
+        Step("profile", (str(HERE / "profile_step.py"), device, "96x64" if small else "1080p"), 60),
+        bench("compile", 90, "1080p", "--resident", "--backends", "compile", rows="4.26"),
+        bench("precisions", 60, "720p", "--resident", "--precisions", "fp32,bf16,auto"),
+        bench("4k", 60, "4k", "--resident", "--multipliers", "2,4", rows="4.26"),
+        Step("files", (str(HERE / "file_to_file.py"), device, str(out)), 60, _no_av),
+    ]
+
+
+def _no_av() -> str | None:
+    done = subprocess.run([sys.executable, "-c", "import av"], capture_output=True, check=False)
+    return "PyAV is not installed: give its wheel in --wheels" if done.returncode else None
+
+
+def run(step: Step, seconds: float, out: Path, environment: dict[str, str]) -> Outcome:
+    """Runs a step for at most so long; its output is the log."""
+    reason = step.missing()
+    if reason:
+        return Outcome(step.name, f"skipped: {reason}")
+    began = time.monotonic()
+    with (out / f"{step.name}.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, *step.command],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env=environment,
+        )
+        try:
+            code = process.wait(timeout=min(step.seconds, seconds))
+            state = "ran" if code == 0 else f"failed with {code}"
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            state = "stopped: out of time"
+    return Outcome(step.name, state, time.monotonic() - began, telling(out / f"{step.name}.log"))
+
+
+def telling(log: Path, most: int = 40) -> list[str]:
+    """The lines of a log that go into the summary: tables, failures, and the last one."""
+    lines = log.read_text(errors="replace").splitlines()
+    picked = [line for line in lines if re.match(r"\||FAILED|ERROR|.*(passed|failed)", line)]
+    if lines and lines[-1] not in picked:
+        picked.append(lines[-1])
+    return picked[:most]
+
+
+def write_summary(outcomes: Sequence[Outcome], out: Path) -> None:
+    """summary.json and summary.md, each whole at any moment."""
+    text = ["# What ran", ""]
+    for each in outcomes:
+        text += [f"## {each.name}: {each.state} ({each.seconds:.0f} s)", "", *each.found, ""]
+    contents = {
+        "summary.json": json.dumps([asdict(each) for each in outcomes], indent=1) + "\n",
+        "summary.md": "\n".join(text),
+    }
+    for name, content in contents.items():
+        part = out / f"{name}.part"
+        part.write_text(content)
+        os.replace(part, out / name)
+
+
+def prepare(out: Path, wheels: Path | None) -> dict[str, str]:
+    """The environment of the steps: the package under its name, and the wheels."""
+    site = out / "site"
+    shutil.rmtree(site, ignore_errors=True)
+    site.mkdir(parents=True)
+    (site / "rife_video").symlink_to(ROOT, target_is_directory=True)
+    if wheels:
+        files = [str(path) for path in sorted(wheels.glob("*.whl"))]
+        pip = ("-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-compile")
+        subprocess.run([sys.executable, *pip, "--target", str(site), *files], check=False)
+    path = os.pathsep.join(filter(None, (str(site.resolve()), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs all steps; 1 where one of them failed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for logs and figures")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--minutes", type=float, default=7.0, help="of all steps together")
+    parser.add_argument("--wheels", type=Path, help="folder of wheels to install first")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=PATH")
+    parser.add_argument("--small", action="store_true", help="one small size: tries the script")
+    args = parser.parse_args(arguments)
+    args.out = args.out.resolve()
+    args.out.mkdir(parents=True, exist_ok=True)
+    environment = prepare(args.out, args.wheels)
+    environment["RIFE_VIDEO_TEST_DEVICE"] = args.device
+    end = time.monotonic() + 60 * args.minutes
+    outcomes: list[Outcome] = []
+    for step in steps(args):
+        left = end - time.monotonic()
+        if left < 5:
+            outcomes.append(Outcome(step.name, "not begun: out of time"))
+        else:
+            outcomes.append(run(step, left, args.out, environment))
+        write_summary(outcomes, args.out)
+        print(f"{step.name}: {outcomes[-1].state} ({outcomes[-1].seconds:.0f} s)", flush=True)
+    print((args.out / "summary.md").read_text())
+    return int(any(each.state.startswith("failed") for each in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
