@@ -466,7 +466,7 @@ class RIFE(nn.Module):
             after = start.updated(planes, spec.mask_adds, img0, img1)
             seen = after.detach() if detach else after
             named.update(mask=seen.mask, warped_img0=seen.warped_img0, warped_img1=seen.warped_img1)
-            if index + 1 < len(blocks):
+            if index + 1 < len(scales):
                 if spec.head:
                     named["warped_feat0"] = warp(named["feat0"], seen.flow[:, :2])
                     named["warped_feat1"] = warp(named["feat1"], seen.flow[:, 2:])
@@ -480,7 +480,7 @@ class RIFE(nn.Module):
             named.update(
                 mask=state.mask, warped_img0=state.warped_img0, warped_img1=state.warped_img1
             )
-        for index in range(len(blocks)):
+        for index in range(len(scales)):
             after = advance(index, state, swap)
             if index == 1 and spec.rerun_above and state is not None and not self.training:
                 moved = (after.flow - state.flow).abs()

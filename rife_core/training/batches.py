@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -10,6 +11,7 @@ import torch
 
 from .config import TrainConfig
 from .synthetic import SceneBatch
+from .taught import TaughtCrops
 
 if TYPE_CHECKING:
     from .clips import ClipTriplets
@@ -70,8 +72,11 @@ class Ahead:
 
 def clips_of(
     config: TrainConfig, folder: Path, device: torch.device | str
-) -> dict[int, ClipTriplets]:
-    """The real clips that a configuration names, relative to `folder`: by crop size."""
+) -> Mapping[int, ClipTriplets | TaughtCrops]:
+    """What is real in a training, from folders relative to `folder`: by crop size."""
+    if config.taught:
+        crops = TaughtCrops(folder / config.taught, config.seed, device)
+        return {stage.scenes.size: crops.of_size(stage.scenes.size) for stage in config.stages}
     if not config.clips:
         return {}
     from .clips import ClipTriplets

@@ -60,11 +60,12 @@ def is_triplet_cut(img0: Tensor, gt: Tensor, img1: Tensor) -> bool:
     Shape:
         each 3 H W in [0, 1]
     """
-    steps = sorted((_change(img0, gt), _change(gt, img1)))
+    steps = sorted((change(img0, gt), change(gt, img1)))
     return steps[1] > _CUT and steps[1] > _CUT_RATIO * steps[0]
 
 
-def _change(a: Tensor, b: Tensor) -> float:
+def change(a: Tensor, b: Tensor) -> float:
+    """How far two frames, 3 H W in [0, 1], are apart as thumbnails."""
     both = F.adaptive_avg_pool2d(torch.stack((a, b)), (_THUMBNAIL, _THUMBNAIL))
     return float((both[0] - both[1]).abs().mean())
 
@@ -99,7 +100,7 @@ class ClipTriplets:
         self.seed = seed
         self.device = torch.device(device)
         self.gaps = gaps
-        self.sources = [source for folder in folders for source in _sources(folder)]
+        self.sources = [source for folder in folders for source in sources_in(folder)]
         if not self.sources:
             names = ", ".join(folder.name for folder in folders)
             raise ValueError(f"No videos and no folders of images in {names}.")
@@ -120,17 +121,17 @@ class ClipTriplets:
         """Three frames of one clip, evenly spaced: 3 3 H W."""
         window = None
         for _ in range(TRIES):
-            source = self.sources[_pick(len(self.sources), generator)]
+            source = self.sources[pick(len(self.sources), generator)]
             length = self._length(source)
-            gap = min(self.gaps[_pick(len(self.gaps), generator)], (length - 1) // 2)
+            gap = min(self.gaps[pick(len(self.gaps), generator)], (length - 1) // 2)
             if gap < 1:
                 continue
-            start = _pick(length - 2 * gap, generator)
+            start = pick(length - 2 * gap, generator)
             frames = list(islice(clip_frames(source, start, gap), 3))
             if len(frames) < 3:
                 continue
             window = torch.stack(frames).permute(0, 3, 1, 2)
-            still = _change(window[0], window[2]) < _STILL
+            still = change(window[0], window[2]) < _STILL
             if not still and not is_triplet_cut(*window):
                 return window
         if window is None:
@@ -140,12 +141,12 @@ class ClipTriplets:
     def _crop(self, window: Tensor, generator: torch.Generator) -> Tensor:
         window = self._resized(window, generator)
         height, width = window.shape[-2:]
-        top = _pick(height - self.size + 1, generator)
-        left = _pick(width - self.size + 1, generator)
+        top = pick(height - self.size + 1, generator)
+        left = pick(width - self.size + 1, generator)
         crop = window[..., top : top + self.size, left : left + self.size]
-        flips = [axis for axis in (0, 2, 3) if _pick(2, generator)]
+        flips = [axis for axis in (0, 2, 3) if pick(2, generator)]
         crop = crop.flip(flips) if flips else crop
-        return crop.transpose(2, 3) if _pick(2, generator) else crop
+        return crop.transpose(2, 3) if pick(2, generator) else crop
 
     def _resized(self, window: Tensor, generator: torch.Generator) -> Tensor:
         """Enlarged where it is too small for a crop, otherwise shrunk by chance."""
@@ -160,7 +161,8 @@ class ClipTriplets:
         return resized.clamp(0, 1)
 
 
-def _pick(count: int, generator: torch.Generator) -> int:
+def pick(count: int, generator: torch.Generator) -> int:
+    """A whole number below `count`; 0 where there is none."""
     return int(torch.randint(max(count, 1), (1,), generator=generator))
 
 
@@ -168,7 +170,8 @@ def _images(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
-def _sources(folder: Path) -> list[Path]:
+def sources_in(folder: Path) -> list[Path]:
+    """The videos, and folders of images, in a folder at any depth; a file is itself."""
     if not folder.exists():
         raise FileNotFoundError(f"There is no folder {str(folder)!r} with clips.")
     if folder.is_file():

@@ -21,6 +21,28 @@ else:  # the same library under its older name
 
 
 @dataclass(frozen=True)
+class CoarseSteps:
+    """Steps that train the first blocks alone, on small scenes that stand for large frames.
+
+    A scene of 128 pixels for blocks at scales 2 and 1 is to them what one of 512 is at scales
+    8 and 4, for a sixteenth of the work: so they see many large motions.
+
+    Attributes:
+        share: of all steps of the stage.
+        scales: of as many blocks as are trained.
+        batch: samples of one step.
+        weights: of the losses.
+        scenes: of the scenes.
+    """
+
+    share: float
+    scales: tuple[float, ...]
+    batch: int
+    weights: LossWeights = field(default_factory=LossWeights)
+    scenes: SceneSettings = field(default_factory=SceneSettings)
+
+
+@dataclass(frozen=True)
 class Stage:
     """One part of the training, with its own scenes, losses and learning rate.
 
@@ -33,10 +55,14 @@ class Stage:
         warmup: steps of linear warm-up.
         tied: all blocks are one and the same (see `growth`).
         detach: each block learns from its own estimate alone.
-        scales: of the blocks; empty means the row's own. With `tied`, any number.
+        scales: of the blocks; empty means the row's own. Fewer than the row's train the first
+            blocks alone. With `tied`, any number.
         weights: of the losses.
         scenes: of the synthetic scenes.
-        real: share of the steps that take real clips, where folders are given.
+        real: share of the steps that take real clips, or taught crops where there are some.
+        coarser: share of the steps in which all scales are doubled, as a user's scale of 0.5
+            does.
+        coarse: steps in between for the first blocks alone.
     """
 
     name: str
@@ -51,6 +77,8 @@ class Stage:
     weights: LossWeights = field(default_factory=LossWeights)
     scenes: SceneSettings = field(default_factory=SceneSettings)
     real: float = 0.0
+    coarser: float = 0.0
+    coarse: CoarseSteps | None = None
 
 
 @dataclass(frozen=True)
@@ -64,8 +92,11 @@ class TrainConfig:
         stages: run one after the other.
         clips: folders of videos or frames, for stages with `real` above 0.
         gaps: steps between the frames of a clip's triplet, of which one is drawn for each.
+        taught: folder of crops beside a teacher's flow (`rife-video crops`), in place of clips.
         vgg: file of trained VGG-19 weights, for stages with a `vgg` weight; empty looks
             where torch.hub keeps its files.
+        lpips: file of trained LPIPS weights on AlexNet, for stages with an `lpips` weight;
+            empty looks where `LPIPSAlex` does.
         weight_decay, ema, clip: AdamW's decay, the decay of the averaged weights, and
             the largest gradient norm.
         shards: parts that each batch is made and computed in; several processes share
@@ -83,7 +114,9 @@ class TrainConfig:
     seed: int = 0
     clips: tuple[str, ...] = ()
     gaps: tuple[int, ...] = GAPS
+    taught: str = ""
     vgg: str = ""
+    lpips: str = ""
     weight_decay: float = 1e-4
     ema: float = 0.999
     clip: float = 1.0
@@ -136,15 +169,23 @@ def parse_config(content: Mapping[str, Any], name: str = "config") -> TrainConfi
         where = f"{name}, stage {number + 1}"
         entry = dict(entry)
         entry.setdefault("name", str(number + 1))
-        scenes = {**shared, **entry.pop("scenes", {})}
-        entry["scenes"] = _filled(SceneSettings, scenes, f"{where}, scenes")
-        entry["weights"] = _filled(LossWeights, entry.pop("weights", {}), f"{where}, weights")
-        stages.append(_filled(Stage, entry, where))
+        if "coarse" in entry:
+            coarse = _with_material(dict(entry["coarse"]), shared, f"{where}, coarse")
+            entry["coarse"] = _filled(CoarseSteps, coarse, f"{where}, coarse")
+        stages.append(_filled(Stage, _with_material(entry, shared, where), where))
     config = _filled(TrainConfig, {**content, "stages": tuple(stages)}, name)
     if not stages:
         raise ValueError(f"{name} has no [[stages]]; it needs at least one.")
     _ = config.spec  # raises where the network does not exist
     return config
+
+
+def _with_material(entry: dict[str, Any], shared: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The entry with its scenes and loss weights made of what it says of them."""
+    scenes = {**shared, **entry.pop("scenes", {})}
+    entry["scenes"] = _filled(SceneSettings, scenes, f"{where}, scenes")
+    entry["weights"] = _filled(LossWeights, entry.pop("weights", {}), f"{where}, weights")
+    return entry
 
 
 def _filled(kind: Any, entries: Mapping[str, Any], where: str) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +15,15 @@ from ..losses.census import ternary
 from ..losses.laplacian import lap_loss
 from ..networks.estimate import Estimate
 from .synthetic import SceneBatch
+from .taught import frame_error
 
 FLOW_SOFTNESS = 0.1
 """In pixels of the block: below it the flow error counts by its square."""
+
+TEACHER_MARGIN = 0.004
+"""A teacher is followed where its frame is nearer to the true one by this much."""
+
+NONE: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,9 @@ class LossWeights:
         census: census distance of the made frame.
         distill: distance to the teacher's flow, for rows that have a teacher.
         vgg: how differently VGG-19 sees the made frame; needs its trained weights.
+        lpips: LPIPS on AlexNet of the made frame; needs its trained weights.
+        taught: distance to the flow of a teacher network (see `taught`), in each block's own
+            pixels, where the teacher's frame is nearer to the true one than the student's.
     """
 
     flow: float = 1.0
@@ -44,6 +54,8 @@ class LossWeights:
     census: float = 0.0
     distill: float = 0.01
     vgg: float = 0.0
+    lpips: float = 0.0
+    taught: float = 0.0
 
 
 def objective(
@@ -52,14 +64,15 @@ def objective(
     scales: Sequence[float],
     weights: LossWeights,
     detach: bool,
-    vgg: Callable[[Tensor, Tensor], Tensor] | None = None,
+    perceptual: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = NONE,
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of a batch and the figures to log.
 
     Args:
         network, batch, scales, detach: see `RIFE.flow_pyramid`.
         weights: of the parts.
-        vgg: the perceptual loss, where `weights` want it.
+        perceptual: the losses "vgg" and "lpips" of two frames in [0, 1], where `weights` want
+            them.
 
     Returns:
         The loss, and a dictionary: each weighted part, "psnr" of the made frame in dB,
@@ -74,15 +87,27 @@ def objective(
         "squared": lambda: (frame - batch.gt).square().mean(),
         "census": lambda: ternary(frame, batch.gt).mean(),
     }
-    if vgg is not None:
-        parts["vgg"] = lambda: vgg(frame, batch.gt)
+    for name, distance in perceptual.items():
+        parts[name] = lambda distance=distance: distance(frame, batch.gt).mean()
     if teacher is not None:
         parts["distill"] = lambda: torch.as_tensor(output.loss_distill)
     flow, occluded = batch.flow, batch.occluded
+    if flow is not None and batch.teacher_error is not None:
+        error = frame_error(frame.detach(), batch.gt)
+        better = (error > batch.teacher_error + TEACHER_MARGIN).float()
+        parts["taught"] = lambda: _mean(
+            [
+                (better * flow_error(e.flow, flow, s)).mean()
+                for e, s in zip(estimates, scales, strict=True)
+            ]
+        )
     if flow is not None and occluded is not None:
         parts |= {
             "flow": lambda: _mean(
-                [flow_loss(e.flow, flow, s) for e, s in zip(estimates, scales, strict=True)]
+                [
+                    flow_loss(e.flow, flow, s, batch.weight)
+                    for e, s in zip(estimates, scales, strict=True)
+                ]
             ),
             "mask": lambda: _mean([mask_loss(e.mask, occluded) for e in estimates]),
         }
@@ -115,14 +140,20 @@ def _flow_figures(last: Estimate, flow: Tensor) -> dict[str, float]:
     }
 
 
-def flow_loss(flow: Tensor, truth: Tensor, scale: float) -> Tensor:
-    """Softened endpoint error in pixels of a block at `scale`; a scalar.
+def flow_error(flow: Tensor, truth: Tensor, scale: float) -> Tensor:
+    """Softened endpoint error of both directions, in pixels of a block at `scale`.
 
     Shape:
-        flow, truth: B 4 H W in pixels of the full image
+        flow, truth: B 4 H W in pixels of the full image; returns B 2 H W
     """
     difference = ((flow - truth) / scale).unflatten(1, (2, 2))
-    return (difference.square().sum(2) + FLOW_SOFTNESS**2).sqrt().mean() - FLOW_SOFTNESS
+    return (difference.square().sum(2) + FLOW_SOFTNESS**2).sqrt() - FLOW_SOFTNESS
+
+
+def flow_loss(flow: Tensor, truth: Tensor, scale: float, weight: Tensor | None = None) -> Tensor:
+    """The mean of `flow_error`, weighted where B 1 H W of weights are given; a scalar."""
+    error = flow_error(flow, truth, scale)
+    return error.mean() if weight is None else (error * weight).mean() / weight.mean()
 
 
 def endpoint_error(flow: Tensor, truth: Tensor) -> Tensor:

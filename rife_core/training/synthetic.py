@@ -15,6 +15,7 @@ a seed is the same whether or not the batches before it were made.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -59,6 +60,9 @@ class SceneSettings:
             leaves it out: it is what cannot be known.
         relief: largest local variation of the motion, as a share of its mean (plus half a
             pixel), as uneven depth gives it under a moving camera. The flow knows it.
+        extent: range of an object's size, as a share of the scene's; drawn log-uniformly.
+        pictures: share of the textures that are real pictures, where some are given.
+        object_weight: how much more the flow counts where an object is seen.
         textures: how many textures are kept at a time.
         texture_size: their height and width.
         renewed: batches after which one texture is replaced by a new one.
@@ -80,6 +84,9 @@ class SceneSettings:
     blocks: float = 0.2
     wobble: float = 0.0
     relief: float = 0.0
+    extent: tuple[float, float] = (0.15, 0.75)
+    pictures: float = 0.0
+    object_weight: float = 0.0
     textures: int = 48
     texture_size: int = 320
     renewed: int = 8
@@ -96,6 +103,10 @@ class SceneBatch:
             nobody knows it (real clips).
         occluded: None likewise, else B 2 H W in [0, 1]; 1 where the point seen in gt is
             hidden in img0 (first plane) or img1 (second), or lies outside of it.
+        weight: None, or B 1 H W: how much the flow counts at each pixel; objects are small,
+            so theirs counts for more.
+        teacher_error: B 1 H W where the flow is that of a teacher network: the error that its
+            own frame leaves (see `taught.frame_error`).
     """
 
     img0: Tensor
@@ -104,6 +115,8 @@ class SceneBatch:
     timestep: Tensor
     flow: Tensor | None = None
     occluded: Tensor | None = None
+    weight: Tensor | None = None
+    teacher_error: Tensor | None = None
 
 
 class SceneGenerator:
@@ -113,6 +126,7 @@ class SceneGenerator:
         settings: the kind of scenes.
         seed: decides everything.
         device: where they are made.
+        pictures: 3 H W of bytes each, to cover layers with; see `SceneSettings.pictures`.
 
     Example:
         >>> scenes = SceneGenerator(SceneSettings(size=32, textures=4, texture_size=64), seed=3)
@@ -122,9 +136,14 @@ class SceneGenerator:
     """
 
     def __init__(
-        self, settings: SceneSettings, seed: int, device: torch.device | str = "cpu"
+        self,
+        settings: SceneSettings,
+        seed: int,
+        device: torch.device | str = "cpu",
+        pictures: Sequence[Tensor] = (),
     ) -> None:
         self.settings = settings
+        self.pictures = pictures
         self.seed = seed
         self.device = torch.device(device)
         self._slots: list[int] = [-1] * settings.textures
@@ -147,6 +166,7 @@ class SceneGenerator:
             sides.append(torch.stack([shot[0] for shot in shots]).mean(0))
             weights.append(shots[len(shots) // 2][1])
         flow, occluded = scene.truth(weights)
+        weight = 1 + self.settings.object_weight * (1 - weights[1][:, :1])
         if self.settings.relief:
             sides, flow = self._embossed(draw, sides, flow, scene.timestep)
         if self.settings.wobble:
@@ -154,7 +174,7 @@ class SceneGenerator:
             sides = [self._wobbled(draw, sides[0], reach), sides[1], sides[2]]
             sides[2] = self._wobbled(draw, sides[2], reach)
         img0, gt, img1 = self._camera(draw, sides)
-        return SceneBatch(img0, img1, gt, scene.timestep, flow, occluded)
+        return SceneBatch(img0, img1, gt, scene.timestep, flow, occluded, weight)
 
     def _generator(self, stream: int, index: int) -> torch.Generator:
         generator = torch.Generator(self.device)
@@ -169,9 +189,18 @@ class SceneGenerator:
         wanted = [slot + count * ((turns + count - 1 - slot) // count) for slot in range(count)]
         stale = [slot for slot in range(count) if self._slots[slot] != wanted[slot]]
         for slot in stale:
-            generator = self._generator(2, wanted[slot])
-            self._bank[slot] = make_texture(generator, self.settings.texture_size)
+            self._bank[slot] = self._texture(self._generator(2, wanted[slot]))
             self._slots[slot] = wanted[slot]
+
+    def _texture(self, generator: torch.Generator) -> Tensor:
+        """A part of a picture where there are some, in their share; else a painted one."""
+        size, draw = self.settings.texture_size, Draw(generator)
+        if not self.pictures or draw.number() >= self.settings.pictures:
+            return make_texture(generator, size)
+        picture = self.pictures[draw.integers(1, len(self.pictures))[0]].to(self.device)
+        return F.interpolate(
+            picture[None].float() / 255, (size, size), mode="bilinear", antialias=True
+        )[0]
 
     def _wobbled(self, draw: Draw, frame: Tensor, reach: Tensor) -> Tensor:
         """The frame pulled about locally and smoothly, by chance."""
@@ -266,7 +295,7 @@ class _Scene:
         self.pivot = (
             self.centre * torch.tensor([0.3] + [1.0] * (layers - 1), device=device)[:, None]
         )
-        self.extent = size * draw.log_uniform(self.shape, 0.15, 0.75)
+        self.extent = size * draw.log_uniform(self.shape, *settings.extent)
         self.present = (draw.uniform(self.shape, 0, 1) < 0.75).float()
         self.opacity = torch.where(
             draw.uniform(self.shape, 0, 1) < 0.1, draw.uniform(self.shape, 0.3, 1), self.present**0

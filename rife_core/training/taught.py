@@ -8,6 +8,7 @@ are better than either.
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -197,31 +198,39 @@ class TaughtCrops:
 
     Args:
         folder: what `write_crops` filled.
-        size: height and width of the batches, even, at most `SIDE`.
         seed: decides the order and the turns.
         device: where the crops are kept and the batches made.
 
     Raises:
-        ValueError: the folder holds no crops, or the size does not fit.
+        ValueError: the folder holds no crops.
     """
 
-    def __init__(
-        self, folder: Path, size: int, seed: int, device: torch.device | str = "cpu"
-    ) -> None:
+    def __init__(self, folder: Path, seed: int, device: torch.device | str = "cpu") -> None:
         paths = sorted(folder.glob("*.safetensors"))
         if not paths:
             raise ValueError(f"{folder.name} holds no crops; `rife-video crops` writes them.")
+        self.size, self.seed, self.device = SIDE, seed, torch.device(device)
+        self._files = [load_file(path, device=str(device)) for path in paths]
+
+    def of_size(self, size: int) -> TaughtCrops:
+        """The same crops, of which batches show parts of another size.
+
+        Raises:
+            ValueError: the size is odd, or larger than a crop.
+        """
         if size % 2 or size > SIDE:
             raise ValueError(f"size is {size}; crops give even sizes up to {SIDE}.")
-        self.size, self.seed, self.device = size, seed, torch.device(device)
-        self._files = [load_file(path, device=str(device)) for path in paths]
+        other = copy.copy(self)
+        other.size = size
+        return other
+
+    @property
+    def pictures(self) -> list[Tensor]:
+        """The middle frames, 3 H W of bytes each: textures for painted scenes."""
+        return [images[1] for file in self._files for images in file["images"]]
 
     def __len__(self) -> int:
         return sum(len(file["images"]) for file in self._files)
-
-    def picture(self, index: int) -> Tensor:
-        """The middle frame of a crop, 3 H W of bytes: a texture for painted scenes."""
-        return self._item(index)["images"][1]
 
     def batch(self, index: int, count: int) -> SceneBatch:
         """Batch number `index` of this seed: see `SceneBatch`; all at timestep 0.5."""

@@ -14,28 +14,28 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 from ..charts.training import Curve, curve_svg, preview_png
 from ..checkpoints.rife import save_rife
 from ..engine.allocator import keep_memory
 from ..inference.rife import RIFE
+from ..losses.lpips_alex import LPIPSAlex
 from ..losses.vgg import VGGPerceptualLoss
+from .batches import Ahead, BatchSource, Mixture
 from .config import Stage, TrainConfig
 from .growth import build_fresh, build_tied, transplant
 from .objective import objective
-from .synthetic import SceneBatch, SceneGenerator
-
-if TYPE_CHECKING:
-    pass
-from .batches import Ahead, BatchSource, Mixture
 from .state import Means, cut_log, read_state, write_state
+from .synthetic import SceneBatch, SceneGenerator
+from .taught import TaughtCrops
 
 LOG = "log.csv"
 WEIGHTS = "weights.safetensors"
@@ -43,6 +43,7 @@ CURVE = "curve.svg"
 PREVIEW = "preview.png"
 LOGGED = (
     *("loss", "flow", "mask", "frame", "frames", "squared", "census", "distill", "vgg"),
+    *("lpips", "taught"),
     *("epe", "zero", "psnr", "norm", "lr", "seconds"),
 )
 MAX_SKIPPED = 20
@@ -78,9 +79,12 @@ class Trainer:
         self.device = torch.device(device)
         self.clips = clips or {}
         self.shard_bytes = shard_bytes
-        self.vgg = None
+        self.perceptual: dict[str, Callable[[Tensor, Tensor], Tensor]] = {}
         if any(stage.weights.vgg for stage in config.stages):
-            self.vgg = VGGPerceptualLoss(weights=config.vgg or None).to(self.device)
+            self.perceptual["vgg"] = VGGPerceptualLoss(weights=config.vgg or None).to(self.device)
+        if any(stage.weights.lpips for stage in config.stages):
+            lpips = LPIPSAlex(weights=config.lpips or None).to(self.device)
+            self.perceptual["lpips"] = lambda a, b: lpips(2 * a - 1, 2 * b - 1)
         self.rank, self.world = _place_in_world()
         if config.shards % self.world:
             raise ValueError(
@@ -124,11 +128,19 @@ class Trainer:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         log = Means()
+        coarse, turn = is_turn(inside, plan.coarse.share if plan.coarse else 0.0)
+        if coarse and plan.coarse:
+            weights, scales, batches = plan.coarse.weights, plan.coarse.scales, self.coarse
+        else:
+            weights, scales, batches = plan.weights, self.scales, self.batches
+            turn = inside - turn
+            if is_turn(turn, plan.coarser)[0]:
+                scales = tuple(2 * scale for scale in scales)
         for shard in range(self.rank, shards, self.world):
-            batch = self.batches.take(inside * shards + shard)
+            batch = batches.take(turn * shards + shard)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
                 loss, figures = objective(
-                    self.network, batch, self.scales, plan.weights, plan.detach, self.vgg
+                    self.network, batch, scales, weights, plan.detach, self.perceptual
                 )
             (loss * self.world / shards).backward()
             log.add({**figures, "loss": loss.item()})
@@ -210,13 +222,20 @@ class Trainer:
             network.parameters(), lr=plan.lr, weight_decay=config.weight_decay
         )
         seed = config.seed + STAGE_SEEDS * (stage + 1)
-        scenes = SceneGenerator(plan.scenes, seed, self.device)
-        material = Mixture(scenes, self.clips.get(plan.scenes.size), plan.real)
-        shards = config.shards
-        self.batches = Ahead(
-            material,
-            plan.batch // shards,
-            range(plan.steps * shards),
+        clips = self.clips.get(plan.scenes.size)
+        pictures = clips.pictures if isinstance(clips, TaughtCrops) else ()
+        scenes = SceneGenerator(plan.scenes, seed, self.device, pictures)
+        self.batches = self._ahead(Mixture(scenes, clips, plan.real), plan.batch)
+        if plan.coarse:
+            small = SceneGenerator(plan.coarse.scenes, seed + 1, self.device, pictures)
+            self.coarse = self._ahead(small, plan.coarse.batch)
+
+    def _ahead(self, source: BatchSource, batch: int) -> Ahead:
+        shards = self.config.shards
+        return Ahead(
+            source,
+            batch // shards,
+            range(self.plan.steps * shards),
             ahead=self.world if self.device.type == "cpu" else 0,
             stride=self.world,
         )
@@ -270,6 +289,17 @@ class Trainer:
             )[-1]
         rows = (batch.img0[:4], batch.gt[:4], last.blend(), batch.img1[:4])
         (self.out / PREVIEW).write_bytes(preview_png(rows))
+
+
+def is_turn(step: int, share: float) -> tuple[bool, int]:
+    """Whether a step is one of a share of all, evenly spread, and how many were before it.
+
+    Example:
+        >>> [is_turn(step, 0.5) for step in range(4)]
+        [(False, 0), (True, 0), (False, 1), (True, 1)]
+    """
+    before = int(step * share)
+    return int((step + 1) * share) > before, before
 
 
 def schedule(step: int, plan: Stage) -> float:

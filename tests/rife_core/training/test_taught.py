@@ -1,0 +1,167 @@
+"""Taught crops: the better teacher is followed, what is stored comes back, turned as a whole."""
+
+from fractions import Fraction
+
+import pytest
+import torch
+from rife_video.rife_core.cli import main
+from rife_video.rife_core.networks.estimate import Estimate
+from rife_video.rife_core.ops.warp import warp
+from rife_video.rife_core.training import taught
+from rife_video.rife_core.training.synthetic import SceneGenerator, SceneSettings
+from rife_video.rife_core.training.taught import TaughtCrops, Teacher, taught_flow, write_crops
+from rife_video.rife_core.video import VideoWriter
+
+SPEED = 4
+
+
+class Fixed:
+    """A teacher that sees the same motion everywhere: half of `dx` to each side."""
+
+    def __init__(self, dx):
+        self.dx = dx
+
+    def prepare(self, img, scale):
+        return img
+
+    def estimate(self, frame0, frame1, timestep, scale):
+        flow = frame0.new_zeros(len(frame0), 4, *frame0.shape[-2:])
+        flow[:, 0], flow[:, 2] = -self.dx / 2, self.dx / 2
+        return Estimate.of(flow, flow[:, :1] * 0, frame0, frame1)
+
+    def parameters(self):
+        yield torch.zeros(1)
+
+
+def moving_texture(count=9, height=340, width=360):
+    """A texture that moves SPEED pixels to the right each frame."""
+    generator = torch.Generator().manual_seed(5)
+    grain = torch.rand(1, 3, height // 4, width // 4 + 20, generator=generator)
+    wide = torch.nn.functional.interpolate(grain, scale_factor=4, mode="bicubic").clamp(0, 1)[0]
+    return [
+        wide[:, :, 80 - SPEED * i : 80 - SPEED * i + width].permute(1, 2, 0) for i in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    with VideoWriter(folder / "texture.mp4", Fraction(8), crf=4) as writer:
+        for frame in moving_texture():
+            writer.write(frame)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def crops(clips, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("crops")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(taught, "PER_FILE", 4)
+        patch.setattr(taught, "INTERVALS", (1 / 8, 1 / 8))  # neighbouring frames
+        write_crops(folder, [clips], [Teacher(Fixed(0)), Teacher(Fixed(2 * SPEED))], 2, seed=3)
+    return folder
+
+
+def test_each_pixel_keeps_the_flow_of_the_better_teacher():
+    frames = torch.stack(moving_texture(3)).permute(0, 3, 1, 2)
+    img0, gt, img1 = frames.split(1)
+    teachers = [Teacher(Fixed(dx)) for dx in (0, 2 * SPEED, -6)]
+    flow, error = taught_flow(teachers, img0, img1, gt)
+    inside = flow[..., 20:-20, 20:-20]
+    right = torch.tensor([-SPEED, 0.0, SPEED, 0.0]).reshape(1, 4, 1, 1).expand_as(inside)
+    torch.testing.assert_close(inside, right)
+    assert error[..., 20:-20, 20:-20].max() < 0.01
+
+
+def test_stored_flow_leads_to_the_true_frame(crops):
+    """However a crop is flipped, turned and played backwards, its flow goes along."""
+    batch = TaughtCrops(crops, seed=1).of_size(128).batch(0, 24)
+    flow = batch.flow
+    directions = {tuple(each[:2, 64, 64].round().int().tolist()) for each in flow}
+    assert len(directions) == 4  # right, left, up and down
+    for img, part in ((batch.img0, flow[:, :2]), (batch.img1, flow[:, 2:])):
+        wrong = (warp(img, part) - batch.gt).abs()[..., 16:-16, 16:-16].mean()
+        unmoved = (img - batch.gt).abs()[..., 16:-16, 16:-16].mean()
+        assert wrong < 0.3 * unmoved
+    assert batch.occluded is None
+    assert batch.teacher_error.shape == (24, 1, 128, 128)
+
+
+def test_a_batch_depends_on_seed_and_index_alone(crops):
+    first = TaughtCrops(crops, seed=1).of_size(64)
+    assert torch.equal(first.batch(5, 2).gt, TaughtCrops(crops, seed=1).of_size(64).batch(5, 2).gt)
+    assert not torch.equal(first.batch(5, 2).gt, first.batch(6, 2).gt)
+    assert len(first) == 8
+
+
+def test_files_that_are_there_stay(crops, clips):
+    before = {path: path.stat().st_mtime_ns for path in crops.iterdir()}
+    write_crops(crops, [clips], [Teacher(Fixed(0))], 2, seed=3)
+    assert {path: path.stat().st_mtime_ns for path in crops.iterdir()} == before
+
+
+def test_pictures_cover_layers_of_scenes(crops):
+    settings = SceneSettings(size=32, textures=2, texture_size=64, pictures=1.0, object_weight=2.0)
+    pictures = TaughtCrops(crops, seed=1).pictures
+    covered = SceneGenerator(settings, 1, pictures=pictures).batch(0, 2)
+    painted = SceneGenerator(settings, 1).batch(0, 2)
+    assert not torch.equal(covered.gt, painted.gt)
+    assert torch.equal(covered.flow, painted.flow)  # only what the layers look like differs
+    assert covered.weight.min() >= 1
+    assert covered.weight.max() <= 3
+
+
+def test_what_cannot_be_followed_is_refused(clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(taught, "_HOPELESS", 0.0)
+    monkeypatch.setattr(taught, "_GIVE_UP", 3)
+    with pytest.raises(ValueError, match="add other clips"):
+        write_crops(tmp_path, [clips], [Teacher(Fixed(0))], 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_mistakes_are_named(crops, tmp_path):
+    with pytest.raises(ValueError, match="rife-video crops"):
+        TaughtCrops(tmp_path, seed=0)
+    with pytest.raises(ValueError, match="even sizes up to 320"):
+        TaughtCrops(crops, seed=0).of_size(400)
+    with pytest.raises(ValueError, match="No videos"):
+        write_crops(tmp_path, [tmp_path], [Teacher(Fixed(0))], 1)
+
+
+def test_the_command_writes_crops_and_training_takes_them(clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(taught, "PER_FILE", 2)
+    arguments = ["crops", str(clips), "--out", str(tmp_path / "crops"), "--teacher", "default@0.5"]
+    assert main([*arguments, "--files", "1", "--device", "cpu"]) == 0
+    config = tmp_path / "taught.toml"
+    config.write_text(
+        """
+        row = "4.6"
+        channels = [8, 8, 8, 8]
+        taught = "crops"
+        log_every = 1
+        [scenes]
+        size = 64
+        layers = 1
+        textures = 2
+        texture_size = 64
+        pictures = 1.0
+        [[stages]]
+        steps = 4
+        batch = 2
+        lr = 1e-3
+        real = 0.5
+        coarser = 0.5
+        weights = { flow = 0.1, frame = 1.0, taught = 1.0 }
+        [stages.coarse]
+        share = 0.25
+        scales = [2, 1]
+        batch = 4
+        scenes = { size = 32 }
+        """
+    )
+    arguments = ["train", str(config), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    assert main(arguments) == 0
+    rows = [line.split(",") for line in (tmp_path / "out/log.csv").read_text().splitlines()]
+    columns = {name: [bool(row[rows[0].index(name)]) for row in rows[1:]] for name in rows[0]}
+    assert columns["taught"] == [False, True, False, False]  # scenes, crops, scenes, coarse
+    assert columns["flow"] == [True, False, True, True]
