@@ -1,11 +1,12 @@
 # make demo, make test: each sets up what it needs in .venv first.
 # make fast while coding, make docs for the pages of the API, make mutate FILE=... for a
-# mutation test of one file.
+# mutation test of one file. make gpu and make gpu-train run on the Python that is there, on a
+# machine with an accelerator; CONTRIBUTING tells of them.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := output/demo
 
-.PHONY: demo test fast lint docs mutate setup clean
+.PHONY: demo test fast lint docs mutate gpu gpu-train setup clean
 
 demo: setup
 	mkdir -p $(DEMO)
@@ -34,6 +35,17 @@ docs: setup
 mutate: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[mutate]"
 	$(BIN)/python tests/mutate.py $(FILE) $(MUTATE_ARGS)
+
+# PACK: what tests/gpu/pack.py wrote; OUT: where logs, tables and weights go.
+PACK ?= output/gpu-pack
+OUT ?= output/gpu
+
+gpu:
+	$(PYTHON) tests/gpu/prove.py --out $(OUT) $(if $(wildcard $(PACK)/wheels),--wheels $(PACK)/wheels) \
+		$(foreach peer,$(wildcard $(PACK)/peers/*),--peer $(notdir $(peer))=$(peer)) $(GPU_ARGS)
+
+gpu-train:
+	$(PYTHON) tests/gpu/train.py $(PACK) --out $(OUT) $(GPU_ARGS)
 
 setup: .venv/installed
 

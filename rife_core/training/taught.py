@@ -50,6 +50,13 @@ class Teacher(NamedTuple):
     scale: float = 1.0
 
 
+class Clip(NamedTuple):
+    """Frames, H W 3 of bytes each, and how many there are in a second."""
+
+    frames: list[Tensor]
+    fps: float
+
+
 def frame_error(frame: Tensor, gt: Tensor) -> Tensor:
     """Mean error around each pixel.
 
@@ -90,6 +97,7 @@ def write_crops(
     count: int,
     seed: int = 0,
     report: Callable[[int, int], None] | None = None,
+    read: Callable[[Path], Clip] | None = None,
 ) -> None:
     """Writes `count` files of taught crops, `PER_FILE` in each; files that are there stay.
 
@@ -103,6 +111,7 @@ def write_crops(
         count: number of files.
         seed: decides which clips, frames and places are taken.
         report: is told how many files are done, and of how many.
+        read: reads a clip in another way than `read_clip`.
 
     Raises:
         ValueError: the clips hold nothing that moves and can be followed.
@@ -116,25 +125,28 @@ def write_crops(
         if not path.exists():
             generator = torch.Generator().manual_seed((seed << 32) + number)
             part = path.with_suffix(".part")
-            save_file(_crops(sources, teachers, generator), part)
+            save_file(_crops(sources, teachers, generator, read or read_clip), part)
             os.replace(part, path)
         if report:
             report(number + 1, count)
 
 
 def _crops(
-    sources: Sequence[Path], teachers: Sequence[Teacher], generator: torch.Generator
+    sources: Sequence[Path],
+    teachers: Sequence[Teacher],
+    generator: torch.Generator,
+    read: Callable[[Path], Clip],
 ) -> dict[str, Tensor]:
     """The content of one file."""
     chosen = [sources[pick(len(sources), generator)] for _ in range(_CLIPS_PER_FILE)]
-    read: dict[Path, tuple[list[Tensor], float]] = {}
+    known: dict[Path, Clip] = {}
     device = next(teachers[0].network.parameters()).device
     kept: list[tuple[Tensor, Tensor, Tensor]] = []
     for _ in range(_GIVE_UP):
         source = chosen[pick(len(chosen), generator)]
-        if source not in read:
-            read[source] = _read(source)
-        window = _triplet(*read[source], generator)
+        if source not in known:
+            known[source] = read(source)
+        window = _triplet(known[source], generator)
         if window is None:
             continue
         img0, gt, img1 = window.to(device).split(1)
@@ -160,16 +172,17 @@ def _crops(
     raise ValueError(f"Too little in {names} moves and can be followed; add other clips.")
 
 
-def _read(source: Path) -> tuple[list[Tensor], float]:
-    """The frames of a clip, H W 3 of bytes, and how many there are in a second."""
+def read_clip(source: Path) -> Clip:
+    """A video file, or a folder of images."""
     from ..video import VideoReader
 
     fps = 8.0 if source.is_dir() else float(VideoReader(source).fps)
-    return [(frame * 255).round().byte() for frame in clip_frames(source)], fps
+    return Clip([(frame * 255).round().byte() for frame in clip_frames(source)], fps)
 
 
-def _triplet(frames: list[Tensor], fps: float, generator: torch.Generator) -> Tensor | None:
+def _triplet(clip: Clip, generator: torch.Generator) -> Tensor | None:
     """Three frames, evenly spaced: 3 3 H W; None where they show a cut or nothing."""
+    frames, fps = clip
     shortest, longest = (math.log(value) for value in INTERVALS)
     drawn = float(torch.rand((), generator=generator))
     gap = round(fps * math.exp(shortest + (longest - shortest) * drawn))

@@ -150,18 +150,22 @@ def prepare(out: Path, wheels: Path | None) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs all steps; 1 where one of them failed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The arguments of the command line."""
+    shape = argparse.RawTextHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=shape)
     parser.add_argument("--out", type=Path, required=True, help="folder for logs and figures")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--minutes", type=float, default=7.0, help="of all steps together")
     parser.add_argument("--wheels", type=Path, help="folder of wheels to install first")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PATH")
     parser.add_argument("--small", action="store_true", help="one small size: tries the script")
-    args = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs all steps; 1 where one of them failed."""
+    args = parse(arguments)
     args.out = args.out.resolve()
     args.out.mkdir(parents=True, exist_ok=True)
     environment = prepare(args.out, args.wheels)

@@ -9,12 +9,11 @@ from rife_video.rife_core.inference.rife import build_network
 from rife_video.rife_core.ops import grid_sample as sampling
 from rife_video.rife_core.ops.warp import warp
 from rife_video.rife_core.timeline import Timeline
-from support import fill, moving_square
+from support import GAINS, fill, moving_square
 from torch.testing import assert_close
 
 SIZE = (5, 7)
 CLIP = moving_square(frames=3, height=34, width=50)
-GAINS = [(name, 0.2) for name in ("lastconv", "conv1.2.", "conv2.2.")]
 
 
 def frames(network, clip=CLIP, multiplier=3, **options):

@@ -40,7 +40,8 @@ def test_the_perceptual_loss_counts_where_it_is_asked_for(config, tmp_path):
     seen = replace(plain, vgg=0.5)
     arguments = (trainer.network, batch, trainer.scales)
     loss, figures = objective(*arguments, plain, False)
-    more, and_vgg = objective(*arguments, seen, False, lambda x, y: (x - y).square().mean() + 2)
+    distances = {"vgg": lambda x, y: (x - y).square().mean() + 2}
+    more, and_vgg = objective(*arguments, seen, False, distances)
     assert "vgg" not in figures
     assert more.item() == pytest.approx(loss.item() + 0.5 * and_vgg["vgg"])
     assert and_vgg["vgg"] > 2

@@ -12,13 +12,12 @@ from rife_video.rife_core.inference.precision import set_precision
 from rife_video.rife_core.inference.rife import build_network
 from rife_video.rife_core.losses.metrics import psnr
 from rife_video.rife_core.timeline import Timeline
-from support import fill, moving_square
+from support import GAINS, fill, moving_square
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 CLIP = moving_square(frames=3, height=34, width=50)
-GAINS = [(name, 0.2) for name in ("lastconv", "conv1.2.", "conv2.2.")]
 
 
 @pytest.fixture

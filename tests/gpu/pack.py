@@ -1,0 +1,73 @@
+"""Packs what a bare machine with an accelerator lacks: clips, a teacher, LPIPS, wheels.
+
+    python tests/gpu/pack.py output/gpu-pack --clips CLIPS --teacher flownet.pkl \
+        --lpips lpips_alex_v0.1.pt --wheels WHEELS --most-mib 45
+
+Weights travel in half precision, clips as they are: the most varied first, one of each origin
+(the part of a name before its first underscore) in turn, until the pack is full.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+import torch
+from rife_video.rife_core.checkpoints.rife import load_rife, save_rife
+
+MIB = 2**20
+
+
+def chosen(clips: Sequence[Path], room: int) -> list[Path]:
+    """Clips of as many origins as fit into `room` bytes, in turn."""
+    origins: dict[str, list[Path]] = defaultdict(list)
+    for clip in sorted(clips):
+        origins[clip.name.partition("_")[0]].append(clip)
+    taken: list[Path] = []
+    for turn in zip_longest(*origins.values()):
+        for clip in turn:
+            if clip is not None and clip.stat().st_size <= room:
+                taken.append(clip)
+                room -= clip.stat().st_size
+    return taken
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the pack; says how large it is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--clips", type=Path, required=True, help="folder of videos")
+    parser.add_argument("--teacher", type=Path, required=True, help="weights of RIFE 4.0")
+    parser.add_argument("--lpips", type=Path, required=True, help="lpips_alex_v0.1.pt")
+    parser.add_argument("--wheels", type=Path, help="folder of wheels")
+    parser.add_argument("--most-mib", type=float, default=45)
+    args = parser.parse_args(arguments)
+    shutil.rmtree(args.out, ignore_errors=True)
+    (args.out / "clips").mkdir(parents=True)
+    save_rife(load_rife(args.teacher).half(), args.out / "teacher.safetensors")
+    weights = torch.load(args.lpips, weights_only=True)
+    for layer in weights["trunk"]:
+        layer["weight"] = layer["weight"].half()
+    torch.save(weights, args.out / "lpips_alex_v0.1.pt")
+    if args.wheels:
+        shutil.copytree(args.wheels, args.out / "wheels")
+    room = args.most_mib * MIB - size(args.out)
+    for clip in chosen(list(args.clips.glob("*.mp4")), int(room)):
+        shutil.copy(clip, args.out / "clips" / clip.name)
+    count = len(list((args.out / "clips").iterdir()))
+    print(f"{args.out}: {count} clips, {size(args.out) / MIB:.1f} MiB in all.")
+    return 0
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files in it."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

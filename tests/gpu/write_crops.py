@@ -1,0 +1,41 @@
+"""Crops beside the teacher's flow on a machine without PyAV: OpenCV reads the clips."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import cv2
+import torch
+from rife_video.rife_core.checkpoints.rife import load_rife
+from rife_video.rife_core.inference.precision import resolve_precision, set_precision
+from rife_video.rife_core.training.taught import Clip, Teacher, write_crops
+
+SCALES = (1.0, 0.5)
+
+
+def read(path: Path) -> Clip:
+    """All frames of a video."""
+    video = cv2.VideoCapture(str(path))
+    frames = []
+    while True:
+        there, frame = video.read()
+        if not there:
+            return Clip(frames, video.get(cv2.CAP_PROP_FPS) or 8.0)
+        frames.append(torch.from_numpy(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)))
+
+
+def main(pack: Path, folder: Path, device: str, files: int) -> None:
+    """Writes so many files of crops; those that are there stay."""
+    network = load_rife(pack / "teacher.safetensors").eval().requires_grad_(False).to(device)
+    set_precision(network, resolve_precision("auto", device))
+    teachers = [Teacher(network, scale) for scale in SCALES]
+
+    def tell(done: int, count: int) -> None:
+        print(f"crops: {done} of {count} files", flush=True)
+
+    write_crops(folder, [pack / "clips"], teachers, files, report=tell, read=read)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
