@@ -35,14 +35,11 @@ def run(args: argparse.Namespace) -> int:
     """Writes the crops that are not there yet."""
     teachers = [_teacher(text, args.device) for text in args.teacher]
     with tqdm(total=args.files, unit="file") as bar:
-        write_crops(
-            args.out,
-            args.clips,
-            teachers,
-            args.files,
-            args.seed,
-            lambda done, _: bar.update(done - bar.n),
-        )
+
+        def report(done: int, _: int) -> None:
+            bar.update(done - bar.n)
+
+        write_crops(args.out, args.clips, teachers, args.files, args.seed, report)
     return 0
 
 

@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import EllipsisType
 from typing import NamedTuple
 
 import torch
@@ -159,8 +160,10 @@ def _crops(
             )
             if moved[place].mean() < _STILL or error[place].mean() > _HOPELESS:
                 continue
-            half = (F.avg_pool2d(each[place], 2)[0].half().cpu() for each in (flow, error))
-            kept.append(((window[place] * 255).round().byte(), *half))
+            small_flow, small_error = (
+                F.avg_pool2d(each[place], 2)[0].half().cpu() for each in (flow, error)
+            )
+            kept.append(((window[place] * 255).round().byte(), small_flow, small_error))
         if len(kept) >= PER_FILE:
             names = ("images", "flow", "error")
             columns = zip(*kept[:PER_FILE], strict=True)
@@ -201,7 +204,7 @@ def _triplet(clip: Clip, generator: torch.Generator) -> Tensor | None:
     return window[..., left : left + _WIDEST]
 
 
-def _place(window: Tensor, generator: torch.Generator) -> tuple[object, slice, slice]:
+def _place(window: Tensor, generator: torch.Generator) -> tuple[EllipsisType, slice, slice]:
     top, left = (pick(length - SIDE + 1, generator) for length in window.shape[-2:])
     return ..., slice(top, top + SIDE), slice(left, left + SIDE)
 
