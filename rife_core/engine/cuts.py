@@ -20,6 +20,30 @@ _FADE = 0.15  # mean change from or to a picture without detail that is no cut
 UNCHANGED_BELOW = 0.06  # mean difference of small pictures that no cut leaves so small
 
 
+_USUAL_CONTRAST = 0.2
+"""Deviation of a small picture that the thresholds above are meant for."""
+_LEAST_CONTRAST = 0.004  # of a picture in which there is anything to see: one step of 8 bits
+_MOST_GAIN = 8.0  # beyond it the noise of a dark picture would count as detail
+
+
+def is_cut(a: Tensor, b: Tensor) -> bool:
+    """Whether two small pictures show different scenes.
+
+    What counts as a change, and as detail, goes by the contrast of the pictures, so that cuts
+    between dark or flat scenes are found as others are.
+
+    Shape:
+        a, b: h w, of one size
+    """
+    contrasts = torch.stack((a, b)).flatten(1).std(1)
+    contrast = float(contrasts.amax())
+    if contrast < _USUAL_CONTRAST and float(contrasts.amin()) > _LEAST_CONTRAST:
+        gain = min(_USUAL_CONTRAST / contrast, _MOST_GAIN)
+        a, b = a * gain, b * gain
+    changed = float((a - b).abs().mean()) > UNCHANGED_BELOW
+    return changed and likeness(a, b) < CUT_BELOW
+
+
 def small_picture(frame: Tensor) -> Tensor:
     """Lightness of H W C in [0, 1] (or 8 bit), shrunk to 64 pixels on the long side: h w."""
     height, width = frame.shape[:2]

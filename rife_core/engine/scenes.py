@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar, get_args
 
 from torch import Tensor
 
-from .cuts import CUT_BELOW, UNCHANGED_BELOW, is_repeat, likeness, small_picture
+from .cuts import is_cut, is_repeat, small_picture
 
 AtCut = Literal["interpolate", "hold", "nearest", "blend"]
 AT_CUT: tuple[AtCut, ...] = get_args(AtCut)
@@ -158,8 +158,7 @@ class _Seen(NamedTuple):
 def _is_cut(a: _Seen | None, b: _Seen | None) -> bool:
     if a is None or b is None or a.picture is None or b.picture is None:
         return False
-    changed = float((a.picture - b.picture).abs().mean()) > UNCHANGED_BELOW
-    return changed and likeness(a.picture, b.picture) < CUT_BELOW
+    return is_cut(a.picture, b.picture)
 
 
 def _neighbours(items: Iterable[T]) -> Iterator[tuple[T | None, T, T, T | None]]:

@@ -49,6 +49,32 @@ def test_cuts_are_found():
     assert cuts_found(frames) == [5, 8]
 
 
+@pytest.mark.parametrize("base", [0.0, 0.4, 0.8])
+@pytest.mark.parametrize("contrast", [0.5, 0.15, 0.08])
+def test_cuts_between_dark_or_flat_scenes_are_found(contrast, base):
+    """As stored in 8 bits, with the noise of a camera."""
+    generator = torch.Generator().manual_seed(0)
+
+    def flat(frame):
+        noise = torch.randn(frame.shape, generator=generator) / 255
+        return ((base + contrast * frame + noise).clamp(0, 1) * 255).round() / 255
+
+    scenes = [[flat(frame) for frame in pan(seed, 4, 4)] for seed in (1, 2, 3, 4)]
+    assert cuts_found([frame for scene in scenes for frame in scene]) == [5, 9, 13]
+    assert cuts_found([flat(frame) for frame in pan(1, 8, 9)]) == []
+
+
+def test_noise_fades_and_flicker_in_the_dark_are_no_cuts():
+    generator = torch.Generator().manual_seed(0)
+    black = [
+        (torch.randn(HEIGHT, WIDTH, 3, generator=generator) / 128).clamp(0, 1) for _ in range(5)
+    ]
+    assert cuts_found(black) == []
+    frames = [0.1 * frame for frame in pan(4, 9, 3)]
+    assert cuts_found([frame * (1 - k / 8) for k, frame in enumerate(frames)]) == []
+    assert cuts_found([frame * (0.6 + 0.4 * (k % 2)) for k, frame in enumerate(frames)]) == []
+
+
 def test_a_scene_of_one_frame_has_two_cuts():
     assert cuts_found([*pan(1, 3, 4), texture(9), *pan(3, 3, 4)]) == [4, 5]
 
