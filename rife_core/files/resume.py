@@ -11,11 +11,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 
-from ..video.reader import VideoError, open_video
+from .video.containers import VideoError, open_input
 
 LENGTH = 500
 """Frames. Little work to lose, and encoders would begin anew about as often by themselves."""
@@ -90,7 +89,7 @@ class Parts:
 
     def _find(self) -> None:
         while self.next.is_file():
-            with closing(open_video(self.next)) as container:
+            with open_input(self.next) as container:
                 self.add(container.streams.video[0].frames)
         for file in self.folder.iterdir():
             if file.name != _JOB and file not in self.finished:

@@ -5,7 +5,10 @@ the matrix and range that the source file names, in its own number of bits, and 
 written file carries the same tags. Sound, subtitles, chapters and title go along.
 """
 
-from .reader import Audio, Clock, ColorTags, VideoError, VideoReader
+from .clock import Clock
+from .containers import VideoError
+from .pixels import ColorTags, PixelKind
+from .reader import Audio, VideoReader
 from .writer import DEFAULT_CRF, ENCODERS, VideoWriter, encode_png
 
 __all__ = [
@@ -14,6 +17,7 @@ __all__ = [
     "Audio",
     "Clock",
     "ColorTags",
+    "PixelKind",
     "VideoError",
     "VideoReader",
     "VideoWriter",

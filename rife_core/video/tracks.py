@@ -1,31 +1,51 @@
-"""What goes along with the picture: sound, subtitles, chapters, title."""
+"""What goes along with the picture: sound, subtitles, fonts, chapters, title.
+
+What a file type can hold is tried out before the work begins: the header and a few
+packets of each track are written to memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+import heapq
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias, cast
+from itertools import islice
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
+import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
+from av.codec.codec import Codec, UnknownCodecError
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
-from .reader import Audio, VideoReader, open_video
+from .clock import shifted
+from .containers import VideoError, open_input
+from .reader import Audio, VideoReader
 
-_OPUS_RATE = 48000  # hertz; the only one of the usual rates that Opus takes
+_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+_ENCODERS = {".mp4": ("aac",), ".mov": ("aac",), ".mkv": ("flac", "aac"), ".webm": ("libopus",)}
+_BITS_A_CHANNEL = 96000  # a second, where a codec loses something
+_USUAL_RATE = 48000  # hertz; the only one of the usual rates that Opus takes
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _AUDIO_CHUNK = 1024  # samples
 _GAP = Fraction(1, 20)  # seconds without sound that are filled with silence
+_TRIED = 8  # packets that are written to memory
+_DISORDER = 16  # packets among which the next one is looked for
 _PAUSE = b"\0\0"  # between two subtitles in an mp4; written anew where it is needed
+_CHAPTER_TEXT = "bin_data"  # the titles of chapters, as MP4 has them
 _OF_THE_FORMAT = ("major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER")
 _DESCRIBING = ("language", "title")
 
 AnyPacket: TypeAlias = "Packet[AudioStream] | Packet[SubtitleStream]"
+P = TypeVar("P", bound="Packet[Stream]")
 
 
 class Track:
@@ -47,43 +67,112 @@ class Track:
         self.waiting = next(self._packets, None)
 
 
-def tracks_of(
-    source: VideoReader | Audio, output: OutputContainer, resources: ExitStack
-) -> tuple[list[Track], list[str]]:
-    """Adds the tracks of `source` to `output`: all of its sound, and subtitles it can hold.
+class _Sound(NamedTuple):
+    """How sound is encoded."""
 
-    Packets are copied where the output takes their codec. Other sound is encoded
-    again; other subtitles are left out. Files opened for it are closed with `resources`.
+    codec: str
+    rate: int
+    layout: str
 
-    Returns:
-        The tracks, and the names of what is left out.
+
+class _Planned(NamedTuple):
+    """A track that goes along: `sound` says how it is encoded; None copies its packets."""
+
+    index: int
+    sound: _Sound | None
+
+
+@dataclass(frozen=True)
+class TrackPlan:
+    """Which tracks of a file go along into another one, and how.
+
+    Attributes:
+        tracks: those that do.
+        left_out: names of those that cannot.
+        notes: a sentence for each that is changed.
     """
-    if not isinstance(source, VideoReader):
-        return [Track(_encoded(output, _waveform_frames(source), source["sample_rate"]))], []
-    with closing(open_video(source.path)) as container:
-        kinds = [(stream.index, stream.type) for stream in container.streams]
-    tracks: list[Track] = []
+
+    tracks: Sequence[_Planned]
+    left_out: Sequence[str]
+    notes: Sequence[str]
+
+
+def plan_tracks(source: VideoReader, suffix: str) -> TrackPlan:
+    """Finds out by writing to memory which tracks of `source` a file type takes.
+
+    Raises:
+        VideoError: it takes each of them, but not all together.
+    """
+    tracks: list[_Planned] = []
     left_out: list[str] = []
-    for index, kind in kinds:
+    notes: list[str] = []
+    with open_input(source.path) as container:
+        streams = [(each.index, each.type, _name(each)) for each in container.streams]
+    for index, kind, name in streams:
+        if kind == "attachment" and suffix == ".mkv" and hasattr(OutputContainer, "add_attachment"):
+            continue  # see `carry_attachments`
+        if kind == "data" and name == _CHAPTER_TEXT and suffix != ".webm":
+            continue  # written anew with the chapters
+        if kind in ("data", "attachment"):
+            left_out.append(f"{kind} ({name})")
         if kind not in ("audio", "subtitle"):
             continue
+        candidates = [_Planned(index, None)]
+        if kind == "audio":
+            candidates += _ways_to_encode(source, index, suffix)
+        planned = next((each for each in candidates if _is_taken(source, [each], suffix)), None)
+        if planned is None:
+            left_out.append(f"{kind} ({name})")
+            continue
+        tracks.append(planned)
+        if planned.sound:
+            how = f"{planned.sound.codec.removeprefix('lib')}, {planned.sound.layout}"
+            notes.append(
+                f"Sound track {index + 1} ({name}) is encoded again ({how}), for {suffix} files "
+                "cannot hold it as it is."
+            )
+    if tracks and not _is_taken(source, tracks, suffix):
+        raise VideoError(
+            f"{suffix} files cannot hold the tracks of {source.path.name} together. "
+            "Choose .mkv, which holds almost everything."
+        )
+    return TrackPlan(tracks, left_out, notes)
+
+
+def add_tracks(
+    source: VideoReader, plan: TrackPlan, output: OutputContainer, resources: ExitStack
+) -> list[Track]:
+    """Adds what was planned to `output`; files that are opened for it close with `resources`."""
+    tracks: list[Track] = []
+    for planned in plan.tracks:
         # Each track is read by its own handle, so that neither waits for the other.
-        container = resources.enter_context(closing(open_video(source.path)))
-        stream = container.streams[index]
-        known = stream.codec_context is not None  # pyright: ignore[reportUnnecessaryComparison]
-        if known and _can_hold(output, stream):
-            tracks.append(Track(_copied(output, container, stream, source.start)))
-        elif known and isinstance(stream, AudioStream):
-            frames = _in_step(container, stream, source.start)
-            tracks.append(Track(_encoded(output, frames, stream.rate, stream)))
-        else:
-            left_out.append(f"{kind} ({stream.codec_context.name if known else 'unknown'})")
-    return tracks, left_out
+        container = resources.enter_context(open_input(source.path))
+        tracks.append(Track(_packets_for(planned, source, container, output)))
+    return tracks
+
+
+def add_sound(audio: Audio, output: OutputContainer, suffix: str) -> Track:
+    """Adds a waveform to `output`."""
+    waveform = audio["waveform"][0].detach().float().cpu()
+    if len(waveform) not in _LAYOUTS:
+        waveform = waveform.mean(0, keepdim=True)
+    codec = _ENCODERS[suffix][-1]
+    sound = _Sound(codec, _rate_for(codec, audio["sample_rate"]), _LAYOUTS[len(waveform)])
+    target = _add_encoder(output, sound)
+
+    def frames() -> Iterator[AudioFrame]:
+        for chunk in waveform.split(_AUDIO_CHUNK, dim=1):
+            array = np.ascontiguousarray(chunk.numpy())
+            frame = AudioFrame.from_ndarray(array, format="fltp", layout=sound.layout)
+            frame.sample_rate = audio["sample_rate"]
+            yield frame
+
+    return Track(_encoded(frames(), target))
 
 
 def carry_chapters(source: VideoReader, output: OutputContainer) -> None:
     """Copies title, other such lines and chapters (where PyAV can; older ones cannot)."""
-    with closing(open_video(source.path)) as container:
+    with open_input(source.path) as container:
         output.metadata.update(
             {key: text for key, text in container.metadata.items() if key not in _OF_THE_FORMAT}
         )
@@ -96,81 +185,180 @@ def carry_chapters(source: VideoReader, output: OutputContainer) -> None:
         output.set_chapters(chapters)
 
 
-def _can_hold(output: OutputContainer, stream: Stream) -> bool:
-    context = stream.codec_context
-    return not {context.name, context.codec.canonical_name}.isdisjoint(output.supported_codecs)
+def carry_attachments(source: VideoReader, output: OutputContainer) -> None:
+    """Copies fonts and other files that are attached, where `output` can hold them."""
+    if output.format.name != "matroska" or not hasattr(output, "add_attachment"):
+        return
+    with open_input(source.path) as container:
+        for stream in container.streams:
+            if stream.type == "attachment":
+                attached = cast("av.stream.AttachmentStream", stream)
+                name = attached.metadata.get("filename", f"attachment {stream.index}")
+                mimetype = attached.metadata.get("mimetype", "application/octet-stream")
+                output.add_attachment(name, mimetype, attached.data)
 
 
-def _copied(
-    output: OutputContainer, container: InputContainer, stream: Stream, start: Fraction
-) -> Iterator[AnyPacket]:
-    """The packets of `stream` as they are, in step with a video that now begins at 0."""
-    source = cast(AudioStream, stream)
-    target = output.add_stream_from_template(source)
-    _describe(target, stream)
-    is_subtitle = stream.type == "subtitle"
-
-    def packets() -> Iterator[AnyPacket]:
-        for packet in _until_damage(container.demux(source)):
-            if packet.dts is None:  # the empty packet that ends a stream
-                continue
-            if is_subtitle and bytes(packet) == _PAUSE:
-                continue
-            shift = round(start / Fraction(packet.time_base))
-            packet.dts -= shift
-            packet.pts = None if packet.pts is None else packet.pts - shift
-            if is_subtitle and packet.dts < 0:  # not all players take these
-                packet.duration = max(0, (packet.duration or 0) + packet.dts)
-                packet.pts = packet.dts = 0
-                if not packet.duration:
-                    continue
-            packet.stream = target
-            yield packet
-
-    return packets()
-
-
-def _encoded(
-    output: OutputContainer,
-    frames: Iterator[AudioFrame],
-    rate: int,
-    described: Stream | None = None,
-) -> Iterator[AnyPacket]:
-    """Sound in the file type's own codec."""
-    codec = output.default_audio_codec
-    rate = _OPUS_RATE if "opus" in codec else rate
-    target = cast(AudioStream, output.add_stream(codec, rate=rate))
-    if described is not None:
-        _describe(target, described)
-
-    def packets() -> Iterator[AnyPacket]:
-        for frame in frames:
-            frame.pts = None
-            yield from target.encode(frame)
-        yield from target.encode(None)
-
-    return packets()
-
-
-def _describe(target: Stream, source: Stream) -> None:
+def describe(target: Stream, source: Stream) -> None:
+    """Copies what a track says of itself: its language and title, and whether it plays by itself."""
     target.metadata.update(
         {key: source.metadata[key] for key in _DESCRIBING if key in source.metadata}
     )
+    with suppress(AttributeError):  # older releases of PyAV can only read it
+        target.disposition = source.disposition
+
+
+def _name(stream: Stream) -> str:
+    told = stream.metadata.get("filename") or stream.metadata.get("timecode")
+    context = stream.codec_context
+    if told or context is None:  # pyright: ignore[reportUnnecessaryComparison]
+        return told or getattr(stream, "name", None) or "unknown"
+    return context.name
+
+
+def _ways_to_encode(source: VideoReader, index: int, suffix: str) -> list[_Planned]:
+    """As much as possible as it is, then with less."""
+    with open_input(source.path) as container:
+        stream = container.streams[index]
+        if not isinstance(stream, AudioStream) or stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]
+            return []
+        own, count, rate = stream.layout.name, stream.channels, stream.rate
+    layouts = [own, *({_LAYOUTS[count]} - {own} if count in _LAYOUTS else ()), "stereo"]
+    return [
+        _Planned(index, _Sound(codec, _rate_for(codec, rate), layout))
+        for codec in _ENCODERS[suffix]
+        for layout in layouts
+    ]
+
+
+def _rate_for(codec: str, rate: int) -> int:
+    """The sample rate nearest to `rate` that an encoder takes."""
+    if codec == "libopus":
+        return _USUAL_RATE
+    try:
+        known = Codec(codec, "w").audio_rates
+    except UnknownCodecError:
+        return rate
+    if not known or rate in known:
+        return rate
+    return min(known, key=lambda each: (each < min(rate, _USUAL_RATE), abs(each - rate)))
+
+
+def _is_taken(source: VideoReader, tracks: Sequence[_Planned], suffix: str) -> bool:
+    """Whether header, a few packets and the end of a file with these tracks can be written."""
+    try:
+        with ExitStack() as resources:
+            output = av.open(io.BytesIO(), "w", format=_FORMATS[suffix])
+            resources.enter_context(closing(output))
+            opened = [
+                _packets_for(
+                    each, source, resources.enter_context(open_input(source.path)), output
+                )
+                for each in tracks
+            ]
+            output.start_encoding()
+            for packets in opened:
+                for packet in islice(packets, _TRIED):
+                    output.mux(packet)
+    except (FFmpegError, ValueError, NotImplementedError):
+        return False
+    return True
+
+
+def _packets_for(
+    planned: _Planned, source: VideoReader, container: InputContainer, output: OutputContainer
+) -> Iterator[AnyPacket]:
+    """Adds a track to `output`; returns its packets."""
+    stream = container.streams[planned.index]
+    if planned.sound is None:
+        target = output.add_stream_from_template(cast(AudioStream, stream), opaque=True)
+        describe(target, stream)
+        return _copied(source, container, stream, target)
+    target = _add_encoder(output, planned.sound)
+    describe(target, stream)
+    return _encoded(_in_step(source, container, cast(AudioStream, stream)), target)
+
+
+def _copied(
+    source: VideoReader, container: InputContainer, stream: Stream, target: Stream
+) -> Iterator[AnyPacket]:
+    """The packets of `stream` as they are, in step with a video that now begins at 0."""
+    is_subtitle = stream.type == "subtitle"
+    ended = last = None
+    for packet in _in_order(_packets(source, container, stream)):
+        if is_subtitle and bytes(packet) == _PAUSE:
+            continue
+        shift = round(source.start / Fraction(packet.time_base))
+        if packet.dts is None:
+            packet.dts = packet.pts if packet.pts is not None else (ended or 0) + shift
+        packet.dts -= shift
+        packet.pts = packet.dts if packet.pts is None else packet.pts - shift
+        if is_subtitle and packet.dts < 0:  # not all players take these
+            packet.duration = max(0, (packet.duration or 0) + packet.dts)
+            packet.pts = packet.dts = 0
+            if not packet.duration:
+                continue
+        if last is not None and packet.dts <= last:
+            packet.dts = last + 1
+            packet.pts = max(packet.pts, packet.dts)
+        last, ended = packet.dts, packet.dts + (packet.duration or 0)
+        packet.stream = target
+        yield cast("AnyPacket", packet)
+
+
+def _packets(
+    source: VideoReader, container: InputContainer, stream: Stream
+) -> Iterator[Packet[Stream]]:
+    """In step with the picture, as far as they can be read; `VideoReader.check` tells of damage."""
+    try:
+        yield from shifted(container.demux(stream), source.clock.shifts.get(stream.index, ()))
+    except FFmpegError:
+        return
+
+
+def _in_order(packets: Iterable[P]) -> Iterator[P]:
+    """Packets that hold something, by their time; a few out of order are put where they belong."""
+    waiting: list[tuple[int, int, P]] = []
+    time = -(2**63)
+    for number, packet in enumerate(packets):
+        if not packet.size:  # the empty packet that ends a stream
+            continue
+        moment = packet.dts if packet.dts is not None else packet.pts
+        time = time if moment is None else moment
+        heapq.heappush(waiting, (time, number, packet))
+        if len(waiting) > _DISORDER:
+            yield heapq.heappop(waiting)[2]
+    while waiting:
+        yield heapq.heappop(waiting)[2]
+
+
+def _add_encoder(output: OutputContainer, sound: _Sound) -> AudioStream:
+    target = cast(AudioStream, output.add_stream(sound.codec, rate=sound.rate))
+    target.codec_context.layout = sound.layout
+    if sound.codec != "flac":
+        target.codec_context.bit_rate = _BITS_A_CHANNEL * target.codec_context.channels
+    return target
+
+
+def _encoded(frames: Iterator[AudioFrame], target: AudioStream) -> Iterator[AnyPacket]:
+    for frame in frames:
+        frame.pts = None
+        yield from target.encode(frame)
+    yield from target.encode(None)
 
 
 def _in_step(
-    container: InputContainer, stream: AudioStream, start: Fraction
+    source: VideoReader, container: InputContainer, stream: AudioStream
 ) -> Iterator[AudioFrame]:
-    """Decoded sound from `start` on; silence where it is missing or broken."""
+    """Decoded sound from the first picture on; silence where it is missing or broken."""
     position = 0
-    for packet in _until_damage(container.demux(stream)):
+    for packet in _packets(source, container, stream):
         try:
-            frames = packet.decode()
+            frames = cast("list[AudioFrame]", packet.decode())
         except FFmpegError:
             continue  # what is missing becomes silence when the next packet comes
         for frame in frames:
             if frame.pts is not None and frame.time_base:
-                due = round((frame.pts * Fraction(frame.time_base) - start) * stream.rate)
+                due = round((frame.pts * Fraction(frame.time_base) - source.start) * stream.rate)
                 if due + frame.samples <= 0:
                     continue
                 if due - position > _GAP * stream.rate:
@@ -180,32 +368,12 @@ def _in_step(
             yield frame
 
 
-def _until_damage(packets: Iterator[Packet[AudioStream]]) -> Iterator[Packet[AudioStream]]:
-    """Packets as far as they can be read; `VideoReader.check` has told of what is damaged."""
-    try:
-        yield from packets
-    except FFmpegError:
-        return
-
-
 def _silence(like: AudioFrame, samples: int) -> Iterator[AudioFrame]:
     for begin in range(0, samples, _AUDIO_CHUNK):
         count = min(_AUDIO_CHUNK, samples - begin)
         frame = AudioFrame(like.format.name, like.layout.name, count)
         for plane in frame.planes:
-            plane.update(bytes(plane.buffer_size))
+            plane.update((b"\x80" if like.format.name.startswith("u8") else b"\0") * plane.buffer_size)
         frame.sample_rate = like.sample_rate
         yield frame
 
-
-def _waveform_frames(audio: Audio) -> Iterator[AudioFrame]:
-    rate = audio["sample_rate"]
-    waveform = audio["waveform"][0].detach().float().cpu()
-    layout = {1: "mono", 2: "stereo"}.get(len(waveform))
-    if layout is None:
-        waveform, layout = waveform.mean(0, keepdim=True), "mono"
-    for chunk in waveform.split(_AUDIO_CHUNK, dim=1):
-        array = np.ascontiguousarray(chunk.numpy())
-        frame = AudioFrame.from_ndarray(array, format="fltp", layout=layout)
-        frame.sample_rate = rate
-        yield frame

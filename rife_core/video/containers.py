@@ -1,0 +1,119 @@
+"""Opens files for FFmpeg by handle, never by name: no name is read as a URL or a pattern."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
+from av.format import Flags as FormatFlags
+from av.packet import Packet
+from av.stream import Stream
+
+_BUFFER = 1 << 18  # bytes read at once
+_GENERATED_TIMES = 1  # AVFMT_FLAG_GENPTS, which PyAV sets: invented times are worse than none
+_FAULTS = (FFmpegError, OSError, ValueError, RuntimeError, MemoryError)
+_NO_PROTOCOL = {"protocol_whitelist": "none"}  # a playlist opens nothing
+_LATIN1_WHERE_NOT_UTF8 = "rife_video_latin1"
+
+
+class VideoError(ValueError):
+    """A video file that cannot be read or written; the message says why."""
+
+
+def _as_latin1(error: UnicodeError) -> tuple[str, int]:
+    if isinstance(error, UnicodeDecodeError):
+        return error.object[error.start : error.end].decode("latin-1"), error.end
+    assert isinstance(error, UnicodeEncodeError)
+    return "?" * (error.end - error.start), error.end
+
+
+codecs.register_error(_LATIN1_WHERE_NOT_UTF8, _as_latin1)
+
+
+class _Nameless:
+    """A file to read. Without a name, its content alone decides how it is read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
+class _Named(_Nameless):
+    """The same with a harmless name that ends as the file's own: a few formats need it."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        super().__init__(file)
+        self.name = "input" + path.suffix
+
+
+@contextmanager
+def open_input(path: Path) -> Generator[InputContainer]:
+    """The file, opened for reading; an error in a sentence where that fails.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        VideoError: it is none that can be read.
+    """
+    if path.is_dir():
+        raise VideoError(f"{path} is a folder; give one video file.")
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {str(path)!r}.")
+    with path.open("rb") as file:
+        try:
+            container = _opened(_Nameless(file))
+        except _FAULTS as error:
+            try:
+                file.seek(0)
+                container = _opened(_Named(file, path))
+            except _FAULTS:
+                raise _unreadable(path, error) from error
+        with container:
+            container.flags &= ~_GENERATED_TIMES
+            yield container
+
+
+def _opened(file: _Nameless) -> InputContainer:
+    return av.open(
+        file,
+        "r",
+        options=_NO_PROTOCOL,
+        metadata_errors=_LATIN1_WHERE_NOT_UTF8,
+        buffer_size=_BUFFER,
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> VideoError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return VideoError(
+        f"{path.name} is no video that can be read ({reason}). "
+        "Give a file such as an mp4, mov, mkv or webm."
+    )
+
+
+def open_output(path: Path, options: dict[str, str]) -> OutputContainer:
+    """A container that is written to `path`."""
+    name = f"file:{os.path.abspath(path)}"
+    return av.open(
+        name, "w", container_options=options, metadata_errors=_LATIN1_WHERE_NOT_UTF8
+    )
+
+
+def has_times(container: InputContainer) -> bool:
+    """Whether the file type writes down when its frames are shown; raw streams do not."""
+    return not container.format.flags & FormatFlags.no_timestamps.value
+
+
+def may_jump(container: InputContainer) -> bool:
+    """Whether the clock of this file type may be set anew on the way, as in broadcasts."""
+    return bool(container.format.flags & FormatFlags.ts_discont.value)
+
+
+def packets_of(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
+    """All packets that hold something, of these streams or of all."""
+    return (packet for packet in container.demux(*streams) if packet.size)
