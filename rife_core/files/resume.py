@@ -1,71 +1,121 @@
 """Finished stretches of a long job, kept beside its destination until the whole is done.
 
-A part is a file of `LENGTH` frames whose encoding begins anew, so that parts can be
-joined packet by packet and do not depend on each other. A run that was killed goes
-on after the last part that it finished; the result is the same, for every run
-writes its file in parts.
+A segment is a file of `LENGTH` frames whose encoding begins anew, so that segments can be
+joined packet by packet and do not depend on each other. Its record, written last, says
+what it holds: a segment without one, or one that its record does not fit, is made again. A
+run that was killed goes on after the last segment that it finished; the result is the
+same, for every run writes its file in segments.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from .video.containers import VideoError, open_input
+import av
+from torch import Tensor
+from torch import uint8 as torch_uint8
+
+from ..video import VideoError
+from .lock import FolderLock
 
 LENGTH = 500
 """Frames. Little work to lose, and encoders would begin anew about as often by themselves."""
 
-_JOB = "job.json"
+_JOB, _RECORD = "job.json", ".json"
+_PIECE = 1 << 20  # bytes that are hashed at once
 
 
-def parts_folder(destination: Path) -> Path:
-    """Where the parts of a file lie while it is being made."""
+def segments_folder(destination: Path) -> Path:
+    """Where the segments of a file lie while it is being made."""
     return destination.with_name(f".{destination.name}.rife-parts")
 
 
-class Parts:
-    """The parts of one job; a context manager.
+@dataclass(frozen=True)
+class Record:
+    """What a finished segment holds.
+
+    Attributes:
+        count: its frames.
+        sha256: of the file.
+        extradata: what its decoder must know first, in hexadecimal; that of all is the same.
+        reorder: by how many frames coding is ahead of display in it, at most.
+        report: what the engine met while it was made, its frames counted from the file's first.
+    """
+
+    count: int
+    sha256: str
+    extradata: str = ""
+    reorder: int = 0
+    report: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def read(cls, segment: Path) -> Record | None:
+        """The record of a segment; None unless there is one that the file fits."""
+        try:
+            record = cls(**json.loads(segment.with_suffix(_RECORD).read_text("utf-8")))
+            return record if record.sha256 == sha256_of(segment) and record.count > 0 else None
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, segment: Path) -> None:
+        """Writes it beside the segment, whole or not at all."""
+        path = segment.with_suffix(_RECORD)
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(asdict(self)), "utf-8")
+        part.replace(path)
+
+
+class Segments:
+    """The segments of one job; a context manager.
 
     When it is left, the folder is removed, unless an exception ends the work, `keep`
-    is on and a part is finished.
+    is on and a segment is finished.
 
     Args:
         destination: the file that is to become of them.
-        job: what decides the result, as JSON; parts of another job are removed.
-        keep: whether parts of an earlier run are used, and those of this one kept.
+        job: what decides the result, as JSON; segments of another job are removed.
+        keep: whether segments of an earlier run are used, and those of this one kept.
 
     Attributes:
-        finished: the parts that are done, in order.
-        count: how many frames these have.
-        length: how many frames a part is to have.
+        finished: those that are done, in order.
+        records: theirs.
+        length: how many frames one is to have.
+
+    Raises:
+        VideoError: another process makes the same file, or nothing can be written there.
     """
 
     def __init__(self, destination: Path, job: Mapping[str, object], *, keep: bool) -> None:
-        self.folder = parts_folder(destination)
+        self.folder = segments_folder(destination)
         self.finished: list[Path] = []
-        self.count = 0
+        self.records: list[Record] = []
         self.length = LENGTH
+        self._destination = destination
         self._keep = keep
-        self._job = json.dumps({**job, "length": LENGTH}, indent=1)
+        self._job = json.dumps({**job, "length": LENGTH, "made by": _libraries()}, indent=1)
 
-    def __enter__(self) -> Parts:
-        description = self.folder / _JOB
-        if self._keep and description.is_file() and description.read_text() == self._job:
-            self._find()
-        else:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            try:
-                self.folder.mkdir(parents=True)
-                description.write_text(self._job)
-            except OSError as error:
-                self._remove()
-                raise VideoError(
-                    f"Nothing can be written to {self.folder.parent}: {error.strerror}."
-                ) from error
+    def __enter__(self) -> Segments:
+        try:
+            self._lock = FolderLock(self.folder)
+        except BlockingIOError as error:
+            raise VideoError(
+                f"{self._destination.name} is being made by another run. Wait for it to end, or "
+                "give this one another name."
+            ) from error
+        except OSError as error:
+            raise _cannot_write(self._destination.parent, error) from error
+        try:
+            self._prepare()
+        except OSError as error:
+            self._remove()
+            raise _cannot_write(self._destination.parent, error) from error
         return self
 
     def __exit__(
@@ -76,24 +126,81 @@ class Parts:
     ) -> None:
         if error is None or not (self._keep and self.finished):
             self._remove()
+        else:
+            self._lock.release()
+
+    @property
+    def count(self) -> int:
+        """How many frames the finished segments have."""
+        return sum(record.count for record in self.records)
 
     @property
     def next(self) -> Path:
-        """The file to write the next part to."""
-        return self.folder / f"{len(self.finished):06}.mp4"
+        """The file to write the next segment to."""
+        return self.folder / f"{len(self.finished):06}{self._destination.suffix.lower()}"
 
-    def add(self, count: int) -> None:
-        """Counts the file `next`, of `count` frames, as finished."""
+    def add(self, record: Record) -> None:
+        """Writes the record of the file `next`, which is finished with that.
+
+        Raises:
+            VideoError: it was encoded in another way than the first one.
+        """
+        if self.records and record.extradata != self.records[0].extradata:
+            raise VideoError(
+                f"Segment {len(self.finished) + 1} of {self._destination.name} was encoded in "
+                "another way than the first, so that they cannot be joined. Run it with "
+                "--no-resume."
+            )
+        record.write(self.next)
+        self._found(record)
+
+    def _found(self, record: Record) -> None:
         self.finished.append(self.next)
-        self.count += count
+        self.records.append(record)
 
-    def _find(self) -> None:
-        while self.next.is_file():
-            with open_input(self.next) as container:
-                self.add(container.streams.video[0].frames)
+    def _prepare(self) -> None:
+        description = self.folder / _JOB
+        same = description.is_file() and description.read_text("utf-8") == self._job
+        if self._keep and same:
+            while record := Record.read(self.next):
+                if self.records and record.extradata != self.records[0].extradata:
+                    break
+                self._found(record)
+        kept = {description if same else None, self._lock.path, *self.finished}
+        kept |= {segment.with_suffix(_RECORD) for segment in self.finished}
         for file in self.folder.iterdir():
-            if file.name != _JOB and file not in self.finished:
+            if file not in kept:
                 file.unlink()
+        if not same:
+            description.write_text(self._job, "utf-8")
 
     def _remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._lock.release(self.folder)
+
+
+def sha256_of(file: Path) -> str:
+    """The hash of a file."""
+    digest = hashlib.sha256()
+    with file.open("rb") as content:
+        while piece := content.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def digest_of(tensors: Iterable[Tensor]) -> str:
+    """A hash of all values."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        values = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(values.view(torch_uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _cannot_write(folder: Path, error: OSError) -> VideoError:
+    return VideoError(f"Nothing can be written to {folder}: {error.strerror}.")
+
+
+def _libraries() -> str:
+    """What encodes: segments of different encoders are not joined."""
+    return f"PyAV {av.__version__}, {av.library_versions.get('libavcodec')}"

@@ -1,0 +1,205 @@
+"""A file's frames on the axis of a timeline: counted where they are even, timed where they are not."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..scenes import LONGEST_RUN
+from ..timeline import MAX_MULTIPLIER, Timeline
+from ..video import VideoReader
+
+LEAD_IN = LONGEST_RUN + 2
+"""Source frames that are looked at again before work goes on: cuts and runs of equal
+frames are told by what comes before them."""
+
+_DRIFT = 1.5  # output frames; a source frame that is shown farther from its time is misplaced
+_DOUBLINGS = 4  # of the rate at most, so that each source frame gets an output frame
+_ROUNDING = 2  # ticks of the file; so near an output frame a source frame is that frame
+
+
+@dataclass
+class Clip:
+    """A file and what is wanted of it.
+
+    Attributes:
+        reader: the file.
+        timeline: which places of the axis are wanted.
+        even: whether frames are counted; else places are seconds.
+        fps: rate at which the result runs as fast as the source.
+        interval: from one place of a source frame to the next, as it prevails.
+        slots: of uneven clips whose frames are multiplied, the output frame that each source
+            frame becomes; all of them are shown.
+        note: a sentence where the rate is not what was asked for.
+    """
+
+    reader: VideoReader
+    timeline: Timeline
+    even: bool
+    fps: Fraction
+    interval: Fraction = Fraction(1)
+    slots: NDArray[np.int64] | None = None
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        self.last_place = Fraction(-1)
+        self.given = 0
+
+    @classmethod
+    def of(cls, reader: VideoReader, timeline: Timeline) -> Clip:
+        """The clip in `reader`.
+
+        Raises:
+            ValueError: the timeline does not fit it.
+        """
+        clock = reader.clock
+        fps = timeline.target or timeline.output_fps(reader.fps)
+        if clock.constant:
+            if timeline.target:
+                timeline = replace(timeline, step=reader.fps / timeline.target)
+            _check_ratio(timeline.step)
+            return cls(reader, timeline, True, fps)
+        if timeline.schedule:
+            raise ValueError(
+                f"{reader.path.name} has uneven frame times, for which a schedule of multipliers "
+                "is not defined. Give one multiplier or a frame rate."
+            )
+        interval = 1 / reader.fps
+        _check_ratio(1 / fps / interval)
+        if timeline.target:
+            return cls(reader, replace(timeline, step=1 / fps), False, fps, interval)
+        slots, factor = _dealt(clock.ticks, float(clock.tick * fps))
+        note = None
+        if factor > 1:
+            note = (
+                f"The source is uneven, with stretches of more than {float(reader.fps):.6g} fps; "
+                f"the result has {factor} times the rate asked for, so that no frame is lost."
+            )
+            fps *= factor
+        return cls(reader, replace(timeline, step=1 / fps), False, fps, interval, slots, note)
+
+    @property
+    def count(self) -> int:
+        """How many source frames there are."""
+        return self.reader.clock.count
+
+    @property
+    def end(self) -> Fraction:
+        """The place up to which the last source frame is shown."""
+        return self._end(self._place(self.count - 1))
+
+    def frames(self, first: int) -> Iterator[tuple[Fraction, Tensor]]:
+        """Frames from number `first` on, each with its place; places rise."""
+        self.last_place = self._place(first - 1) if first else Fraction(-1)
+        for index, (seconds, frame) in enumerate(self.reader.timed(first), first):
+            place = self._placed(index, seconds)
+            self.last_place = place
+            self.given += 1
+            yield place, frame
+            del frame
+
+    @cached_property
+    def total(self) -> int | None:
+        """How many frames it becomes; None if not known."""
+        if self.count < 1 or self.reader.allow_damaged:
+            return None
+        return self.due(self._place(self.count - 1), self.count)
+
+    def due(self, last: Fraction, count: int) -> int:
+        """How many output frames `count` source frames become, of which the last stands at `last`."""
+        if count < 2:
+            return count
+        return self._before_place(last) + len(
+            self.timeline.tail(last, self._end(last), self.interval)
+        )
+
+    def entry(self, done: int) -> tuple[int, int]:
+        """Where to go on after `done` output frames.
+
+        Returns:
+            The source frame to begin with, and how many of the output frames that
+            follow are there already.
+        """
+        if not done or self.count < 2:
+            return 0, done
+        pair = bisect_right(range(self.count - 1), done, key=self._before) - 1
+        begin = max(0, pair - LEAD_IN)
+        return begin, done - self._before(begin)
+
+    def _end(self, last: Fraction) -> Fraction:
+        if self.even:
+            return last + 1
+        clock = self.reader.clock
+        return last + clock.end - clock.time(clock.count - 1)
+
+    def _placed(self, index: int, seconds: Fraction) -> Fraction:
+        """The place of the frame after the last one that was placed."""
+        lossy = self.reader.allow_damaged
+        if self.even and not lossy:
+            return Fraction(index)
+        if self.even:  # where frames are lost, those after them keep their times
+            return Fraction(max(round(seconds * self.reader.fps), int(self.last_place) + 1))
+        step = self.timeline.step
+        if self.slots is None:
+            return max(self._near(seconds), self.last_place + step / MAX_MULTIPLIER)
+        if not lossy and index < len(self.slots):
+            return self._place(index)
+        return step * max(round(seconds / step), int(self.last_place / step) + 1)
+
+    def _near(self, seconds: Fraction) -> Fraction:
+        """The time of an output frame, where it is the same but for rounding."""
+        step = self.timeline.step
+        nearest = round(seconds / step) * step
+        rounding = min(_ROUNDING * self.reader.clock.tick, step / 8)
+        return nearest if abs(nearest - seconds) <= rounding else seconds
+
+    def _place(self, index: int) -> Fraction:
+        if self.even:
+            return Fraction(index)
+        if self.slots is not None:
+            return int(self.slots[index]) * self.timeline.step
+        return self._near(self.reader.clock.time(index))
+
+    def _before(self, index: int) -> int:
+        """How many output frames come before source frame `index`."""
+        return self._before_place(self._place(index))
+
+    def _before_place(self, place: Fraction) -> int:
+        if self.timeline.schedule:
+            return len(self.timeline.within(0, place))
+        return ceil(place / self.timeline.step)
+
+
+def _dealt(ticks: NDArray[np.int64], ratio: float) -> tuple[NDArray[np.int64], int]:
+    """An output frame of its own for each source frame, near its time.
+
+    Args:
+        ticks: the times.
+        ratio: output frames in a tick.
+
+    Returns:
+        Their numbers, and what the rate was multiplied by for that.
+    """
+    numbers = np.arange(len(ticks))
+    for doubling in range(_DOUBLINGS + 1):
+        exact = ticks * (ratio * 2**doubling)
+        slots = np.maximum.accumulate(np.rint(exact).astype(np.int64) - numbers) + numbers
+        if not len(ticks) or np.abs(slots - exact).max() <= _DRIFT:
+            break
+    return slots, 2**doubling
+
+
+def _check_ratio(step: Fraction) -> None:
+    if step * MAX_MULTIPLIER < 1:
+        raise ValueError(
+            f"The frame rate asked for is {float(1 / step):.6g} times the source's; it may be up "
+            f"to {MAX_MULTIPLIER} times."
+        )
