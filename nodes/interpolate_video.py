@@ -141,7 +141,7 @@ class InterpolateVideo:
                 ready(model, height, width, batch_size),
                 destination=path,
                 timeline=timeline,
-                fps=source_fps if slow_motion or count == 1 else timeline.output_fps(source_fps),
+                fps=source_fps if slow_motion or count == 1 else None,
                 crf=crf,
                 progress=report,
                 watch=report.show,
@@ -158,7 +158,7 @@ def _interpolate_frames(
     source: Video,
     destination: Path,
     timeline: Timeline,
-    fps: Fraction,
+    fps: Fraction | None,
     crf: int,
     progress: Progress,
     watch: Watch,
@@ -170,11 +170,13 @@ def _interpolate_frames(
     frames = (frame[..., :3] for frame in source.frames)
     started = time.perf_counter()
     total = timeline.output_count(count)
-    in_step = fps == timeline.output_fps(source.fps or 1) and not timeline.schedule
+    full_speed = timeline.output_fps(source.fps or 1)
+    fps = fps or full_speed
+    in_step = fps == full_speed and not timeline.schedule
     sound = source.sound if in_step else None
     report = Report()
     writer = VideoWriter(
-        destination, fps, audio=sound, crf=crf, depth=source.depth, color=source.color
+        destination, fps, audio=sound, crf=crf, depth=source.depth, color=source.color, due=total
     )
     with writer:
         for frame in stream(network, frames, timeline, report=report, **options):

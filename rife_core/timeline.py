@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil, floor
 from typing import Literal, NamedTuple, get_args
@@ -23,9 +23,15 @@ ENDS: tuple[End, ...] = get_args(End)
 
 MAX_MULTIPLIER = 1024
 
+LONGEST_STEP = 6
+"""Intervals up to which motion is spread over the time between two frames."""
+
+_LOWEST_FPS, _HIGHEST_FPS = Fraction(1, 1000), 10**6
+_LARGEST_NUMBER = 2**31 - 1  # of the fractions in which file types write rates
+
 _NTSC = 1001
 _NTSC_TOLERANCE = Fraction(1, 5000)  # takes 23.98 for 24000/1001, and leaves 7.99 alone
-_SCHEDULE_ENTRY = re.compile(r"(?:(\d+)(?:-(\d+))?:|rest[ :=]*)(\d+)")
+_SCHEDULE_ENTRY = re.compile(r"(?:(\d{1,9})(?:-(\d{1,9}))?:|rest[ :=]*)(\d{1,9})")
 
 
 class Step(NamedTuple):
@@ -47,6 +53,31 @@ class Stretch(NamedTuple):
     multiplier: int
 
 
+class Rhythm(NamedTuple):
+    """How the frames of a clip follow each other.
+
+    Attributes:
+        interval: from one place to the next, as it prevails.
+        last_lasts: for how long the last frame is shown.
+    """
+
+    interval: Fraction
+    last_lasts: Fraction
+
+    def moves_from(self, start: Fraction, stop: Fraction) -> Fraction:
+        """Where motion begins in a stretch between two frames.
+
+        A picture that stays for longer than `LONGEST_STEP` intervals is meant to: it is
+        shown as if it were repeated all the while, and moves in the last interval.
+
+        Example:
+            >>> str(Rhythm(Fraction(1), Fraction(1)).moves_from(Fraction(3), Fraction(13)))
+            '12'
+        """
+        is_hold = stop - start > LONGEST_STEP * self.interval
+        return stop - self.interval if is_hold else start
+
+
 def as_fraction(fps: Fraction | float | str) -> Fraction:
     """A frame rate as the exact fraction that is meant.
 
@@ -54,18 +85,24 @@ def as_fraction(fps: Fraction | float | str) -> Fraction:
     others are read as the shortest fraction that prints the same to 3 decimals.
 
     Raises:
-        ValueError: not a positive finite number.
+        ValueError: not a number from 0.001 to 1000000.
 
     Example:
         >>> as_fraction(29.97), as_fraction(8.0), as_fraction("24000/1001")
         (Fraction(30000, 1001), Fraction(8, 1), Fraction(24000, 1001))
     """
-    try:
-        exact = Fraction(fps)
+    try:  # no decimal with an exponent becomes a Fraction: 1e99999999 would take all memory
+        exact = Fraction(float(fps) if isinstance(fps, str) and "e" in fps.lower() else fps)
     except (ValueError, OverflowError, ZeroDivisionError, TypeError):
         exact = Fraction(0)
-    if exact <= 0:
-        raise ValueError(f"The frame rate is {fps!r}; it must be a positive number such as 24.")
+    least = 0 if isinstance(fps, Fraction) else _LOWEST_FPS
+    if not least <= exact <= _HIGHEST_FPS or not exact:
+        raise ValueError(
+            f"The frame rate is {fps!r}; it must be a number from {float(_LOWEST_FPS)} to "
+            f"{_HIGHEST_FPS}, such as 24."
+        )
+    if max(exact.numerator, exact.denominator) > _LARGEST_NUMBER:
+        exact = exact.limit_denominator(_LARGEST_NUMBER // max(1, ceil(exact)))
     if isinstance(fps, Fraction) or exact.denominator == 1 or (isinstance(fps, str) and "/" in fps):
         return exact
     ntsc = Fraction(round(exact * _NTSC / 1000) * 1000, _NTSC)
@@ -127,11 +164,13 @@ class Timeline:
             stays in step to the end. "loop" fills that time with the way back to
             the first frame, which is not repeated.
         schedule: stretches of pairs with a multiplier of their own.
+        target: the frame rate to reach, where that was asked for and not a multiplier.
     """
 
     step: Fraction
     end: End = "last_frame"
     schedule: tuple[Stretch, ...] = ()
+    target: Fraction | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.step <= 0:
@@ -178,7 +217,8 @@ class Timeline:
             >>> Timeline.retime(24, 60).step
             Fraction(2, 5)
         """
-        return cls(as_fraction(source_fps) / as_fraction(target_fps), end)
+        target = as_fraction(target_fps)
+        return cls(as_fraction(source_fps) / target, end, target=target)
 
     def output_fps(self, source_fps: Fraction | float | str) -> Fraction:
         """The frame rate at which the output runs as fast as the source did.
@@ -211,15 +251,19 @@ class Timeline:
             >>> [str(place) for place in Timeline.retime(3, 4).within(1, 3)]
             ['3/2', '9/4']
         """
+        return list(self.places(start, stop))
+
+    def places(self, start: Fraction | int, stop: Fraction | int) -> Iterator[Fraction]:
+        """The same, one at a time: a stretch may be long."""
         if not self.schedule:
             first, end = ceil(start / self.step), ceil(stop / self.step)
-            return [index * self.step for index in range(first, end)]
-        return [
+            return (index * self.step for index in range(first, end))
+        return (
             place
             for pair in range(floor(start), ceil(stop))
             for index in range(self._multiplier(pair))
             if start <= (place := pair + Fraction(index, self._multiplier(pair))) < stop
-        ]
+        )
 
     def steps(self, count: int, begin: int = 0) -> Iterator[Step]:
         """Every output frame of a clip of `count` source frames, in order.
@@ -240,10 +284,27 @@ class Timeline:
         for place in self.tail(last, last + 1):
             yield Step(last, place - last if self.end == "loop" else Fraction(0))
 
-    def tail(self, last: Fraction | int, stop: Fraction | int) -> list[Fraction]:
-        """The places from the last source frame on, which is shown from `last` to `stop`."""
-        places = self.within(last, stop)
-        return places if self.end != "last_frame" else [place for place in places if place == last]
+    def count(self, start: Fraction | int, stop: Fraction | int) -> int:
+        """How many places there are in [start, stop)."""
+        if self.schedule:
+            return sum(1 for _ in self.places(start, stop))
+        return max(0, ceil(stop / self.step) - ceil(start / self.step))
+
+    def tail(
+        self,
+        last: Fraction | int,
+        stop: Fraction | int,
+        interval: Fraction | None = None,
+    ) -> Iterator[Fraction]:
+        """The places from the last source frame on, which is shown from `last` to `stop`.
+
+        Where that is longer than the `interval` that prevails, the last of its repeats counts
+        as the last frame.
+        """
+        if self.end == "last_frame":
+            repeat = last if interval is None else max(last, stop - interval)
+            stop = repeat + self.step / MAX_MULTIPLIER  # that one counts
+        return self.places(last, stop)
 
     def _multiplier(self, pair: int) -> int:
         for stretch in self.schedule:

@@ -186,7 +186,8 @@ class SaveVideo:
 def _write(
     path: Path, frames: Iterable[Tensor], fps: Fraction, audio: VideoReader | Audio | None
 ) -> None:
-    with VideoWriter(path, fps, audio=audio) as writer:
+    due = len(frames) if isinstance(frames, Tensor) else None
+    with VideoWriter(path, fps, audio=audio, due=due) as writer:
         for frame in frames:
             writer.write(frame[..., :3])
 

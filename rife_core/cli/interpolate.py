@@ -14,12 +14,14 @@ from ..engine.memory_plan import GIB
 from ..engine.options import AUTO as AUTO_SCALE
 from ..engine.options import SCALES, Scale
 from ..engine.scenes import AT_CUT, REPEATS, SceneRules, parse_cuts
+from ..files.clip import Clip
 from ..files.convert import FileReport, interpolate_file
+from ..files.destination import check_destination
 from ..files.resume import parts_folder
 from ..inference.backends import AUTO, BACKEND_NAMES, set_backend
 from ..inference.precision import PRECISIONS, default_device, resolve_precision, set_precision
 from ..timeline import ENDS, Timeline
-from ..video import DEFAULT_CRF, VideoReader
+from ..video import DEFAULT_CRF, VideoReader, check_suffix, keeps_alpha
 from .models import add_models_folder
 from .weights import load_chosen
 
@@ -38,6 +40,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     rate.add_argument(
         "--fps", metavar="RATE", help="the frame rate to reach instead, such as 60 or 24000/1001"
+    )
+    parser.add_argument(
+        "--source-fps",
+        metavar="RATE",
+        help="the frame rate of the input, for files that do not say it or say it wrongly: all "
+        "frames follow each other at this rate (default: as the file says)",
+    )
+    parser.add_argument(
+        "--deinterlace",
+        action="store_true",
+        help="make whole frames of an interlaced input first (bwdif)",
     )
     parser.add_argument(
         "--schedule",
@@ -146,16 +159,26 @@ def add_scale(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Reads, interpolates and writes, a few frames at a time."""
-    reader = VideoReader(args.input, allow_damaged=args.allow_damaged)
     if args.fps and (args.schedule or args.slow_motion):
         raise ValueError(
             "--fps goes with neither --schedule nor --slow-motion; give --multiplier instead."
         )
+    check_suffix(args.output)
+    reader = VideoReader(
+        args.input,
+        allow_damaged=args.allow_damaged,
+        fps=args.source_fps,
+        deinterlace=args.deinterlace,
+        alpha=keeps_alpha(args.output.suffix.lower()),
+    )
+    check_destination(args.output, reader)
     timeline = (
         Timeline.retime(reader.fps, args.fps, args.end)
         if args.fps
         else Timeline.multiply(args.multiplier, args.end, args.schedule)
     )
+    reader.check()
+    Clip.of(reader, timeline)  # refuses what does not fit before the network is loaded
     network = load_chosen(args.model, args.models)
     set_precision(network, resolve_precision(args.precision, args.device))
     set_backend(network.to(args.device), args.backend)

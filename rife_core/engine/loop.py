@@ -22,7 +22,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from ..inference.rife import RIFE
-from ..timeline import Timeline
+from ..timeline import Rhythm, Timeline
 from .memory_plan import check_room, free_memory
 from .options import Options, Settings
 from .pixel_formats import check_frame, mix
@@ -43,6 +43,9 @@ Watch = Callable[[Tensor], None]
 
 
 _INSTEAD = "Take `stream` or `interpolate_file`, which hold a few at a time, or ask for fewer."
+
+_MOST_WAITING = 1024
+"""Frames of one span that may wait; more come of a picture that stays for long."""
 
 
 def interpolate(
@@ -129,6 +132,7 @@ def stream(
     timeline: Timeline,
     *,
     places: Iterable[Fraction] | None = None,
+    rhythm: Rhythm | None = None,
     progress: Progress | None = None,
     total: int | None = None,
     report: Report | None = None,
@@ -140,13 +144,16 @@ def stream(
         frames: H W C each, all of one size and type; read one at a time.
         places: where each frame stands on the timeline's axis, ascending; by default
             its index. Seconds, for clips of uneven frame times.
+        rhythm: how places follow each other; by default nothing is known of it.
         total: how many frames will be made, if known; handed on to `progress`.
 
     Yields:
         H W C. Source frames are the very tensors that came in.
     """
     settings, report = Settings(**options), report or Report()
-    items = _stream(network, frames, timeline, settings, places, progress, total, report, False)
+    items = _stream(
+        network, frames, timeline, settings, places, progress, total, report, False, rhythm
+    )
     for item in items:
         yield unpinned(item.result) if isinstance(item, Task) else item.result
 
@@ -161,6 +168,7 @@ def _stream(
     total: int | None,
     report: Report,
     wants_disagreement: bool,
+    rhythm: Rhythm | None = None,
 ) -> Iterator[_Shown | Task]:
     """Every output frame in order, as the item that shows it."""
     network.check_ensemble(settings.ensemble)
@@ -196,16 +204,20 @@ def _stream(
             report.frames_out += 1
             yield waiting.popleft()
 
-    def show(span: Span) -> None:
+    def show(span: Span) -> Iterator[_Shown | Task]:
+        """Puts down what is wanted of a span; hands on what is ready before too much waits."""
         pair = Pair(cast(SourceFrame, span.left), cast(SourceFrame, span.right))
-        wanted = timeline.within(span.start, span.stop)
-        report.pairs.append(len(wanted))
-        for place in wanted:
-            timestep = (place - span.start) / (span.stop - span.start)
+        moves_from = rhythm.moves_from(span.start, span.stop) if rhythm else span.start
+        report.pairs.append(0)
+        for place in timeline.places(span.start, span.stop):
+            timestep = max(Fraction(0), (place - moves_from) / (span.stop - moves_from))
             item = _item(pair, timestep, span.is_cut, settings.scenes)
+            report.pairs[-1] += 1
             waiting.append(item)
             if isinstance(item, Task):
                 tasks.append(item)
+            if len(waiting) > _MOST_WAITING:
+                yield from finished(scheduler.transfers.ahead)
 
     def chained() -> Iterator[tuple[Fraction, SourceFrame]]:
         for place, each in chain((opening,), source):
@@ -215,18 +227,23 @@ def _stream(
     with scheduler:
         last, last_place, gap = first, opening[0], Fraction(1)
         for span in spans(chained(), settings.scenes, report.scenes):
-            show(span)
+            yield from show(span)
             last, last_place = cast(SourceFrame, span.right), span.stop
             gap = span.stop - span.start
             if not tasks or len(tasks) >= scheduler.plan.batch_size:
                 yield from finished(scheduler.transfers.ahead if tasks else 0)
+        if rhythm:
+            gap = rhythm.last_lasts
         if report.frames_in == 1:
             waiting.append(_Shown(last.frame))
         elif timeline.end == "loop":
-            show(Span(last, first, last_place, last_place + gap, False))
+            yield from show(Span(last, first, last_place, last_place + gap, False))
         else:
-            places_left = timeline.tail(last_place, last_place + gap)
-            waiting += [_Shown(last.frame) for _ in places_left]
+            interval = rhythm.interval if rhythm else None
+            for _ in timeline.tail(last_place, last_place + gap, interval):
+                waiting.append(_Shown(last.frame))
+                if len(waiting) > _MOST_WAITING:
+                    yield from finished(0)
         yield from finished(0)
 
 
@@ -252,7 +269,7 @@ class _Shown:
 def _item(pair: Pair, timestep: Fraction, is_cut: bool, rules: SceneRules) -> _Shown | Task:
     """What is shown at `timestep` of a pair."""
     left, right = pair.left.frame, pair.right.frame
-    if timestep == 0 or (is_cut and rules.at_cut == "hold"):
+    if timestep == 0 or (is_cut and rules.at_cut in ("hold", "interpolate")):
         return _Shown(left)
     if not is_cut:
         return Task(pair, timestep)

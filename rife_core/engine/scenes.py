@@ -68,11 +68,13 @@ class SceneRules:
             finds them.
         repeats: "keep" takes the frames as they come; "retime" spreads the motion
             over a run of equal frames (animation on twos, stuttering renders).
+        seams: numbers of frames that begin a new scene besides: recordings were joined there.
     """
 
     at_cut: AtCut = "interpolate"
     cuts: frozenset[int] | None = None
     repeats: Repeats = "keep"
+    seams: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -133,8 +135,10 @@ def _pairs(
     sources: Iterable[tuple[Fraction, S]], rules: SceneRules, report: SceneReport
 ) -> Iterator[Span]:
     if rules.at_cut == "interpolate":
-        for (start, left), (stop, right) in pairwise(sources):
-            yield Span(left, right, start, stop, False)
+        for number, ((start, left), (stop, right)) in enumerate(pairwise(sources), 2):
+            if number in rules.seams:
+                report.cuts.append(number)
+            yield Span(left, right, start, stop, number in rules.seams)
         return
     finds = rules.cuts is None
     frames = (_Seen(*s, small_picture(s[1].frame) if finds else None) for s in sources)
@@ -144,6 +148,7 @@ def _pairs(
             is_cut = all(
                 _is_cut(*two) for two in ((before, right), (left, after)) if None not in two
             )
+        is_cut = is_cut or number in rules.seams
         if is_cut:
             report.cuts.append(number)
         yield Span(left.source, right.source, left.place, right.place, is_cut)

@@ -1,4 +1,4 @@
-"""A file's frames on the axis of a timeline: counted where they are even, timed where they are not."""
+"""A file's frames on the axis of a timeline: counted where they are even, else timed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..scenes import LONGEST_RUN
-from ..timeline import MAX_MULTIPLIER, Timeline
+from ..timeline import MAX_MULTIPLIER, Rhythm, Timeline
 from ..video import VideoReader
 
-LEAD_IN = LONGEST_RUN + 2
-"""Source frames that are looked at again before work goes on: cuts and runs of equal
-frames are told by what comes before them."""
-
 _DRIFT = 1.5  # output frames; a source frame that is shown farther from its time is misplaced
-_DOUBLINGS = 4  # of the rate at most, so that each source frame gets an output frame
+_LARGEST_FACTOR = 16  # to the rate, so that each source frame gets an output frame
 _ROUNDING = 2  # ticks of the file; so near an output frame a source frame is that frame
 
 
@@ -92,9 +87,12 @@ class Clip:
         return self.reader.clock.count
 
     @property
-    def end(self) -> Fraction:
-        """The place up to which the last source frame is shown."""
-        return self._end(self._place(self.count - 1))
+    def rhythm(self) -> Rhythm:
+        """How places follow each other."""
+        if self.even:
+            return Rhythm(Fraction(1), Fraction(1))
+        clock = self.reader.clock
+        return Rhythm(self.interval, clock.end - clock.time(clock.count - 1))
 
     def frames(self, first: int) -> Iterator[tuple[Fraction, Tensor]]:
         """Frames from number `first` on, each with its place; places rise."""
@@ -114,15 +112,22 @@ class Clip:
         return self.due(self._place(self.count - 1), self.count)
 
     def due(self, last: Fraction, count: int) -> int:
-        """How many output frames `count` source frames become, of which the last stands at `last`."""
+        """How many output frames come of `count` source frames, the last one at `last`."""
         if count < 2:
             return count
-        return self._before_place(last) + len(
-            self.timeline.tail(last, self._end(last), self.interval)
-        )
+        stop = last + self.rhythm.last_lasts
+        if self.timeline.end == "last_frame":
+            tail = sum(1 for _ in self.timeline.tail(last, stop, self.interval))
+        else:
+            tail = self.timeline.count(last, stop)
+        return self._before_place(last) + tail
 
-    def entry(self, done: int) -> tuple[int, int]:
+    def entry(self, done: int, lead_in: int) -> tuple[int, int]:
         """Where to go on after `done` output frames.
+
+        Args:
+            done: so many there are.
+            lead_in: source frames that are looked at again before.
 
         Returns:
             The source frame to begin with, and how many of the output frames that
@@ -131,14 +136,8 @@ class Clip:
         if not done or self.count < 2:
             return 0, done
         pair = bisect_right(range(self.count - 1), done, key=self._before) - 1
-        begin = max(0, pair - LEAD_IN)
+        begin = max(0, pair - lead_in)
         return begin, done - self._before(begin)
-
-    def _end(self, last: Fraction) -> Fraction:
-        if self.even:
-            return last + 1
-        clock = self.reader.clock
-        return last + clock.end - clock.time(clock.count - 1)
 
     def _placed(self, index: int, seconds: Fraction) -> Fraction:
         """The place of the frame after the last one that was placed."""
@@ -174,7 +173,7 @@ class Clip:
 
     def _before_place(self, place: Fraction) -> int:
         if self.timeline.schedule:
-            return len(self.timeline.within(0, place))
+            return self.timeline.count(0, place)
         return ceil(place / self.timeline.step)
 
 
@@ -189,12 +188,13 @@ def _dealt(ticks: NDArray[np.int64], ratio: float) -> tuple[NDArray[np.int64], i
         Their numbers, and what the rate was multiplied by for that.
     """
     numbers = np.arange(len(ticks))
-    for doubling in range(_DOUBLINGS + 1):
-        exact = ticks * (ratio * 2**doubling)
+    factor = 1
+    while True:
+        exact = ticks * (ratio * factor)
         slots = np.maximum.accumulate(np.rint(exact).astype(np.int64) - numbers) + numbers
-        if not len(ticks) or np.abs(slots - exact).max() <= _DRIFT:
-            break
-    return slots, 2**doubling
+        if factor == _LARGEST_FACTOR or np.abs(slots - exact).max(initial=0) <= _DRIFT:
+            return slots, factor
+        factor *= 2
 
 
 def _check_ratio(step: Fraction) -> None:

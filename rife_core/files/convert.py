@@ -6,21 +6,16 @@ encodes. Between them wait a few frames, whatever the length of the clip.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cached_property
-from itertools import chain, count, islice
-from math import ceil
+from itertools import count, islice
 from pathlib import Path
 
-import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
@@ -32,8 +27,18 @@ from ..engine.report import Report
 from ..engine.scenes import LONGEST_RUN, SceneRules
 from ..inference.rife import RIFE
 from ..timeline import Timeline
-from ..video import DEFAULT_CRF, ENCODERS, VideoError, VideoReader, VideoWriter
-from .resume import Parts, parts_folder
+from ..video import (
+    DEFAULT_CRF,
+    PixelKind,
+    VideoError,
+    VideoReader,
+    VideoWriter,
+    keeps_alpha,
+)
+from .clip import Clip
+from .destination import check_destination
+from .resume import Segments, digest_of, parts_folder
+from .segments import Encoding, count_from, write_segments
 
 _NO_RULES = SceneRules()
 _LEAD_IN = LONGEST_RUN + 2
@@ -93,7 +98,7 @@ def interpolate_file(
             speed nothing but the picture goes along.
         crf: see `VideoWriter`.
         resume: goes on where an earlier run with the same source and options stopped,
-            and keeps the finished parts of this one (see `resume`) if it is stopped.
+            and keeps the finished segments of this one (see `resume`) if it is stopped.
             Loops and damaged sources are always made in one go.
         progress: called with the frames written so far and in all (None: not known);
             whatever it raises stops the work.
@@ -102,163 +107,168 @@ def interpolate_file(
 
     Raises:
         FileNotFoundError: there is no source.
-        VideoError: the source cannot be read, is damaged, or the destination cannot be
-            written.
+        VideoError: the source cannot be read, is damaged or changes meanwhile, the
+            destination cannot be written or is being made by another run, or frames are
+            missing at the end.
         ValueError: an option does not fit.
     """
     started = time.perf_counter()
-    reader = source if isinstance(source, VideoReader) else VideoReader(source)
-    destination = Path(destination)
-    if destination.exists() and destination.samefile(reader.path):
-        raise VideoError("Source and destination are one file; give the destination another name.")
-    in_step = timeline.output_fps(reader.fps)
-    fps = fps or in_step
-    with_sound = fps == in_step and not timeline.schedule
-    whole = VideoWriter(
+    reader = source if isinstance(source, VideoReader) else _opened(source, destination)
+    destination = check_destination(destination, reader)
+    reader.check()
+    clip = Clip.of(reader, timeline)
+    fps = fps or clip.fps
+    whole = _joined(destination, clip, fps)
+    report = Report()
+    with Segments(
+        destination, _job(network, clip, fps, crf, options), keep=resume and _can_resume(clip)
+    ) as segments:
+        resumed = segments.count
+        begin, skip = clip.entry(resumed, _LEAD_IN)
+        encoding = Encoding(fps, _kind_of(reader), crf, destination.name)
+        with _frames_of(network, clip, begin, report, options) as frames:
+            lost = write_segments(
+                islice(frames, skip, None),
+                segments,
+                encoding,
+                report,
+                begin,
+                total=clip.total,
+                progress=progress,
+                watch=watch,
+            )
+        _compare(clip, begin, report, segments.count)
+        with whole:
+            for segment in segments.finished:
+                whole.append(segment, max(record.reorder for record in segments.records))
+        reader.check_unchanged()
+        whole.path.replace(destination)
+    count_from(report, begin)
+    seconds = time.perf_counter() - started
+    notes = tuple(_notes(clip, whole, lost, fps))
+    return FileReport(whole.count, report.made, fps, seconds, resumed, notes, report)
+
+
+def _opened(source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> VideoReader:
+    """The source, with its transparency where the destination can hold it."""
+    suffix = Path(destination).suffix.lower()
+    return VideoReader(source, alpha=keeps_alpha(suffix))
+
+
+def _in_step(clip: Clip, fps: Fraction) -> bool:
+    """Whether the result runs as fast as the source all the while."""
+    return fps == clip.fps and not clip.timeline.schedule
+
+
+def _can_resume(clip: Clip) -> bool:
+    return clip.timeline.end != "loop" and not clip.reader.allow_damaged
+
+
+def _kind_of(reader: VideoReader) -> PixelKind:
+    return replace(reader.kind, alpha=reader.channels == 4)
+
+
+def _joined(destination: Path, clip: Clip, fps: Fraction) -> VideoWriter:
+    """The writer of the whole file, into which segments are joined and the other tracks go."""
+    return VideoWriter(
         parts_folder(destination) / f"whole{destination.suffix}",
         fps,
-        audio=reader if with_sound else None,
+        audio=clip.reader if _in_step(clip, fps) else None,
         name=destination.name,
     )
-    notes = [f"The source is damaged {damage}."] if (damage := reader.check()) else []
-    if reader.audio_codecs and not with_sound:
-        notes.append("The speed differs from the source's, so sound and subtitles are left out.")
-    clip = _Clip.of(reader, timeline)
-    scenes, keep = options.get("scenes", _NO_RULES), options.get("keep")
-    job = {
-        **_fingerprint(reader.path),
+
+
+def _job(network: RIFE, clip: Clip, fps: Fraction, crf: int, options: Options) -> dict[str, object]:
+    """All that decides the result: only segments of one job are joined."""
+    reader, keep = clip.reader, options.get("keep")
+    state = reader.path.stat()
+    return {
+        "source": str(reader.path.resolve()),
+        "size": state.st_size,
+        "changed": state.st_mtime_ns,
+        "reading": [repr(reader.clock.fps), reader.deinterlace, reader.channels],
         "scale": options.get("scale", 1.0),
         "ensemble": options.get("ensemble", False),
-        "scenes": repr(scenes),
+        "scenes": repr(options.get("scenes", _NO_RULES)),
         "crf": crf,
         "timeline": repr(clip.timeline),
         "fps": str(fps),
-        "keep": None if keep is None else _digest([keep]),
-        "weights": _digest(network.state_dict().values()),
+        "keep": None if keep is None else [list(keep.shape), digest_of([keep])],
+        "weights": digest_of(network.state_dict().values()),
         "network": repr(network.spec),
     }
-    report = Report()
-    resume = resume and timeline.end != "loop" and not reader.allow_damaged
-    with Parts(destination, job, keep=resume) as parts, ExitStack() as threads:
-        resumed = parts.count
-        begin, skip = clip.entry(resumed)
-        device = next(network.parameters()).device
-        automatic = auto_batch_size(device, reader.height, reader.width)
-        depth = 1 + (options.get("batch_size") or automatic)
-        options["scenes"] = _counted_from(begin, scenes)
-        frames = threads.enter_context(closing(prefetch(clip.frames(begin), depth)))
-        places, pictures = _apart(frames)
+
+
+@contextmanager
+def _frames_of(
+    network: RIFE, clip: Clip, begin: int, report: Report, options: Options
+) -> Generator[Iterator[Tensor]]:
+    """The output frames from source frame `begin` on, made in threads of their own."""
+    reader = clip.reader
+    device = next(network.parameters()).device
+    automatic = auto_batch_size(device, reader.height, reader.width)
+    depth = 1 + (options.get("batch_size") or automatic)
+    options["scenes"] = _rules_from(begin, options.get("scenes", _NO_RULES), reader)
+    with ExitStack() as threads:
+        sources = threads.enter_context(closing(prefetch(clip.frames(begin), depth)))
+        places, pictures = _apart(sources)
         made = stream(
             network,
             pictures,
             clip.timeline,
             places=places,
+            rhythm=clip.rhythm,
             report=report,
             **options,
         )
-        results = threads.enter_context(closing(prefetch(made, depth)))
-        for frame in islice(results, skip, None):
-            with VideoWriter(
-                parts.next,
-                fps,
-                encoders=ENCODERS[whole.suffix],
-                color=reader.color,
-                depth=reader.depth,
-                aspect=reader.aspect,
-                crf=crf,
-                name=destination.name,
-            ) as writer:
-                for one in chain([frame], islice(results, parts.length - 1)):
-                    if watch:
-                        watch(one)
-                    if progress:
-                        progress(parts.count + writer.count, clip.total)
-                    writer.write(one)
-            parts.add(writer.count)
-        if progress:
-            progress(parts.count, clip.total)
-        with whole:
-            for part in parts.finished:
-                whole.append(part)
-        whole.path.replace(destination)
+        yield threads.enter_context(closing(prefetch(made, depth)))
+
+
+def _rules_from(begin: int, scenes: SceneRules, reader: VideoReader) -> SceneRules:
+    """The rules for a clip that lacks its first `begin` frames; seams of the source are cuts."""
+
+    def counted(numbers: Iterable[int]) -> frozenset[int]:
+        return frozenset(number - begin for number in numbers if number - begin > 1)
+
+    return replace(
+        scenes,
+        cuts=None if scenes.cuts is None else counted(scenes.cuts),
+        seams=counted(seam + 1 for seam in reader.clock.seams),
+    )
+
+
+def _compare(clip: Clip, begin: int, report: Report, written: int) -> None:
+    """Raises a VideoError unless each frame that was read was used, and each one due written."""
+    if report.frames_in != clip.given:
+        raise VideoError(
+            f"{clip.reader.path.name} gave {clip.given} frames, of which {report.frames_in} were "
+            "used; nothing was written."
+        )
+    due = clip.due(clip.last_place, begin + clip.given)
+    if due != written or (clip.total not in (None, due) and not clip.reader.explains_count):
+        raise VideoError(
+            f"{clip.total if clip.total is not None else due} frames were due from "
+            f"{clip.reader.path.name}, its frames make {due}, and {written} were written. The "
+            "result would lack some, so it was not kept."
+        )
+
+
+def _notes(clip: Clip, whole: VideoWriter, lost: list[str], fps: Fraction) -> Iterator[str]:
+    reader = clip.reader
+    yield from reader.notes()
+    if clip.note:
+        yield clip.note
+    if reader.has_alpha and reader.channels == 3:
+        yield (
+            f"{whole.suffix} files cannot hold transparency, so it is left out; .mov and .webm can."
+        )
+    yield from lost
+    yield from whole.notes
+    if reader.audio_codecs and not _in_step(clip, fps):
+        yield "The speed differs from the source's, so sound and subtitles are left out."
     if whole.left_out:
         names = ", ".join(whole.left_out)
-        notes.append(f"Left out, for {destination.suffix} files cannot hold it: {names}.")
-    _count_on(report, begin)
-    seconds = time.perf_counter() - started
-    return FileReport(whole.count, report.made, fps, seconds, resumed, tuple(notes), report)
-
-
-@dataclass(frozen=True)
-class _Clip:
-    """A file's frames on the axis of a timeline: counted, or timed in seconds if uneven.
-
-    Attributes:
-        reader: the file.
-        timeline: which places of the axis are wanted.
-        even: whether frames are counted.
-    """
-
-    reader: VideoReader
-    timeline: Timeline
-    even: bool
-
-    @classmethod
-    def of(cls, reader: VideoReader, timeline: Timeline) -> _Clip:
-        even = reader.clock.constant
-        if not even and timeline.schedule:
-            raise ValueError(
-                f"{reader.path.name} has uneven frame times, for which a schedule of multipliers "
-                "is not defined. Give one multiplier or a frame rate."
-            )
-        if not even:
-            timeline = replace(timeline, step=1 / timeline.output_fps(reader.fps))
-        return cls(reader, timeline, even)
-
-    def frames(self, first: int) -> Iterator[tuple[Fraction, Tensor]]:
-        """Frames from number `first` on, each with its place."""
-        last = Fraction(-1)
-        for index, (seconds, frame) in enumerate(self.reader.timed(first), first):
-            place = seconds
-            if self.even:  # where frames are lost, those after them keep their times
-                lossy = self.reader.allow_damaged
-                place = Fraction(round(seconds * self.reader.fps) if lossy else index)
-            if place > last:
-                yield place, frame
-                last = place
-
-    @cached_property
-    def total(self) -> int | None:
-        """How many frames it becomes; None if not known."""
-        count = self.reader.clock.count
-        if self.even or count < 2:
-            return self.timeline.output_count(count) if count else None
-        last, gap = self._place(count - 1), self._place(count - 1) - self._place(count - 2)
-        return self._before(count - 1) + len(self.timeline.tail(last, last + gap))
-
-    def entry(self, done: int) -> tuple[int, int]:
-        """Where to go on after `done` output frames.
-
-        Returns:
-            The source frame to begin with, and how many of the output frames that
-            follow are there already.
-        """
-        count = self.reader.clock.count
-        if not done or count < 2:
-            return 0, done
-        pair = bisect_right(range(count - 1), done, key=self._before) - 1
-        begin = max(0, pair - _LEAD_IN)
-        return begin, done - self._before(begin)
-
-    def _place(self, index: int) -> Fraction:
-        return Fraction(index) if self.even else self.reader.clock.time(index)
-
-    def _before(self, index: int) -> int:
-        """How many output frames come before source frame `index`."""
-        place = self._place(index)
-        if self.timeline.schedule:
-            return len(self.timeline.within(0, place))
-        return ceil(place / self.timeline.step)
+        yield f"Left out, for {whole.suffix} files cannot hold it: {names}."
 
 
 def _apart(pairs: Iterable[tuple[Fraction, Tensor]]) -> tuple[Iterator[Fraction], Iterator[Tensor]]:
@@ -272,33 +282,3 @@ def _apart(pairs: Iterable[tuple[Fraction, Tensor]]) -> tuple[Iterator[Fraction]
             yield place
 
     return places(), (waiting.popleft() for _ in count())
-
-
-def _fingerprint(path: Path) -> dict[str, object]:
-    state = path.stat()
-    return {"source": str(path.resolve()), "size": state.st_size, "changed": state.st_mtime_ns}
-
-
-def _digest(tensors: Iterable[Tensor]) -> str:
-    """A hash of all values."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        values = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(values.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _counted_from(begin: int, scenes: SceneRules) -> SceneRules:
-    """The rules for a clip that lacks its first `begin` frames."""
-    if not scenes.cuts:
-        return scenes
-    return replace(scenes, cuts=frozenset(cut - begin for cut in scenes.cuts if cut - begin > 1))
-
-
-def _count_on(report: Report, begin: int) -> None:
-    """Counts the frames of a report from the beginning of the file."""
-    found = report.scenes
-    found.cuts[:] = [cut + begin for cut in found.cuts]
-    found.runs[:] = [(first + begin, last + begin) for first, last in found.runs]
-    for numbers in (report.beyond_range, report.not_finite):
-        numbers[:] = [number + begin for number in numbers]

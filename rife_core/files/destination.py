@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from ..video import VideoError, VideoReader, check_suffix
-from .resume import segments_folder
+from .resume import parts_folder
 
 _LONGEST_NAME = 255  # bytes, on most file systems
 _LEAST_BITS = 0.02  # a pixel; fewer take only pictures that hardly move
@@ -26,7 +26,7 @@ def check_destination(destination: str | os.PathLike[str], source: VideoReader) 
     if path.exists() and path.samefile(source.path):
         raise VideoError("Source and destination are one file; give the destination another name.")
     check_suffix(path)
-    if len(os.fsencode(segments_folder(path).name)) > _LONGEST_NAME:
+    if len(os.fsencode(parts_folder(path).name)) > _LONGEST_NAME:
         raise VideoError(f"The name {path.name} is too long; give a shorter one.")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir():

@@ -40,7 +40,7 @@ class FolderLock:
             os.close(self._file)
 
     def release(self, folder: Path | None = None) -> None:
-        """Lets the next one in. A `folder` that was removed goes with it, where it stays till then."""
+        """Lets the next one in; a `folder` to be removed goes now at the latest."""
         os.close(self._file)
         if folder and fcntl is None:  # Windows removes no open file
             shutil.rmtree(folder, ignore_errors=True)

@@ -32,7 +32,7 @@ _JOB, _RECORD = "job.json", ".json"
 _PIECE = 1 << 20  # bytes that are hashed at once
 
 
-def segments_folder(destination: Path) -> Path:
+def parts_folder(destination: Path) -> Path:
     """Where the segments of a file lie while it is being made."""
     return destination.with_name(f".{destination.name}.rife-parts")
 
@@ -93,7 +93,7 @@ class Segments:
     """
 
     def __init__(self, destination: Path, job: Mapping[str, object], *, keep: bool) -> None:
-        self.folder = segments_folder(destination)
+        self.folder = parts_folder(destination)
         self.finished: list[Path] = []
         self.records: list[Record] = []
         self.length = LENGTH

@@ -9,7 +9,7 @@ from .clock import Clock
 from .containers import VideoError
 from .pixels import ColorTags, PixelKind
 from .reader import Audio, VideoReader
-from .writer import DEFAULT_CRF, ENCODERS, VideoWriter, encode_png
+from .writer import DEFAULT_CRF, ENCODERS, VideoWriter, check_suffix, encode_png, keeps_alpha
 
 __all__ = [
     "DEFAULT_CRF",
@@ -21,5 +21,7 @@ __all__ = [
     "VideoError",
     "VideoReader",
     "VideoWriter",
+    "check_suffix",
     "encode_png",
+    "keeps_alpha",
 ]

@@ -1,8 +1,9 @@
-"""When the frames of a file are shown: read from its packets, mended where they step or lack times."""
+"""When the frames of a file are shown: read from its packets, and mended."""
 
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -81,7 +82,7 @@ class Clock:
 
 
 def shifted(packets: Iterable[P], shifts: Shifts) -> Iterator[P]:
-    """The packets of one track, in step with the picture where the clock of the file was set anew."""
+    """The packets of one track, in step with the picture where the file's clock was set anew."""
     waiting, ticks, number = list(shifts), 0, 0
     for packet in packets:
         if packet.size:
@@ -135,7 +136,7 @@ class Scan:
     Attributes:
         pts, dts: of each packet of the picture in units of `tick`, after all mending.
         starts: the packets of the picture that begin a stretch of one clock; the first is 0.
-        last_duration: how long the frame that is shown last stays, in ticks; 0: not said.
+        last_duration: how long the frame that is shown last stays, in ticks; 0: as the others.
     """
 
     tick: Fraction
@@ -163,6 +164,7 @@ def scan(container: InputContainer, stream: Stream, rate: Fraction) -> Scan:
     tracks = {each.index: _Track(each, jumping) for each in container.streams}
     pts, dts, starts = array("q"), array("q"), [0]
     latest, last_duration = _NO_TIME, 0
+    durations: Counter[int] = Counter()
     stated, reached = Fraction(container.duration or 0) / av.time_base, Fraction(0)
     damage: str | None = None
     states_duration = container.format.name.startswith(_STATES_DURATION)
@@ -180,10 +182,13 @@ def scan(container: InputContainer, stream: Stream, rate: Fraction) -> Scan:
             shown = _NO_TIME if packet.pts is None else packet.pts
             if shown >= latest:
                 latest, last_duration = shown, packet.duration or 0
+            durations[packet.duration or 0] += 1
             pts.append(shown)
             dts.append(_NO_TIME if packet.dts is None else packet.dts)
     except FFmpegError as error:
         damage = damage or f"after frame {len(pts)}: {error.strerror}"
+    if last_duration == max(durations, key=durations.__getitem__, default=0):
+        last_duration = 0  # what each packet says, by the rate that the file claims
     missing = stated - reached
     if states_duration and missing > max(_MISSING, 2 / rate):
         damage = (
@@ -318,9 +323,7 @@ def _belongs(jump: _Jump, picture: _Jump) -> bool:
     )
 
 
-def _dealt(
-    seen: Scan, count: int, rate: Fraction
-) -> tuple[NDArray[np.int64], Fraction, int]:
+def _dealt(seen: Scan, count: int, rate: Fraction) -> tuple[NDArray[np.int64], Fraction, int]:
     """Times for `count` frames, in the order in which they are shown."""
     known = np.sort(seen.dts[seen.dts != _NO_TIME])
     if len(known) == count and (np.diff(known) > 0).all():

@@ -32,6 +32,9 @@ class ColorTags(NamedTuple):
     range: int = _LIMITED_RANGE
 
 
+_USUAL_COLORS = ColorTags()
+
+
 class MasteringDisplay(NamedTuple):
     """The display that an HDR film was graded on (SMPTE ST 2086).
 
@@ -65,7 +68,7 @@ class PixelKind:
             0: not said.
     """
 
-    color: ColorTags = ColorTags()
+    color: ColorTags = _USUAL_COLORS
     depth: int = _BYTE
     chroma: Chroma = "420"
     alpha: bool = False
@@ -103,7 +106,7 @@ def chroma_of(layout: VideoFormat) -> Chroma:
 
 
 def writable(color: ColorTags, layout: VideoFormat) -> ColorTags:
-    """Tags for a file that is to look as one of these tags and pixels: of a matrix that is known."""
+    """Tags by which a file of these can be written: those of a matrix that is known."""
     if not is_rgb(layout) and color.matrix in _KNOWN_MATRICES:
         return color
     if color.matrix == _BT2020_CONSTANT:

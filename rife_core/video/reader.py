@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import count as count_from
@@ -220,9 +221,13 @@ class VideoReader:
                 len(ticks), True, self._fps, ticks, tick, end, packets, True, damage=seen.damage
             )
         if seen.is_clear:
-            return clock_of(seen, None, self._first_pts, rates)
-        shown = self._times_decoded(seen.shifts.get(self.stream_index, ()))
-        return clock_of(seen, shown, None, rates, len(shown))
+            clock = clock_of(seen, None, self._first_pts, rates)
+        else:
+            shown = self._times_decoded(seen.shifts.get(self.stream_index, ()))
+            clock = clock_of(seen, shown, None, rates, len(shown))
+        if self._fps and clock.fps != self._fps:
+            return replace(clock, constant=False, fps=self._fps)
+        return clock
 
     def check(self) -> str | None:
         """Raises a VideoError where the file is damaged; returns what is wrong if that is allowed.
@@ -243,6 +248,11 @@ class VideoReader:
                     "to have all frames follow each other at one rate."
                 )
         return clock.damage
+
+    @property
+    def explains_count(self) -> bool:
+        """Whether fewer frames came, for a reason that `notes` names, than packets promised."""
+        return "frames" in self._remarks
 
     def check_unchanged(self) -> None:
         """Raises a VideoError where the file is not the one that was opened."""

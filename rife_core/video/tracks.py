@@ -199,7 +199,7 @@ def carry_attachments(source: VideoReader, output: OutputContainer) -> None:
 
 
 def describe(target: Stream, source: Stream) -> None:
-    """Copies what a track says of itself: its language and title, and whether it plays by itself."""
+    """Copies language and title of a track, and whether it plays by itself."""
     target.metadata.update(
         {key: source.metadata[key] for key in _DESCRIBING if key in source.metadata}
     )
@@ -250,9 +250,7 @@ def _is_taken(source: VideoReader, tracks: Sequence[_Planned], suffix: str) -> b
             output = av.open(io.BytesIO(), "w", format=_FORMATS[suffix])
             resources.enter_context(closing(output))
             opened = [
-                _packets_for(
-                    each, source, resources.enter_context(open_input(source.path)), output
-                )
+                _packets_for(each, source, resources.enter_context(open_input(source.path)), output)
                 for each in tracks
             ]
             output.start_encoding()
@@ -373,7 +371,8 @@ def _silence(like: AudioFrame, samples: int) -> Iterator[AudioFrame]:
         count = min(_AUDIO_CHUNK, samples - begin)
         frame = AudioFrame(like.format.name, like.layout.name, count)
         for plane in frame.planes:
-            plane.update((b"\x80" if like.format.name.startswith("u8") else b"\0") * plane.buffer_size)
+            plane.update(
+                (b"\x80" if like.format.name.startswith("u8") else b"\0") * plane.buffer_size
+            )
         frame.sample_rate = like.sample_rate
         yield frame
-

@@ -81,7 +81,9 @@ ENCODERS: Mapping[str, Encoders] = {
     ".mov": _MP4._replace(alpha=(_PRORES, Encoder("qtrle", by_crf=False))),
     ".mkv": Encoders(_H264, (_H265, _H264)),
     ".webm": Encoders(
-        _VP9, (_VP9, Encoder("libsvtav1")), (_VP9._replace(options={**_VP9.options, "auto-alt-ref": "0"}),)
+        _VP9,
+        (_VP9, Encoder("libsvtav1")),
+        (_VP9._replace(options={**_VP9.options, "auto-alt-ref": "0"}),),
     ),
 }
 """File types that can be written, and their encoders."""
@@ -118,6 +120,8 @@ class VideoWriter:
         count: frames written so far.
         left_out: tracks of the source that this file type cannot hold.
         notes: what is not as the source has it, in sentences.
+        extradata: what decoders must know first, in hexadecimal; once all is written.
+        reorder: by how many frames at most coding is ahead of display.
 
     Raises:
         VideoError: no such file type, or it cannot be written.
@@ -160,6 +164,7 @@ class VideoWriter:
         self.left_out = list(self._plan.left_out)
         self._encodes = False
         self._packets = 0
+        self.extradata, self.reorder = "", 0
         self._tracks: list[Track] = []
         self._part = self.path.with_name(f".{self.path.stem}.part{self.path.suffix}")
         self._resources = ExitStack()
@@ -204,9 +209,10 @@ class VideoWriter:
             source = container.streams.video[0]
             if not self.count:
                 self._begin(self._container.add_stream_from_template(source, opaque=True))
-                self._stream.metadata.update(_kept_of_part(source))
-                if source.codec_context.name == "hevc" and self.suffix in (".mp4", ".mov"):
-                    self._stream.codec_context.codec_tag = "hvc1"
+                if source.metadata.get("alpha_mode") == "1":  # else nobody looks for it
+                    self._stream.codec_context.pix_fmt = "yuva420p"
+                if self.suffix in (".mp4", ".mov"):  # hvc1, ap4h: what players go by
+                    self._stream.codec_context.codec_tag = source.codec_context.codec_tag
             start = self.count
             first: int | None = None
             for number, packet in enumerate(packets_of(container, source)):
@@ -244,6 +250,7 @@ class VideoWriter:
         with self._explained():
             if self._encodes:
                 self._encode(None)
+                self.extradata = bytes(self._stream.codec_context.extradata or b"").hex()
             self._check_count()
             self._carry_until(None)
             self._container.close()
@@ -262,6 +269,9 @@ class VideoWriter:
             shown, coded = packet.pts or 0, packet.dts
             if coded is None or not 0 <= shown - coded < _FAR:
                 packet.dts = shown - _REORDERED  # x265 sets none in clips of 1 or 2 frames
+            self.reorder = max(
+                self.reorder, self._packets - round(shown * Fraction(packet.time_base) * self.fps)
+            )
             self._packets += 1
             self._container.mux(packet)
 
@@ -399,11 +409,6 @@ def _hdr_options(kind: PixelKind) -> str:
     if kind.light:
         options.append(f"max-cll={kind.light.content},{kind.light.frame_average}")
     return ":".join(options)
-
-
-def _kept_of_part(stream: VideoStream) -> dict[str, str]:
-    """What the packets of a part cannot say by themselves."""
-    return {key: text for key, text in stream.metadata.items() if key == "alpha_mode"}
 
 
 def _layouts(codec: str) -> list[str]:
