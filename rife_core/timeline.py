@@ -98,8 +98,8 @@ def as_fraction(fps: Fraction | float | str) -> Fraction:
     least = 0 if isinstance(fps, Fraction) else _LOWEST_FPS
     if not least <= exact <= _HIGHEST_FPS or not exact:
         raise ValueError(
-            f"The frame rate is {fps!r}; it must be a number from {float(_LOWEST_FPS)} to "
-            f"{_HIGHEST_FPS}, such as 24."
+            f"The frame rate is {fps!r}; it must be a positive number such as 24, from "
+            f"{float(_LOWEST_FPS)} to {_HIGHEST_FPS}."
         )
     if max(exact.numerator, exact.denominator) > _LARGEST_NUMBER:
         exact = exact.limit_denominator(_LARGEST_NUMBER // max(1, ceil(exact)))

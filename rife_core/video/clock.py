@@ -23,6 +23,7 @@ from .containers import may_jump, packets_of
 _NO_TIME = -(2**63)
 _STEP_BACK = Fraction(1, 10)  # seconds; less is disorder that sorting mends
 _JUMP = 10  # seconds; a longer pause, in file types whose clock may be set anew, is none
+_AT_SEAM = 2  # packets
 _JITTER = 1 / 8  # of a frame: so far from an even beat is still constant
 _NEAR = 0.25  # of the usual interval: such intervals tell what the usual one is exactly
 _MISSING = Fraction(1, 10)  # seconds at the end that lie within the rounding of file formats
@@ -108,13 +109,23 @@ class _Track:
 
     def __init__(self, stream: Stream, may_jump: bool) -> None:
         self.jumps: list[_Jump] = []
+        self.faults: list[tuple[int, str]] = []
         self.is_audio = stream.type == "audio"
         self._may_jump = may_jump and stream.type in ("audio", "video")
-        self._number, self._last = 0, None
+        self.number, self._last = 0, None
+
+    def real_faults(self) -> Iterator[tuple[int, str]]:
+        """Packets that are marked as incomplete, but for the last ones before a seam.
+
+        Where recordings were joined, the counters of MPEG-TS do not go on, which looks the same.
+        """
+        for number, fault in self.faults:
+            if not any(0 <= jump.number - number <= _AT_SEAM for jump in self.jumps):
+                yield number, fault
 
     def see(self, packet: Packet[Stream]) -> bool:
         """Counts a packet; returns whether the clock was set anew before it."""
-        self._number += 1
+        self.number += 1
         if packet.dts is None:
             return False
         tick = Fraction(packet.time_base)
@@ -125,7 +136,7 @@ class _Track:
         jumps = now < last - (packet.duration or 0) * tick - _STEP_BACK
         jumps = jumps or (self._may_jump and now > last + _JUMP)
         if jumps:
-            self.jumps.append(_Jump(self._number - 1, last, now))
+            self.jumps.append(_Jump(self.number - 1, last, now))
         return jumps
 
 
@@ -170,10 +181,12 @@ def scan(container: InputContainer, stream: Stream, rate: Fraction) -> Scan:
     states_duration = container.format.name.startswith(_STATES_DURATION)
     try:
         for packet in packets_of(container):
+            track = tracks[packet.stream_index]
             if packet.is_corrupt:
-                damage = damage or f"at frame {len(pts)}, a packet is incomplete"
+                fault = f"at frame {len(pts)}, a packet is incomplete"
+                track.faults.append((track.number, fault))
             reached = max(reached, _end(packet))
-            set_anew = tracks[packet.stream_index].see(packet)
+            set_anew = track.see(packet)
             if packet.stream_index != stream.index or packet.is_discard:
                 continue
             if set_anew:
@@ -189,6 +202,8 @@ def scan(container: InputContainer, stream: Stream, rate: Fraction) -> Scan:
         damage = damage or f"after frame {len(pts)}: {error.strerror}"
     if last_duration == max(durations, key=durations.__getitem__, default=0):
         last_duration = 0  # what each packet says, by the rate that the file claims
+    faults = [fault for track in tracks.values() for fault in track.real_faults()]
+    damage = min(faults, default=(0, None))[1] or damage
     missing = stated - reached
     if states_duration and missing > max(_MISSING, 2 / rate):
         damage = (
@@ -335,12 +350,19 @@ def _dealt(seen: Scan, count: int, rate: Fraction) -> tuple[NDArray[np.int64], F
 
 
 def _usual(ticks: NDArray[np.int64]) -> float:
-    """The interval that prevails, in ticks: the median, made exact by all that are near it."""
-    intervals = np.diff(ticks)
+    """The interval that prevails, in ticks: the one that most are near; exact by the mean of these.
+
+    Of two that are as frequent the shorter one is taken.
+    """
+    intervals = np.sort(np.diff(ticks))
     if not len(intervals):
         return 0.0
-    median = float(np.median(intervals))
-    return float(intervals[np.abs(intervals - median) <= max(1.0, _NEAR * median)].mean())
+    candidates = np.unique(intervals)
+    reach = np.maximum(1.0, _NEAR * candidates)
+    first = np.searchsorted(intervals, candidates - reach, "left")
+    stop = np.searchsorted(intervals, candidates + reach, "right")
+    best = int((stop - first).argmax())
+    return float(intervals[first[best] : stop[best]].mean())
 
 
 def _rate(

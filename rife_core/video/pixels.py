@@ -124,8 +124,9 @@ def to_tensor(frame: VideoFrame, *, deep: bool, alpha: bool) -> Tensor:
     matrix = frame.colorspace
     if not is_rgb(frame.format) and matrix not in _KNOWN_MATRICES:
         matrix = frame.colorspace = _BT2020 if matrix == _BT2020_CONSTANT else _BT709
-    bits = 2 * _BYTE if deep else _BYTE
-    names = {(8, False): "rgb24", (8, True): "rgba", (16, False): "rgb48le", (16, True): "rgba64le"}
+    bits = 2 * _BYTE if deep or alpha else _BYTE
+    # Not rgba, in which swscale loses alpha at the end of rows whose width is no multiple of 8.
+    names = {(8, False): "rgb24", (16, False): "rgb48le", (16, True): "rgba64le"}
     picture = frame.reformat(
         format=names[bits, alpha],
         src_colorspace=matrix,  # older releases of PyAV look at it only

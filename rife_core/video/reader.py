@@ -48,6 +48,7 @@ _LIMITED_RANGE = 1
 _USUAL_RATE = Fraction(25)  # of raw streams that name none, as FFmpeg takes it
 _LONGEST_PAUSE = 24 * 60 * 60  # seconds; a picture that stays for longer is a fault of the file
 _NO_TIME = -(2**63)
+_AT_SEAM = 4  # frames
 _CHROMA_SITE = (b"\x55\xb7\x81", b"\x55\xb8\x81")  # Matroska's elements of one byte each
 _TRANSPARENT_BY_HABIT = ("gif",)  # codecs that always have alpha, and seldom mean it
 
@@ -380,7 +381,7 @@ class VideoReader:
                 self._damaged(f"after frame {number}: {error.strerror}")
                 continue  # a generator that failed has ended, so this ends, too
             for frame in frames:
-                if frame.is_corrupt:
+                if frame.is_corrupt and not self._is_at_seam(number):
                     self._damaged(f"at frame {number}, which is incomplete")
                 self._interlaced += frame.interlaced_frame
                 yield frame
@@ -391,6 +392,11 @@ class VideoReader:
                 f"{self.path.name} gave {packets_seen} packets of picture where {clock.packets} "
                 "were counted before; it was changed while it was read. Run it again."
             )
+
+    def _is_at_seam(self, number: int) -> bool:
+        """Whether frame `number` looks damaged only because clips were joined there."""
+        clock = self.__dict__.get("clock")
+        return clock is not None and any(0 <= seam - number <= _AT_SEAM for seam in clock.seams)
 
     def _times_decoded(self, shifts: Shifts) -> np.ndarray:
         """When decoded frames say that they are shown, in the order in which they come."""
