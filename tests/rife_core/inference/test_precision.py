@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from rife_video.rife_core.inference.precision import set_precision
+from rife_video.rife_core.inference import precision
+from rife_video.rife_core.inference.precision import resolve_precision, set_precision
 from torch import nn
 from torch.testing import assert_close
 
@@ -31,3 +32,38 @@ def test_float32_is_left_alone():
     before = layer.weight.clone()
     set_precision(layer, torch.float32)
     assert_close(layer.weight.detach(), before, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("device", "has_bfloat16", "expected"),
+    [
+        ("cpu", True, torch.bfloat16),
+        ("cpu", False, torch.float32),
+        ("cuda", False, torch.float16),
+        ("mps", True, torch.float32),
+    ],
+)
+def test_auto_is_the_fastest_format_of_the_device(monkeypatch, device, has_bfloat16, expected):
+    monkeypatch.setattr(precision, "_cpu_has_bfloat16", lambda: has_bfloat16)
+    assert resolve_precision("auto", device) is expected
+
+
+@pytest.mark.parametrize(
+    ("avx512", "amx", "has"), [(0, 0, False), (1, 0, True), (0, 1, True), (1, 1, True)]
+)
+def test_either_instruction_set_has_bfloat16(monkeypatch, avx512, amx, has):
+    for probe, answer in (("_is_avx512_bf16_supported", avx512), ("_is_amx_tile_supported", amx)):
+        monkeypatch.setattr(torch.cpu, probe, lambda answer=answer: bool(answer), raising=False)
+    assert precision._cpu_has_bfloat16.__wrapped__() is has
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "message"),
+    [
+        ("fp64", "cpu", "precision is 'fp64'; it must be one of auto, fp32, bf16, fp16"),
+        ("fp16", "cpu", "precision fp16 is not for the CPU"),
+    ],
+)
+def test_formats_that_are_refused(name, device, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_precision(name, device)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from rife_video.rife_core.inference.rife import RIFE
 from rife_video.rife_core.networks.specs import get_spec
+from rife_video.rife_core.training import adapt as module
 from rife_video.rife_core.training.adapt import adapt
 from support import moving_square
 
@@ -78,3 +79,27 @@ def test_a_frame_with_nan_is_named(network, frames):
 def test_training_that_diverges_ends_with_the_reason(network, frames):
     with pytest.raises(ValueError, match=r"diverged at step .*smaller learning rate than 1e"):
         adapt(network, frames, steps=200, lr=1e30)
+
+
+@pytest.mark.parametrize("length", [12, 40])
+def test_what_judges_was_never_trained_on(network, monkeypatch, length):
+    """The frame that a judge compares with is in none of the triplets that are trained on."""
+    judged, trained = [], []
+
+    def score(network, frames, judges, *more):
+        judged.append(list(judges))
+        return 20.0
+
+    def train(network, frames, triplets, *more):
+        trained.extend(triplets)
+        return network, 0
+
+    monkeypatch.setattr(module, "_score", score)
+    monkeypatch.setattr(module, "_trained", train)
+    adapt(network, list(moving_square(length, 64, 200)))
+    before, after = judged
+    assert before == after
+    assert before
+    assert len(trained) >= len(before)
+    seen = {start + place for start in trained for place in range(3)}
+    assert not seen & {start + 1 for start in before}

@@ -152,3 +152,45 @@ def test_missing_perceptual_weights_are_an_error_before_training(tmp_path):
     with pytest.raises(MissingWeightsError, match=r"vgg19\.pth"):
         Trainer(config, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("asked", "decay"), [(0.1, 0.1), (0.999, 2 / 11)])
+def test_the_average_follows_at_the_decay_asked_for(config, tmp_path, asked, decay):
+    """In the first steps faster than asked for, so that the start is soon forgotten."""
+    trainer = Trainer(replace(config, ema=asked), tmp_path)
+    before = {name: average.clone() for name, average in trainer.ema.items()}
+    trainer.train_step(0)
+    for name, parameter in trainer.network.named_parameters():
+        expected = decay * before[name] + (1 - decay) * parameter.detach()
+        torch.testing.assert_close(trainer.ema[name], expected, atol=1e-7, rtol=1e-5)
+    saved = trainer.averaged().state_dict()
+    assert any(not torch.equal(saved[n], p) for n, p in trainer.network.named_parameters())
+
+
+def test_gradients_are_clipped_to_the_norm_asked_for(config, tmp_path):
+    trainer = Trainer(replace(config, clip=1e-4), tmp_path)
+    figures = trainer.train_step(0)
+    gradients = [p.grad for p in trainer.network.parameters() if p.grad is not None]
+    assert torch.stack([g.norm() for g in gradients]).norm().item() == pytest.approx(1e-4, rel=1e-3)
+    assert figures["norm"] > 1e-3  # the log shows it as it was
+
+
+def test_a_stage_that_detaches_teaches_each_block_alone(tmp_path):
+    """The last block learns the same as ever, those before it nothing from the blocks behind."""
+    stage = {"name": "one", "steps": 1, "batch": 2, "lr": 1e-3, "weights": {"flow": 1.0}}
+    found = {}
+    for detach in (False, True):
+        content = {
+            **TINY,
+            "clip": 1e9,
+            "stages": [{**stage, "detach": detach, "scenes": {"size": 64}}],
+        }
+        trainer = Trainer(parse_config(content), tmp_path / str(detach))
+        with torch.no_grad():  # a network as it begins moves nothing, and has little to teach
+            for name, parameter in trainer.network.named_parameters():
+                if "lastconv" in name:
+                    parameter.normal_(0, 0.05, generator=torch.Generator().manual_seed(1))
+        trainer.train_step(0)
+        found[detach] = [block.lastconv[0].weight.grad for block in trainer.network.blocks]
+    assert torch.allclose(found[True][-1], found[False][-1], rtol=1e-3)
+    assert not torch.allclose(found[True][0], found[False][0], rtol=1e-1)
