@@ -29,7 +29,7 @@ _GLYPHS = {entry[0]: entry[1:] for entry in _FONT.split()}
 
 
 def flow_picture(flow: Tensor, largest: float | None = None) -> Tensor:
-    """Flow as colours: the hue is the direction, the paler the slower, white stands still.
+    """Flow as colours: hue is direction, saturation is speed, white is no motion.
 
     Red points right, yellow down, cyan left, blue up.
 
@@ -90,7 +90,7 @@ def _ramp(corners: Sequence[Sequence[float]], steps: Sequence[int], position: Te
 
 
 def plot(curves: Mapping[str, Sequence[float]], width: int = 640) -> Tensor:
-    """A panel for each curve, with its name, its mean, and the values at top and bottom.
+    """One panel per curve, with its name, its mean, and its highest and lowest value.
 
     Values that are no finite number leave a gap.
 

@@ -11,7 +11,7 @@ _BACKGROUND = 1.0
 
 
 def strip(before: list[Tensor], between: list[Tensor]) -> Tensor:
-    """Source frames in a row; below, in the gaps between them, the made ones.
+    """Source frames in a row; below, in the gaps between them, the interpolated ones.
 
     Shape:
         before: N frames H W 3; between: N - 1 of them
@@ -30,7 +30,7 @@ def strip(before: list[Tensor], between: list[Tensor]) -> Tensor:
 
 
 def shrunk(frame: Tensor, width: int) -> Tensor:
-    """A frame H W C in another width, its shape kept."""
+    """Resizes a frame H W C to `width` and keeps its aspect ratio."""
     height = round(frame.shape[0] * width / frame.shape[1])
     planes = frame.permute(2, 0, 1)[None]
     planes = F.interpolate(planes, (height, width), mode="bilinear", antialias=True)

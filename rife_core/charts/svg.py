@@ -1,4 +1,4 @@
-"""The few marks that charts are made of, as SVG text."""
+"""The few elements that charts consist of, as SVG text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ INK = "#333"
 
 
 def opening(width: float, height: float) -> str:
-    """Begins a picture on white ground; `</svg>` ends it."""
+    """Opens a picture with a white background; `</svg>` closes it."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
         'font-family="sans-serif" font-size="11">\n'
@@ -40,7 +40,7 @@ def text(
     bold: bool = False,
     halo: bool = False,
 ) -> str:
-    """Words on the line `y`; a halo lifts them off what they lie on."""
+    """Words with their baseline at `y`; a halo separates them from the background."""
     style = ' font-weight="bold"' if bold else ""
     style += ' stroke="white" stroke-width="3" paint-order="stroke"' if halo else ""
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'

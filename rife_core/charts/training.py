@@ -47,13 +47,13 @@ def png(image: Tensor) -> bytes:
 
 
 def preview_png(rows: Sequence[Tensor]) -> bytes:
-    """Batches B 3 H W under each other, the samples of each side by side."""
+    """One row per batch B 3 H W, with its samples side by side."""
     lines = [torch.cat(list(row.detach().float().cpu()), 2) for row in rows]
     return png(torch.cat(lines, 1).permute(1, 2, 0))
 
 
 def curve_svg(curves: Sequence[Curve], marks: Sequence[tuple[float, str]] = ()) -> str:
-    """Line charts under each other over one x axis.
+    """Line charts below each other, with a common x axis.
 
     Args:
         curves: one chart each.

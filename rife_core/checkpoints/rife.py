@@ -1,4 +1,4 @@
-"""Weights in and out of files: read without running code, recognised, loaded strictly.
+"""Weights files: read without running code, recognised, loaded strictly, saved.
 
 The parameters are the configuration: their names and shapes tell which row of
 the table a file holds. Files written here also say it in their metadata, and so
@@ -139,7 +139,7 @@ def detect_spec(shapes: Shapes) -> NetworkSpec | None:
 
 
 def canonical_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors under the published names: known prefixes off, known strays out."""
+    """The same tensors under the published names, without known prefixes and leftovers."""
     named: dict[str, Tensor] = {}
     for name, tensor in state.items():
         while name.startswith(_PREFIXES):

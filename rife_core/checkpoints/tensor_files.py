@@ -1,4 +1,4 @@
-"""Files of named tensors, read without running any code that is in them."""
+"""Reads files of named tensors without running any code in them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CheckpointError(ValueError):
 
 
 def read_tensors(what: str, path: Path) -> tuple[Mapping[str, Any], dict[str, str]]:
-    """What is in a .safetensors file, or in one that torch saved: names, and the metadata.
+    """Reads a .safetensors file, or one that torch saved: named tensors and metadata.
 
     A file that torch saved may hold dictionaries of tensors in a dictionary, and plain
     numbers and texts beside them; nothing else is read.

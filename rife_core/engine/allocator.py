@@ -1,4 +1,4 @@
-"""How glibc's allocator keeps the memory that it was given, for as long as somebody wants it."""
+"""Lets glibc's allocator keep freed memory for as long as a caller needs it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _USUAL = {_MMAP_MAX: 1 << 16, _TRIM_THRESHOLD: 1 << 26, _TOP_PAD: 1 << 17, _AREN
 
 
 def keep_memory() -> None:
-    """Lets the allocator keep what it was given, where it is glibc's.
+    """Lets the allocator keep freed memory, where it is glibc's.
 
     By default it returns every large tensor to the system at once, and clearing the
     pages again takes longer than computing on them.
@@ -25,7 +25,7 @@ def keep_memory() -> None:
 
 @contextmanager
 def kept_memory() -> Generator[None]:
-    """`keep_memory` for as long as the context lasts; then all that is free is returned."""
+    """`keep_memory` while the context lasts; then all free memory is returned."""
     keep_memory()
     try:
         yield
@@ -35,7 +35,7 @@ def kept_memory() -> Generator[None]:
 
 
 def return_memory() -> None:
-    """Returns all memory that is free to the system, where the allocator is glibc's."""
+    """Returns all free memory to the system, where the allocator is glibc's."""
     if library := _glibc():
         library.malloc_trim(0)
 

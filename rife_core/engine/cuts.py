@@ -1,4 +1,4 @@
-"""The cut detector: how alike two frames are, and whether one repeats the other."""
+"""The cut detector: how similar two frames are, and whether one repeats the other."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def is_cut(a: Tensor, b: Tensor) -> bool:
 
 
 def small_picture(frame: Tensor) -> Tensor:
-    """Lightness of H W C in [0, 1] (or 8 bit), shrunk to 64 pixels on the long side: h w."""
+    """Luminance of H W C in [0, 1] (or 8 bit), downsampled to 64 pixels on the long side: h w."""
     height, width = frame.shape[:2]
     factor = min(1.0, _LONG_SIDE / max(height, width))
     step = max(1, int(1 / (_SAMPLES * factor)))
@@ -57,7 +57,7 @@ def small_picture(frame: Tensor) -> Tensor:
 
 
 def likeness(a: Tensor, b: Tensor) -> float:
-    """How much of one small picture is found again in the other: about 1 within a scene.
+    """How much of one small picture can be found in the other: about 1 within a scene.
 
     Blocks are searched for up to a seventh of the width away; brightness and
     contrast do not count. Where a picture has nothing to be found by (black, white,
@@ -101,7 +101,7 @@ def _found(a: Tensor, b: Tensor) -> float | None:
 
 
 def is_repeat(a: Tensor, b: Tensor) -> bool:
-    """Whether two frames show the same picture, compression apart.
+    """Whether two frames show the same picture, apart from compression noise.
 
     Shape:
         a, b: H W C

@@ -1,4 +1,4 @@
-"""How much memory making frames takes, and what to do when there is less.
+"""How much memory interpolation takes, and what to do when there is less.
 
 The ladder: several frames at once, one at a time, in tiles that get smaller, and
 at last on the CPU. Each rung gives the same picture; a lower one takes longer.
@@ -69,7 +69,7 @@ class Plan:
 
 
 def estimate_memory(network: RIFE, height: int, width: int, batch_size: int = 1) -> int:
-    """Bytes that making `batch_size` frames takes on the network's device, besides its weights.
+    """Bytes that a batch of `batch_size` frames takes on the network's device, without weights.
 
     The number of full-resolution planes that live at once was counted on every row
     of the table (`tests/benchmarks/planes.py`) and is a sum over its parts; twice

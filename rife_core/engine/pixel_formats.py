@@ -1,4 +1,4 @@
-"""The engine's two end functions: a frame of any kind to what networks read, and back.
+"""Converts frames of any format to what networks read, and back.
 
 Frames come as H W C with 1 (lightness), 3 (colour) or 4 (colour and alpha)
 channels, in floating point from 0 to 1 or in 8 bit. Networks see three colours
@@ -32,7 +32,7 @@ class ImageAlpha(NamedTuple):
 
 
 def check_frame(frame: Tensor, first: Tensor | None = None) -> None:
-    """Raises ValueError unless `frame` is H W C of a known kind, and like the `first` one."""
+    """Raises ValueError unless `frame` is H W C in a known format, and matches `first`."""
     known = frame.is_floating_point() or frame.dtype == torch.uint8
     if frame.ndim != 3 or frame.shape[2] not in CHANNELS or not known:
         raise ValueError(
@@ -47,7 +47,7 @@ def check_frame(frame: Tensor, first: Tensor | None = None) -> None:
 
 
 def to_image_alpha(frame: Tensor) -> ImageAlpha:
-    """H W C to planes. Values beyond [0, 1] stay."""
+    """Converts H W C to channels-first image and alpha. Values beyond [0, 1] are kept."""
     planes = frame.permute(2, 0, 1)[None].float()
     if frame.dtype == torch.uint8:
         planes = planes / _LARGEST

@@ -1,4 +1,4 @@
-"""Items made in a thread of their own while earlier ones are used."""
+"""Computes items in a background thread while earlier ones are used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def prefetch(items: Iterable[T], depth: int = 2) -> Generator[T]:
-    """Yields `items` in order, of which up to `depth` are made before they are asked for.
+    """Yields `items` in order and computes up to `depth` of them in advance.
 
     What making an item raises is raised where the item is asked for. Closing the
     iterator (`contextlib.closing`, or an exception around it) waits for the item

@@ -1,4 +1,4 @@
-"""What became of a clip: counted while the engine works, told in sentences afterwards."""
+"""The report of a run: counted while the engine works, summarised in sentences afterwards."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Report:
         return asdict(self)
 
     def text(self, source_fps: Fraction, fps: Fraction) -> str:
-        """The run in a few sentences, remarks only where there is something to remark.
+        """The run in a few sentences, with remarks only where something was unusual.
 
         Example:
             >>> report = Report(frames_in=49, frames_out=97, made=48, pairs=[2] * 48)
@@ -75,7 +75,7 @@ class Report:
         return "\n".join(lines + self.remarks())
 
     def remarks(self) -> list[str]:
-        """A sentence for each thing that was out of the ordinary."""
+        """One sentence for each unusual event."""
         remarks = {
             "New scenes begin at frames": self.scenes.cuts,
             "Repeated frames": [f"{first}-{last}" for first, last in self.scenes.runs],

@@ -1,4 +1,4 @@
-"""What is to be made, from a source frame to the result: frames, pairs, tasks."""
+"""The stages of a frame, from source to result: source frames, pairs, tasks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .transfers import Pending, Transfers
 
 
 class SourceFrame:
-    """A source frame; made ready for the network when first needed, then kept for both pairs.
+    """A source frame; uploaded and encoded when first needed, then kept for both of its pairs.
 
     Values that are no numbers are 0 for the network.
     """
@@ -56,7 +56,7 @@ class SourceFrame:
 
 
 class DeviceFrame:
-    """Planes of a frame, and what a network knows of them, computed when first asked for."""
+    """A frame on the device, with its encoding for a network, computed on first use."""
 
     def __init__(self, planes: ImageAlpha) -> None:
         self.planes = planes
@@ -87,7 +87,7 @@ class DeviceFrame:
 
 @dataclass
 class Pair:
-    """Two neighbouring source frames, and what was made between them on the way elsewhere.
+    """Two neighbouring source frames, and the midpoints already interpolated between them.
 
     Attributes:
         scale: at which its motion is estimated, once that is decided.
@@ -107,7 +107,7 @@ class Pair:
 
 
 class Task:
-    """One frame to make: taken from the network, then ended once it has come home."""
+    """A requested frame: started in a batch, finished when its copy arrives."""
 
     def __init__(self, pair: Pair, timestep: Fraction) -> None:
         self.pair = pair

@@ -1,4 +1,4 @@
-"""Threads that share out the cores, each for a frame of its own."""
+"""Threads that share the cores, one frame per thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 class FramePool:
-    """Threads that share out the cores PyTorch may use, each for a frame of its own.
+    """Threads that share the cores PyTorch may use, one frame per thread.
 
     Several frames on a core each are done sooner than one after the other on all cores:
     the small layers of a network do not fill them.

@@ -25,7 +25,7 @@ CROSSFADE = 32
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of the picture, and how much it counts at each of its pixels."""
+    """A part of the frame, and its blending weight at each pixel."""
 
     rows: slice
     columns: slice
@@ -33,7 +33,7 @@ class Tile:
 
 
 def tiles(network: RIFE, height: int, width: int, side: int, scale: float) -> Iterator[Tile]:
-    """Tiles of about `side` pixels that cover the picture and overlap by `OVERLAP`.
+    """Tiles of about `side` pixels that cover the frame and overlap by `OVERLAP`.
 
     The weights of all tiles add up to 1 everywhere. Tiles begin at multiples of the
     network's alignment, so that its grid lies on each tile as on the whole picture.
@@ -47,7 +47,7 @@ def tiles(network: RIFE, height: int, width: int, side: int, scale: float) -> It
 
 
 def _cover(length: int, side: int, multiple: int) -> list[tuple[int, int, Tensor]]:
-    """Overlapping stretches of one axis: begin, end, weight of each pixel."""
+    """Overlapping intervals of one axis: start, stop, weight of each pixel."""
     if length <= side:
         return [(0, length, torch.ones(length))]
     stride = max(multiple, (side - OVERLAP) // multiple * multiple)
@@ -70,5 +70,5 @@ def _cover(length: int, side: int, multiple: int) -> list[tuple[int, int, Tensor
 
 
 def _fade(middle: float, place: Tensor) -> Tensor:
-    """From 0 to 1 around the middle of an overlap; near its edge a tile sees too little."""
+    """A ramp from 0 to 1 around the middle of an overlap; tiles lack context near their edges."""
     return ((place - middle) / CROSSFADE + 0.5).clamp(0, 1)

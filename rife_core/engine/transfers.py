@@ -1,4 +1,4 @@
-"""Frames on their way to a device and back; on CUDA beside the computing, through pinned memory."""
+"""Copies frames to a device and back; on CUDA in parallel with computation, via pinned memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Pending = Callable[[], Tensor]
 
 
 class Transfers:
-    """Copies between frames' device and the one that computes, each done when it is asked for.
+    """Synchronous copies between the frames' device and the one that computes.
 
     Args:
         device: the one that computes.
@@ -27,7 +27,7 @@ class Transfers:
         self.device = device
 
     def upload(self, frame: Tensor) -> Pending:
-        """Begins to copy `frame` to the device; what arrives may be used on its current stream."""
+        """Starts copying `frame` to the device; the result may be used on its current stream."""
         uploaded = frame.to(self.device)
         return lambda: uploaded
 
@@ -38,7 +38,7 @@ class Transfers:
 
 
 class StreamedTransfers(Transfers):
-    """Copies on CUDA streams of their own, one for each direction.
+    """Copies on separate CUDA streams, one per direction.
 
     While one batch is computed, the results of the one before travel to the host and the
     frames of the next to the device.
@@ -87,17 +87,17 @@ class StreamedTransfers(Transfers):
 
 
 def transfers_for(device: torch.device) -> Transfers:
-    """What copies best to and from `device`."""
+    """The fastest transfers for `device`."""
     return StreamedTransfers(device) if device.type == "cuda" else Transfers(device)
 
 
 def unpinned(frame: Tensor) -> Tensor:
-    """`frame`, in memory that may be held for long: of pinned memory a system has little."""
+    """`frame` in pageable memory: pinned memory is scarce and must not be held for long."""
     return frame.clone() if torch.cuda.is_available() and frame.is_pinned() else frame
 
 
 def _pinned(like: Tensor) -> Tensor:
-    """Memory for a tensor like this one that a device copies from and to by itself."""
+    """Pinned memory for a tensor like this one, for copies by DMA."""
     try:
         return torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
     except RuntimeError:  # the system gives no more; copies through other memory are right as well

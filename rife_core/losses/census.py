@@ -100,7 +100,7 @@ def _valid_mask(t: Tensor, padding: int) -> Tensor:
 
 
 class Ternary(nn.Module):
-    """Census distance; see `ternary`. The steps are there one by one, too."""
+    """Census distance; see `ternary`. Its steps are methods as well."""
 
     def transform(self, img: Tensor) -> Tensor:
         """Soft census transform of a grey image: B 1 H W -> B 49 H W, in (-1, 1)."""

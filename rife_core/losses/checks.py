@@ -1,4 +1,4 @@
-"""What losses and metrics ask of their inputs, with errors that say what was found."""
+"""Input checks of losses and metrics, with errors that say what was found."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 def check_images(name: str, x: Tensor, channels: int | None = None, shortest: int = 1) -> None:
-    """Raises unless `x` is a floating point (B, channels, H, W) tensor with something in it.
+    """Raises unless `x` is a non-empty floating point tensor (B, channels, H, W).
 
     Args:
-        name: what to call the caller in the message.
+        name: the caller's name, for the message.
         x: the tensor.
         channels: how many it must have; None for any number.
         shortest: the least length of either side in pixels.
@@ -66,7 +66,7 @@ def check_same(name: str, a: Tensor, b: Tensor) -> None:
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """A block in which autocast is off: small differences drown in half precision."""
+    """A context without autocast: half precision would lose small differences."""
     if not torch.amp.is_autocast_available(device.type):
         return nullcontext()
     return torch.autocast(device.type, enabled=False)

@@ -1,4 +1,4 @@
-"""Frames against the truth: one table of measures, and what each gives for every frame."""
+"""Compares frames with the ground truth: a table of measures, evaluated for every frame."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .metrics import psnr, ssim
 from .vgg import VGGPerceptualLoss
 
 Judge = Callable[[Tensor, Tensor], Tensor]
-"""Compares two frames B 3 H W in [0, 1]."""
+"""Compares two batches of frames, B 3 H W in [0, 1]."""
 
 Folders = Sequence[str | os.PathLike[str]]
 
@@ -130,7 +130,7 @@ def compare(
 
 
 def check_frames(name: str, frames: Tensor) -> None:
-    """Raises ValueError unless `frames` is a clip B H W 3 with something in it, all finite."""
+    """Raises ValueError unless `frames` is a non-empty clip B H W 3 of finite values."""
     if frames.ndim != 4 or frames.shape[-1] != 3 or not frames.numel():
         raise ValueError(
             f"{name} has shape {tuple(frames.shape)}; expected frames of 3 channels "

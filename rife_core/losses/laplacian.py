@@ -13,7 +13,7 @@ from .checks import check_images, check_pair, full_precision
 
 
 def laplacian_pyramid(x: Tensor, kernel: Tensor, max_levels: int) -> list[Tensor]:
-    """What each halving of `x` loses, finest first; the last, blurred rest is left out.
+    """The Laplacian pyramid of `x`, finest level first, without the low-pass residual.
 
     Shape:
         x: B C H W, any range
@@ -29,14 +29,14 @@ def laplacian_pyramid(x: Tensor, kernel: Tensor, max_levels: int) -> list[Tensor
 
 
 def _halved(x: Tensor, kernel: Tensor) -> Tensor:
-    """Every second pixel of the blurred planes, which go on as in a mirror."""
+    """Blurs, with reflection padding, and keeps every second pixel."""
     x = F.pad(x, (2, 2, 2, 2), mode="reflect")
     return F.conv2d(x, kernel, stride=2, groups=x.shape[1])
 
 
 def _doubled(x: Tensor, kernel: Tensor) -> Tensor:
-    """The planes with a zero after each pixel and row, blurred as above, four times as bright."""
-    # What the mirror shows of the planes with their zeros, without the zeros.
+    """Upsamples by inserting zeros, then blurs with four times the kernel."""
+    # The reflection padding of the zero-filled image, computed before the zeros are inserted.
     x = torch.cat((x[:, :, 1:2], x, x[:, :, -1:]), 2)
     x = torch.cat((x[..., 1:2], x, x[..., -1:]), 3)
     turned = 4 * kernel.flip(2, 3)

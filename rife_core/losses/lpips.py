@@ -33,7 +33,7 @@ _LPIPS_FLOOR = 1e-10
 
 
 class _ScalingLayer(nn.Module):
-    """From [-1, 1] to the statistics that VGG-16 was trained on."""
+    """Normalises images in [-1, 1] to the statistics that VGG-16 was trained on."""
 
     shift: Tensor
     scale: Tensor
@@ -115,6 +115,6 @@ def _linear_state(
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Each pixel's feature vector at length 1; the norm's gradient at 0 is 0, not NaN."""
+    """Normalises each pixel's feature vector; the norm's gradient at 0 is 0, not NaN."""
     x = at_least_float32(x)
     return x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + _LPIPS_FLOOR)

@@ -1,4 +1,4 @@
-"""LPIPS on AlexNet features: how different two images look, by one small file of weights.
+"""LPIPS on AlexNet features: a learned perceptual distance with one small weights file.
 
 AlexNet is the trunk that the authors of LPIPS recommend for measuring; the VGG-16 of
 `LPIPS` is the one that training losses use. The weights are those of the package
@@ -101,7 +101,7 @@ class LPIPSAlex(nn.Module):
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Each pixel's feature vector at length 1; the norm's gradient at 0 is 0, not NaN."""
+    """Normalises each pixel's feature vector; the norm's gradient at 0 is 0, not NaN."""
     x = at_least_float32(x)
     return x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + _FLOOR)
 

@@ -1,4 +1,4 @@
-"""Trained weights of the perceptual losses: where they are looked for, and VGG itself."""
+"""Pretrained weights of the perceptual losses: where they are searched for, and VGG itself."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ USED_LAYERS = 30
 
 
 class MissingWeightsError(FileNotFoundError):
-    """Trained weights that are nowhere to be found; the message says where they go."""
+    """Pretrained weights were not found; the message says where to put them."""
 
 
 # --- Weights
@@ -103,7 +103,7 @@ def hub_folder() -> Path:
 
 
 def fill(what: str, module: nn.Module, state: Mapping[str, Tensor], prefix: str = "") -> None:
-    """Loads the module's parameters from `state`; whatever else is in there is not asked for."""
+    """Loads the module's parameters from `state` and ignores other entries."""
     found: dict[str, Tensor] = {}
     for name, parameter in module.named_parameters():
         tensor = state.get(prefix + name, state.get(name))

@@ -1,4 +1,4 @@
-"""Perceptual distances: VGG-19 features as RIFE compares them, and LPIPS on VGG-16.
+"""RIFE's perceptual loss on VGG-19 features, and the normalisation that it uses.
 
 Both need trained weights, which are looked for in this order: what the caller
 gives (a file, or the tensors themselves), the folders that the caller names, the
@@ -157,7 +157,7 @@ class VGGPerceptualLoss(nn.Module):
         self.normalize = MeanShift(_IMAGENET_MEAN, _IMAGENET_STD)
 
     def forward(self, X: Tensor, Y: Tensor, indices: list[int] | None = None) -> Tensor:  # noqa: N803
-        """See the class. `indices` is taken for old callers: it is always 2, 7, 12, 21, 30."""
+        """The distance; `indices` is accepted for compatibility and is always 2, 7, 12, 21, 30."""
         check_pair("VGGPerceptualLoss", X, Y, channels=3, shortest=SHORTEST_SIDE)
         dtype = self.normalize.weight.dtype
         x, y = self.normalize(X.to(dtype)), self.normalize(Y.to(dtype))

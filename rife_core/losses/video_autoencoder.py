@@ -47,12 +47,12 @@ Log = dict[str, Tensor]
 
 
 def hinge_gen_loss(fake: Tensor) -> Tensor:
-    """What the generator wants lower: minus the mean logit of made video."""
+    """Generator loss: minus the mean logit of reconstructed video."""
     return -at_least_float32(fake).mean()
 
 
 def hinge_discr_loss(fake: Tensor, real: Tensor) -> Tensor:
-    """What the discriminator wants lower; 0 once made video is below -1 and real above 1.
+    """Hinge loss of the discriminator; 0 once fake logits are below -1 and real ones above 1.
 
     Example:
         >>> hinge_discr_loss(torch.tensor([-1.0]), torch.tensor([0.5])).item()
@@ -78,7 +78,7 @@ def gradient_penalty(samples: Tensor, logits: Tensor) -> Tensor:
 
 
 def adaptive_weight(perceptual_loss: Tensor, gen_loss: Tensor, last_layer: Tensor) -> Tensor:
-    """How much larger the perceptual loss's gradient by `last_layer` is than the other's.
+    """Ratio of the gradient norms of both losses with respect to `last_layer`.
 
     Scaled by it, the adversarial term pulls as hard as the perceptual one.
 
@@ -115,7 +115,7 @@ def draw_frames(batch: int, frames: int, device: torch.device | str = "cpu") -> 
 
 
 def pick_video_frame(video: Tensor, frame_indices: Tensor) -> Tensor:
-    """The frames that `frame_indices` names: B C T H W and B 1 -> B C H W.
+    """Picks the frames at `frame_indices`: B C T H W and B 1 -> B C H W.
 
     Example:
         >>> video = torch.arange(4.0).reshape(1, 1, 4, 1, 1)
@@ -130,7 +130,7 @@ def pick_video_frame(video: Tensor, frame_indices: Tensor) -> Tensor:
 
 
 class VideoAutoencoderLoss(nn.Module):
-    """Judges reconstructed video, for the autoencoder and for its discriminators in turn.
+    """The loss of a video autoencoder and, in turn, of its discriminators.
 
     Args:
         disc_start: the first step at which the autoencoder feels the discriminators.
@@ -390,7 +390,7 @@ def _vgg_choice(vgg_weights: object) -> Weights:
 def _build(
     config: Mapping[str, Any] | nn.Module | None, known: Sequence[type[nn.Module]], name: str
 ) -> nn.Module | None:
-    """The discriminator that `config` describes. What it names is looked up, never imported."""
+    """Builds the discriminator that `config` describes; names are looked up, never imported."""
     if config is None or isinstance(config, tuple(known)):
         return config
     if isinstance(config, nn.Module):

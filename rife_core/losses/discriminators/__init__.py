@@ -1,4 +1,4 @@
-"""Discriminators: networks that tell real video from made video, by frame or by clip."""
+"""Discriminators: networks that tell real video from generated video, by frame or by clip."""
 
 from .models import Discriminator, Discriminator3D, Discriminator3DWithfirstframe
 

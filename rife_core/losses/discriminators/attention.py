@@ -1,4 +1,4 @@
-"""Attention of every pixel to every other one in linear time."""
+"""Attention between all pixels in linear time."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _taylor_features(x: Tensor) -> Tensor:
 
 
 def _forgetful(function: Callable[..., Tensor], *args: Tensor) -> Tensor:
-    """Runs `function`, keeping for the backward pass only what went in."""
+    """Runs `function` and keeps only its inputs for the backward pass (checkpointing)."""
     return cast(Tensor, checkpoint(function, *args, use_reentrant=False, preserve_rng_state=False))
 
 

@@ -1,4 +1,4 @@
-"""Discriminators out of files: the weights tell which one it is, and how large."""
+"""Discriminators from files: kind and size are recognised from the weights."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _HEAD_WIDTH = 8
 def load_discriminator(
     path: str | os.PathLike[str], image_size: tuple[int, int] | None = None
 ) -> AnyDiscriminator:
-    """The discriminator in a file; its size is read off its weights.
+    """Loads the discriminator in a file; its size is read from its weights.
 
     The weights may lie among others, as in a file of a whole training loss; of a 2D
     and a 3D discriminator the 3D one is taken. Attention heads are taken to be 8 wide.

@@ -69,7 +69,7 @@ class Residual(nn.Module):
 
 
 class Fold(nn.Sequential):
-    """Puts each 2 x 2 (x 2) neighbourhood side by side in the channels, then mixes these.
+    """Moves each 2 x 2 (x 2) neighbourhood into the channels, then mixes them.
 
     Written as one strided convolution, which needs no copy of its input; the
     published weight of the 1 x 1 mixing is that convolution's, flattened.
@@ -140,7 +140,7 @@ class DiscriminatorBlock3D(Level):
 
 
 class CausalConv3d(nn.Module):
-    """A 3 x 3 x 3 convolution that sees no later frame; before the first one it stands still."""
+    """A 3 x 3 x 3 convolution that sees no later frame; the first frame is repeated before it."""
 
     def __init__(self, channels: int, filters: int) -> None:
         super().__init__()

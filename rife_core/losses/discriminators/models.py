@@ -1,4 +1,4 @@
-"""Discriminators: networks that tell real video from made video, by frame or by clip.
+"""Discriminators: networks that tell real video from generated video, by frame or by clip.
 
 All three are one pyramid. Each level looks (two convolutions), halves the image,
 and adds a shortcut; levels on frames then let every pixel attend to every other
