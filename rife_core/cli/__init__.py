@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "evaluate": Command("measure weights on real clips", f"{__name__}.evaluate"),
         "bench": Command("time it beside its peers", f"{__name__}.bench"),
         "adapt": Command("fine-tune weights on one clip", f"{__name__}.adapt"),
+        "export": Command("write a network as an ONNX file", f"{__name__}.export"),
         "crops": Command("write crops of clips beside a teacher's flow", f"{__name__}.crops"),
     }
 )

@@ -45,6 +45,9 @@ BACKENDS: Mapping[str, Backend] = MappingProxyType(
         "openvino": Backend(
             "openvino", "OpenVINO", "cpu", "openvino", 'pip install "rife-video[openvino]"'
         ),
+        "onnxruntime": Backend(
+            "onnx_runtime", "ONNXRuntime", None, "onnxruntime", 'pip install "rife-video[onnx]"'
+        ),
         "cudagraphs": Backend("cuda_graphs", "CUDAGraphs", "cuda"),
         "compile": Backend("compile", "Compiled"),
         "tensorrt": Backend(

@@ -1,0 +1,162 @@
+"""A network as an ONNX file: two frames and a timestep in, the frame between them out.
+
+The file holds the network as the paper describes it, in float32, for frames of any size that
+is a multiple of the row's alignment; whoever runs it pads and crops. ONNX Runtime runs it on
+what has no PyTorch: DirectML, CoreML, TensorRT, OpenVINO.
+
+Networks that run again where motion is large (4.0 and 4.1) are written without that: a file
+cannot decide by what it sees.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..networks.specs import NetworkSpec
+from .rife import RIFE
+
+OPSET = 16
+"""The first in which a grid can be sampled."""
+
+LEAST_PSNR = 60.0
+"""Decibels that ONNX Runtime's frame must be within, or no file is left."""
+
+INSTALL = 'pip install "rife-video[onnx]"'
+
+
+class OneStep(nn.Module):
+    """Interpolation without padding, for a network in evaluation mode.
+
+    Shape:
+        img0, img1: 1 3 H W in [0, 1], H and W multiples of the row's alignment
+        timestep: 1, in (0, 1); left out where the network knows the midpoint only
+        returns: 1 3 H W in [0, 1]
+    """
+
+    def __init__(self, network: RIFE) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, img0: Tensor, img1: Tensor, timestep: Tensor | None = None) -> Tensor:
+        time = 0.5 if timestep is None else timestep
+        output = self.network.forward_train(img0.clamp(0, 1), img1.clamp(0, 1), timestep=time)
+        return output.merged[-1]
+
+
+def input_names(spec: NetworkSpec) -> tuple[str, ...]:
+    """Names of the file's inputs.
+
+    Example:
+        >>> from ..networks.specs import get_spec
+        >>> input_names(get_spec("hdv3"))
+        ('img0', 'img1')
+    """
+    return ("img0", "img1", "timestep")[: 3 if spec.arbitrary_timestep else 2]
+
+
+def export_onnx(network: RIFE, path: str | os.PathLike[str]) -> float | None:
+    """Writes `network` as an ONNX file, and compares it with PyTorch where that is possible.
+
+    Args:
+        network: in any precision; the file is float32.
+        path: of the file; one that is there is replaced, once the new one is whole and right.
+
+    Returns:
+        The least PSNR of its frames against PyTorch's at two sizes, in dB; None where
+        onnxruntime is not installed.
+
+    Raises:
+        ModuleNotFoundError: the package onnx is not installed.
+        RuntimeError: ONNX Runtime makes other frames than PyTorch.
+    """
+    if find_spec("onnx") is None:
+        raise ModuleNotFoundError(f"Writing ONNX needs the package onnx. Install it: {INSTALL}.")
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        step = OneStep(_plain(network))
+        _write(step, network.spec, part)
+        least = _compare(step, network.spec, part) if find_spec("onnxruntime") else None
+        if least is not None and not least >= LEAST_PSNR:
+            raise RuntimeError(
+                f"ONNX Runtime's frames are {least:.1f} dB from PyTorch's, less than "
+                f"{LEAST_PSNR:.0f}; {path.name} was not written. Another version of onnx or "
+                "onnxruntime may do better."
+            )
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return least
+
+
+def _plain(network: RIFE) -> RIFE:
+    """A copy in float32 on the CPU, laid out as files have it."""
+    plain = copy.deepcopy(network).float().cpu().eval().requires_grad_(False)
+    return plain.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+
+
+def example(spec: NetworkSpec, rows: int, columns: int) -> tuple[Tensor, ...]:
+    """Inputs of so many times the alignment."""
+    generator = torch.Generator().manual_seed(rows * 100 + columns)
+    size = (2, 1, 3, rows * spec.align, columns * spec.align)
+    img0, img1 = torch.rand(size, generator=generator)
+    times = (torch.tensor([0.5]),) if spec.arbitrary_timestep else ()
+    return (img0, img1, *times)
+
+
+def _write(step: OneStep, spec: NetworkSpec, path: Path) -> None:
+    axes = {name: {2: "height", 3: "width"} for name in ("img0", "img1", "frame")}
+    names = list(input_names(spec))
+    # With gradients on, the code takes roads that can be traced; none is computed.
+    with torch.enable_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            step,
+            example(spec, 2, 3),
+            str(path),
+            input_names=names,
+            output_names=["frame"],
+            opset_version=OPSET,
+            dynamic_axes=axes,
+            **({"dynamo": False} if _has_dynamo() else {}),
+        )
+    import onnx
+
+    model: Any = onnx.load(str(path))
+    known = {"version": spec.version, "align": str(spec.align), "range": "0 to 1, RGB"}
+    for key, value in known.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    onnx.save(model, str(path))
+
+
+def _has_dynamo() -> bool:
+    """Whether this PyTorch would write by another road unless told."""
+    from inspect import signature
+
+    return "dynamo" in signature(torch.onnx.export).parameters
+
+
+def _compare(step: OneStep, spec: NetworkSpec, path: Path) -> float:
+    """The least PSNR of ONNX Runtime's frames on a CPU, at a size of its own and another."""
+    import onnxruntime
+
+    session: Any = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    least = float("inf")
+    for size in ((2, 3), (3, 2)):
+        inputs = example(spec, *size)
+        named = zip(input_names(spec), inputs, strict=True)
+        made = session.run(None, {name: tensor.numpy() for name, tensor in named})[0]
+        with torch.enable_grad():
+            right = step(*inputs)
+        error = (torch.from_numpy(made) - right).square().mean()
+        least = min(least, float(-10 * error.clamp(min=1e-20).log10()))
+    return least
