@@ -1,7 +1,6 @@
 """Arrows between the folders go one way, old module paths still work, and nothing is lost."""
 
 import ast
-import importlib
 import subprocess
 import sys
 import zipfile
@@ -9,12 +8,9 @@ from pathlib import Path
 
 import pytest
 import rife_video
-import rife_video.rife_core as core
-from rife_video.rife_core import _moved
 
 PACK = Path(rife_video.__file__).parent
 CORE = PACK / "rife_core"
-
 LAYERS = [
     {"rife_core/_moved", "rife_core/timeline", "rife_core/ops", "rife_core/charts"},
     {"rife_core/networks"},
@@ -92,42 +88,6 @@ def test_the_core_does_not_know_what_is_above_it_even_by_name():
         assert not any(f"{above}." in text for above in ("rife_video.nodes", ".workflows"))
 
 
-@pytest.mark.filterwarnings("default::DeprecationWarning")
-@pytest.mark.parametrize("old", _moved.MOVED)
-def test_an_old_module_path_warns_once_and_works(old):
-    script = f"""
-import warnings
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    import rife_video.rife_core.{old} as module
-    import rife_video.rife_core.{old}
-told = [str(w.message) for w in caught if "{old} has moved" in str(w.message)]
-assert len(told) == 1, told
-"""
-    namespace = {}
-    forgotten = {
-        name: sys.modules.pop(name)
-        for name in list(sys.modules)
-        if name.removeprefix("rife_video.rife_core.") in _moved.MOVED
-    }
-    public = dict(vars(core))
-    try:
-        exec(script, namespace)
-    finally:
-        sys.modules.update(forgotten)
-        vars(core).update(public)
-    for home in _moved.MOVED[old]:
-        there = importlib.import_module(f"rife_video.rife_core.{home}")
-        for name, value in vars(there).items():
-            if getattr(value, "__module__", None) == there.__name__:
-                assert getattr(namespace["module"], name) is value
-
-
-def test_a_name_that_never_was_is_no_alias():
-    with pytest.raises(ModuleNotFoundError):
-        importlib.import_module("rife_video.rife_core.gone")
-
-
 def test_the_wheel_holds_every_folder(tmp_path):
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     copy = tmp_path / "pack"
@@ -148,15 +108,3 @@ def test_the_wheel_holds_every_folder(tmp_path):
     wanted = [path.relative_to(PACK) for path in sources() if path.name != "setup.py"]
     assert {f"rife_video/{path}" for path in wanted} <= held
     assert "rife_video/weights/default.safetensors" in held
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_an_old_name_is_found_in_its_old_module():
-    from rife_video.rife_core import maker
-    from rife_video.rife_core.ifnet import Made
-    from rife_video.rife_core.inference.rife import Synthesis
-
-    assert Made is Synthesis
-    assert maker.Maker.__name__ == "FrameScheduler"
-    with pytest.raises(AttributeError, match="has no attribute 'gone'"):
-        maker.gone  # noqa: B018

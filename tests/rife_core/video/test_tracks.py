@@ -1,0 +1,138 @@
+"""Sound, subtitles and other tracks that go along."""
+
+from fractions import Fraction
+
+import av
+import pytest
+import torch
+from rife_video.rife_core.video import VideoReader, VideoWriter
+from support import moving_square
+
+
+def packets_of(path):
+    with av.open(path) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+def test_sound_is_copied_packet_by_packet(tmp_path, clip_file):
+    with VideoWriter(tmp_path / "copy.mp4", 24, audio=VideoReader(clip_file)) as writer:
+        for frame in moving_square():
+            writer.write(frame)
+    copied = packets_of(tmp_path / "copy.mp4")
+    assert copied == packets_of(clip_file)
+    assert len(copied) > 5
+
+
+def test_a_waveform_is_encoded(tmp_path, tone):
+    with VideoWriter(tmp_path / "tone.mp4", 12, audio=tone) as writer:
+        for frame in moving_square():
+            writer.write(frame)
+    heard = VideoReader(tmp_path / "tone.mp4").read_audio()
+    assert heard["sample_rate"] == tone["sample_rate"]
+    wave = heard["waveform"][0, 0, 2048:10000]
+    spectrum = torch.fft.rfft(wave).abs()
+    loudest = spectrum.argmax() * tone["sample_rate"] / len(wave)
+    assert float(loudest) == pytest.approx(2764 / 6.2832, abs=5)
+
+
+def test_a_silent_file_has_no_sound(tmp_path):
+    with VideoWriter(tmp_path / "silent.mp4", 12) as writer:
+        writer.write(moving_square()[0])
+    assert VideoReader(tmp_path / "silent.mp4").read_audio() is None
+
+
+# More than the picture
+def chapter(number, start, title):
+    """Half a second of a film; times in 1/1000 s."""
+    times = {"start": start, "end": start + 500, "time_base": Fraction(1, 1000)}
+    return {"id": number, "metadata": {"title": title}, **times}
+
+
+def rich_file(path, subtitles):
+    """A film of 12 frames at 12 fps that begins at 1 s, with all that a file can carry."""
+    with av.open(path, "w") as container:
+        if not hasattr(container, "add_mux_stream"):
+            pytest.skip("this release of PyAV cannot write subtitles")
+        video = container.add_stream("libx264", rate=12)
+        video.width, video.height, video.pix_fmt = 52, 36, "yuv420p"
+        video.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        sounds = [container.add_stream("aac", rate=24000) for _ in range(2)]
+        lines = container.add_mux_stream(subtitles)
+        lines.time_base = Fraction(1, 1000)
+        for stream, language in zip((*sounds, lines), ("fra", "deu", "jpn"), strict=True):
+            stream.metadata["language"] = language
+        container.metadata["title"] = "A film"
+        container.set_chapters([chapter(1, 1000, "One"), chapter(2, 1500, "Two")])
+        for index, picture in enumerate(moving_square(12)):
+            frame = av.VideoFrame.from_ndarray((picture * 255).byte().numpy(), "rgb24")
+            frame.pts, frame.time_base = 12 + index, Fraction(1, 12)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        for pitch, sound in zip((0.1, 0.3), sounds, strict=True):
+            wave = torch.sin(pitch * torch.arange(24000))
+            for index, block in enumerate(wave.split(1024)):
+                frame = av.AudioFrame.from_ndarray(block[None].numpy(), "fltp", "mono")
+                frame.sample_rate, frame.time_base = 24000, Fraction(1, 24000)
+                frame.pts = 24000 + 1024 * index
+                container.mux(sound.encode(frame))
+            container.mux(sound.encode(None))
+        for start, text in ((1100, b"One"), (1600, b"Two")):
+            packet = av.Packet(b"\0\3" + text if subtitles == "mov_text" else text)
+            packet.pts = packet.dts = start
+            packet.duration, packet.time_base, packet.stream = 200, Fraction(1, 1000), lines
+            container.mux(packet)
+    return path
+
+
+def lines_of(path):
+    """Subtitles as (from, to, text)."""
+    with av.open(path) as container:
+        packets = [p for p in container.demux(subtitles=0) if p.size > len(b"\0\0")]
+        return [
+            (
+                p.pts * p.time_base,
+                (p.pts + p.duration) * p.time_base,
+                bytes(p).removeprefix(b"\0\3").decode(),
+            )
+            for p in packets
+        ]
+
+
+@pytest.mark.parametrize(
+    ("source", "subtitles", "result", "kept"),
+    [
+        ("in.mp4", "mov_text", "out.mp4", True),
+        ("in.mp4", "mov_text", "out.mov", True),
+        ("in.mkv", "subrip", "out.mkv", True),
+        ("in.mkv", "ass", "out.mkv", True),
+        ("in.mkv", "subrip", "out.mp4", False),
+        ("in.mkv", "webvtt", "out.webm", True),
+    ],
+)
+def test_all_tracks_go_along(tmp_path, source, subtitles, result, kept):
+    reader = VideoReader(rich_file(tmp_path / source, subtitles))
+    result = tmp_path / result
+    assert (reader.start, reader.aspect) == (1, Fraction(4, 3))
+    with VideoWriter(result, 12, audio=reader, aspect=reader.aspect) as writer:
+        for frame in reader:
+            writer.write(frame)
+    assert writer.left_out == ([] if kept else ["subtitle (srt)"])
+    with av.open(result) as container:
+        assert container.metadata["title"] == "A film"
+        chapters = [(c["start"] * c["time_base"], c["metadata"]) for c in container.chapters()]
+        sounds = container.streams.audio
+        begins = [stream.start_time * stream.time_base for stream in container.streams]
+        assert len(sounds) == 2
+        if result.suffix != ".mov":  # which has languages of its own
+            assert [sound.metadata["language"] for sound in sounds] == ["fra", "deu"]
+        assert bool(container.streams.subtitles) == kept
+        shown = begins[0]
+    assert chapters == [(0, {"title": "One"}), (Fraction(1, 2), {"title": "Two"})]
+    assert all(abs(begin - shown) < 0.06 for begin in begins[:3])  # in step
+    if kept:
+        lines = [(float(a - shown), float(b - shown), text) for a, b, text in lines_of(result)]
+        expected = [(0.1, 0.3, "One"), (0.6, 0.8, "Two")]
+        assert [line[2] for line in lines] == ["One", "Two"]
+        for line, wanted in zip(lines, expected, strict=True):
+            assert line[:2] == pytest.approx(wanted[:2], abs=0.003)
+    assert VideoReader(result).aspect == (1 if result.suffix == ".webm" else Fraction(4, 3))
