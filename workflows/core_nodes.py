@@ -5,6 +5,7 @@ Ids, input names and output order are ComfyUI's, so one API-format file runs in 
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
@@ -17,9 +18,19 @@ import av
 import torch
 from torch import Tensor
 
-from ..nodes.host import Video, input_folder, inside, output_folder
+from ..nodes.host import COLOR_SPACES, Video, input_folder, inside, output_folder
 from ..rife_core.timeline import as_fraction
-from ..rife_core.video import Audio, VideoReader, VideoWriter, encode_png
+from ..rife_core.video import (
+    DEFAULT_CRF,
+    Audio,
+    ColorTags,
+    VideoReader,
+    VideoWriter,
+    encode_png,
+)
+
+_CODECS = {"mp4": "h264", "mkv": "h264", "webm": "vp9"}
+"""What each file type is encoded as."""
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
 _PREFIX = "ComfyUI"
@@ -97,15 +108,16 @@ class LoadVideo:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
-        return {"required": {"file": (_files(VIDEO_SUFFIXES),)}}
+        return {"required": {"file": (_files(VIDEO_SUFFIXES),)}, "optional": {"edit": ("EDIT", {})}}
 
     @classmethod
     def VALIDATE_INPUTS(cls, file: str) -> bool | str:  # noqa: N802
         return _checked(file, VIDEO_SUFFIXES)
 
-    def load(self, file: str) -> tuple[Video]:
-        """See the class."""
-        return (Video(_input_file(file, VIDEO_SUFFIXES)),)
+    def load(self, file: str, edit: Any = None) -> tuple[Video]:
+        """See the class; `edit` trims and crops, as newer pages write it."""
+        path = _input_file(file, VIDEO_SUFFIXES)
+        return (_edited(path, edit) if edit else Video(path),)
 
 
 class GetVideoComponents:
@@ -140,12 +152,25 @@ class CreateVideo:
                 "images": ("IMAGE", {}),
                 "fps": ("FLOAT", {"default": 30.0, "min": 1.0, "max": 120.0, "step": 1.0}),
             },
-            "optional": {"audio": ("AUDIO", {})},
+            "optional": {
+                "audio": ("AUDIO", {}),
+                "bit_depth": (["auto", 8, 10], {"default": "auto"}),
+                "color_space": (["sRGB", *COLOR_SPACES], {"default": "sRGB"}),
+            },
         }
 
-    def join(self, images: Tensor, fps: float, audio: Audio | None = None) -> tuple[Video]:
-        """See the class."""
-        return (Video(images, as_fraction(fps), audio),)
+    def join(
+        self,
+        images: Tensor,
+        fps: float,
+        audio: Audio | None = None,
+        bit_depth: int | str = "auto",
+        color_space: str = "sRGB",
+    ) -> tuple[Video]:
+        """See the class; auto is 8 bits, and 10 of HDR."""
+        depth = (10 if color_space in COLOR_SPACES else 8) if bit_depth == "auto" else bit_depth
+        color = COLOR_SPACES.get(color_space, ColorTags())
+        return (Video(images, as_fraction(fps), audio, int(depth), color),)
 
 
 class SaveVideo:
@@ -161,35 +186,99 @@ class SaveVideo:
             "required": {
                 "video": ("VIDEO", {}),
                 "filename_prefix": ("STRING", {"default": "video/ComfyUI"}),
-                "format": (["auto", "mp4"], {"default": "auto"}),
-                "codec": (["auto", "h264"], {"default": "auto"}),
-            }
+                "format": (["auto", *_CODECS], {"default": "auto"}),
+            },
+            "optional": {
+                "codec": (["auto", "h264", "h265", "hevc", "vp9", "av1"], {"default": "auto"}),
+                "crf": ("FLOAT", {"default": DEFAULT_CRF, "min": 0, "max": 63}),
+            },
         }
 
-    def save(self, video: Video, filename_prefix: str, format: str, codec: str) -> dict[str, Any]:
-        """See the class; a video that is a file already is copied, not encoded again."""
-        del format, codec  # both have one value besides auto, which is what auto takes
+    def save(
+        self,
+        video: Video,
+        filename_prefix: str,
+        format: str,
+        codec: str = "auto",
+        crf: float | None = None,
+    ) -> dict[str, Any]:
+        """See the class; a video that is a file of that type already is copied as it is."""
+        if format == "auto":
+            format = "webm" if codec in ("vp9", "av1") else "mp4"
+        suffix, said = f".{format}", {}
+        if codec not in ("auto", _CODECS[format]):
+            said = {"text": (f"{format} is written as {_CODECS[format]} here, not as {codec}.",)}
+        quality = DEFAULT_CRF if crf is None else min(51, round(crf))
         if isinstance(video.frames, Path):
             reader = VideoReader(video.frames)
-            path = _next_path(filename_prefix, ".mp4", reader.width, reader.height)
-            if video.frames.suffix.lower() == path.suffix:
+            path = _next_path(filename_prefix, suffix, reader.width, reader.height)
+            if video.frames.suffix.lower() == path.suffix and crf is None:
                 shutil.copyfile(video.frames, path)
             else:
-                _write(path, reader, reader.fps, reader)
+                look = {"color": reader.color, "depth": reader.depth, "aspect": reader.aspect}
+                _write(path, reader, reader.fps, reader, quality, **look)
         else:
             height, width = video.frames.shape[1:3]
-            path = _next_path(filename_prefix, ".mp4", width, height)
-            _write(path, video.frames, video.fps or Fraction(1), video.sound)
-        return {"ui": {**_saved([path]), "animated": (True,)}}
+            path = _next_path(filename_prefix, suffix, width, height)
+            look = {"color": video.color, "depth": video.depth}
+            _write(path, video.frames, video.fps or Fraction(1), video.sound, quality, **look)
+        return {"ui": {**_saved([path]), "animated": (True,), **said}}
 
 
 def _write(
-    path: Path, frames: Iterable[Tensor], fps: Fraction, audio: VideoReader | Audio | None
+    path: Path,
+    frames: Iterable[Tensor],
+    fps: Fraction,
+    audio: VideoReader | Audio | None,
+    crf: int,
+    **look: Any,
 ) -> None:
     due = len(frames) if isinstance(frames, Tensor) else None
-    with VideoWriter(path, fps, audio=audio, due=due) as writer:
+    with VideoWriter(path, fps, audio=audio, crf=crf, due=due, **look) as writer:
         for frame in frames:
             writer.write(frame[..., :3])
+
+
+def _edited(path: Path, edit: Any) -> Video:
+    """The part of a file that a page's edit of Load Video shows: a stretch, a rectangle, or both.
+
+    Raises:
+        ValueError: the edit says something else.
+    """
+    reader = VideoReader(path)
+    try:
+        edit = json.loads(edit) if isinstance(edit, str) else edit
+        trim, crop = edit.get("trim") or {}, edit.get("crop") or {}
+        start, duration = (float(trim.get(name) or 0) for name in ("start_time", "duration"))
+        x, y = (int(crop.get(name) or 0) for name in ("x", "y"))
+        width = int(crop.get("width") or reader.width - x)
+        height = int(crop.get("height") or reader.height - y)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"The edit of {path.name} cannot be read: {error}.") from error
+    if others := sorted(set(edit) - {"trim", "crop"}):
+        raise ValueError(
+            f"The edit of {path.name} has {', '.join(others)}; without a server only trim and crop "
+            "are known. Edit the file, or run the prompt on a server."
+        )
+    if start < 0:
+        start += float(reader.clock.count / reader.fps)
+    stop = start + duration if duration else float("inf")
+    frames = [
+        frame[y : y + height, x : x + width]
+        for seconds, frame in reader.timed()
+        if start <= seconds < stop
+    ]
+    if not frames or not frames[0].numel():
+        raise ValueError(
+            f"Nothing of {path.name} is left by its edit: it is {reader.width}x{reader.height}, "
+            f"{float(reader.clock.count / reader.fps):.3f} s long."
+        )
+    audio = reader.read_audio()
+    if audio is not None:
+        rate = audio["sample_rate"]
+        begin, end = round(start * rate), round((start + len(frames) / reader.fps) * rate)
+        audio = {**audio, "waveform": audio["waveform"][..., begin:end]}
+    return Video(torch.stack(frames), reader.fps, audio, reader.depth, reader.color)
 
 
 class LoadImage:

@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +34,9 @@ from .graph import (
     read,
     set_input,
 )
+
+_PAGE_ONLY = ("preview", "upload")  # ends of the names of inputs that only the page reads
+_LONGEST_NAME = 200
 
 KNOWN_NODES: dict[str, type] = {**core_nodes.NODE_CLASS_MAPPINGS, **nodes.NODE_CLASS_MAPPINGS}
 
@@ -77,20 +80,47 @@ def run_workflow(
     with TemporaryDirectory(dir=folders.temp) as temp, torch.inference_mode():
         folders = replace(folders, temp=Path(temp))
         with use_folders(folders):
-            graph = {node_id: _declared(node) for node_id, node in graph.items()}
+            graph = {node_id: _declared(node_id, node, say) for node_id, node in graph.items()}
             for assignment in settings:
                 set_input(graph, KNOWN_NODES, assignment)
             check(graph, KNOWN_NODES, "Nodes that run without a server")
             return _run(graph, folders, say)
 
 
-def _declared(node: dict[str, Any]) -> dict[str, Any]:
-    """A copy of the node without inputs that its class does not have, such as a page's preview."""
+def _declared(node_id: str, node: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+    """A copy of the node with the inputs that its class has; what else is set is told.
+
+    Newer servers nest the inputs of a choice under it ("format.codec"); they are taken by their
+    own names.
+    """
     inputs = dict(node.get("inputs", {}))
-    if node_class := KNOWN_NODES.get(node.get("class_type", "")):
+    class_type = node.get("class_type", "")
+    if node_class := KNOWN_NODES.get(class_type):
         known = inputs_of(node_class)
-        inputs = {name: value for name, value in inputs.items() if name in known}
+        given = list(_flat(inputs))
+        inputs = {name: value for name, value in given if name in known}
+        for name, value in given:
+            own = name.rpartition(".")[2]
+            if own in known:
+                inputs.setdefault(own, value)
+            elif value and not name.endswith(_PAGE_ONLY):
+                say(f"Node {node_id} ({class_type}): input {name!r} is ignored without a server.")
     return {**node, "inputs": inputs}
+
+
+def _flat(inputs: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Inputs by their dotted names, out of values that are themselves inputs of a choice.
+
+    Example:
+        >>> list(_flat({"format": {"format": "mkv", "codec": {"codec": "h264"}}}))
+        [('format', 'mkv'), ('format.codec', 'h264')]
+    """
+    for name, value in inputs.items():
+        path = above if name == above.rpartition(".")[2] else f"{above}.{name}".removeprefix(".")
+        if isinstance(value, dict) and name in value and len(path) < _LONGEST_NAME:
+            yield from _flat(value, path)
+        else:
+            yield path, value
 
 
 def _run(graph: Graph, folders: Folders, say: Callable[[str], None]) -> Result:

@@ -47,9 +47,12 @@ function show(node, text) {
 
 app.registerExtension({
   name: "rife_video.report",
+  nodeCreated(node) {
+    const title = TITLES[node.comfyClass];
+    if (title && node.title === node.constructor.title) node.title = title;
+  },
   beforeRegisterNodeDef(nodeType, nodeData) {
     if (nodeData.category !== "RIFE Video") return;
-    if (TITLES[nodeData.name]) nodeType.title = TITLES[nodeData.name];
     const { onExecuted } = nodeType.prototype;
     nodeType.prototype.onExecuted = function (output) {
       onExecuted?.apply(this, arguments);

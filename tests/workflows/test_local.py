@@ -82,6 +82,55 @@ def test_inputs_that_only_a_page_knows_are_left_out(folders, graph):
     assert run_workflow(graph, folders=folders).files
 
 
+NEWER = {
+    "dotted": {"format": "mkv", "format.codec": "h264", "format.codec.encoding.crf": 30.0},
+    "nested": {"format": {"format": "mkv", "codec": {"codec": "h264", "crf": 30.0}}},
+}
+
+
+@pytest.mark.parametrize("saved", NEWER.values(), ids=NEWER.keys())
+def test_prompts_of_newer_servers(folders, graph, saved):
+    graph["1"]["inputs"]["edit"] = {
+        "trim": {"start_time": 1 / 6, "duration": 0.25},
+        "crop": {"x": 4, "y": 2, "width": 20, "height": 30},
+    }
+    graph["5"]["inputs"] |= {"bit_depth": "auto", "color_space": "HDR"}
+    del graph["6"]["inputs"]["codec"]
+    graph["6"]["inputs"] |= {**saved, "metadata": "some"}
+    lines = []
+    (path,) = run_workflow(graph, folders=folders, say=lines.append).files
+    video = VideoReader(path)
+    assert path.suffix == ".mkv"
+    assert (video.width, video.height, video.depth) == (20, 30, 10)
+    assert video.color.transfer == 18
+    assert len(list(video)) == 5  # of 3 source frames
+    assert [line for line in lines if "ignored" in line] == [
+        "Node 6 (SaveVideo): input 'metadata' is ignored without a server."
+    ]
+
+
+def test_file_types_and_codecs(folders, graph):
+    graph["6"]["inputs"] |= {"format": "auto", "codec": "av1"}
+    result = run_workflow(graph, folders=folders)
+    assert result.files[0].suffix == ".webm"
+    assert "webm is written as vp9 here, not as av1." in result.texts
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        ({"rotate": 90}, "has rotate; without a server only trim and crop"),
+        ({"trim": {"start_time": 9}}, "Nothing of clip.mp4 is left by its edit: it is 52x36"),
+        ({"trim": 3}, "cannot be read"),
+        ("{", "cannot be read"),
+    ],
+)
+def test_edits_that_cannot_be_followed(folders, graph, edit, says):
+    graph["1"]["inputs"]["edit"] = edit
+    with pytest.raises(WorkflowError, match=says):
+        run_workflow(graph, folders=folders)
+
+
 def test_source_frames_reach_the_next_node_unchanged(folders, graph):
     graph["pick"] = {
         "class_type": "ImageFromBatch",
