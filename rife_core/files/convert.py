@@ -28,11 +28,15 @@ from ..engine.scenes import LONGEST_RUN, SceneRules
 from ..inference.rife import RIFE
 from ..timeline import Timeline
 from ..video import (
-    DEFAULT_CRF,
+    FILE_TYPES,
+    AnimationWriter,
+    EncoderRequest,
     PixelKind,
     VideoError,
     VideoReader,
     VideoWriter,
+    check_animation,
+    choose_encoder,
     keeps_alpha,
 )
 from .clip import Clip
@@ -76,7 +80,8 @@ def interpolate_file(
     timeline: Timeline,
     *,
     fps: Fraction | None = None,
-    crf: int = DEFAULT_CRF,
+    crf: int | None = None,
+    encoder: EncoderRequest | None = None,
     resume: bool = True,
     progress: Progress | None = None,
     watch: Watch | None = None,
@@ -92,11 +97,12 @@ def interpolate_file(
     Args:
         network: any row, in evaluation mode, on the device to use.
         source: a video file.
-        destination: ends in .mp4, .mov, .mkv or .webm; a file there is replaced.
+        destination: ends in one of `FILE_TYPES`; a file there is replaced.
         timeline: which frames to make, counted in source frames.
         fps: frame rate of the result; as fast as the source by default. At another
             speed nothing but the picture goes along.
-        crf: see `VideoWriter`.
+        crf: quality; see `VideoWriter`.
+        encoder: what is asked of the encoder; goes before `crf`.
         resume: goes on where an earlier run with the same source and options stopped,
             and keeps the finished segments of this one (see `resume`) if it is stopped.
             Loops and damaged sources are always made in one go.
@@ -113,19 +119,23 @@ def interpolate_file(
         ValueError: an option does not fit.
     """
     started = time.perf_counter()
-    reader = source if isinstance(source, VideoReader) else _opened(source, destination)
+    request = encoder or EncoderRequest(quality=crf)
+    reader = source if isinstance(source, VideoReader) else _opened(source, destination, request)
     destination = check_destination(destination, reader)
     reader.check()
     clip = Clip.of(reader, timeline)
     fps = fps or clip.fps
-    whole = _joined(destination, clip, fps)
+    _check_encoder(destination, reader, fps, request)
+    whole = _joined(destination, clip, fps, request)
     report = Report()
     with Segments(
-        destination, _job(network, clip, fps, crf, options), keep=resume and _can_resume(clip)
+        destination, _job(network, clip, fps, request, options), keep=resume and _can_resume(clip)
     ) as segments:
         resumed = segments.count
         begin, skip = clip.entry(resumed, _LEAD_IN)
-        encoding = Encoding(fps, _kind_of(reader), crf, destination.name)
+        encoding = Encoding(
+            fps, _kind_of(reader), request, destination.suffix.lower(), destination.name
+        )
         with _frames_of(network, clip, begin, report, options) as frames:
             lost = write_segments(
                 islice(frames, skip, None),
@@ -149,10 +159,12 @@ def interpolate_file(
     return FileReport(whole.count, report.made, fps, seconds, resumed, notes, report)
 
 
-def _opened(source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> VideoReader:
+def _opened(
+    source: str | os.PathLike[str], destination: str | os.PathLike[str], request: EncoderRequest
+) -> VideoReader:
     """The source, with its transparency where the destination can hold it."""
     suffix = Path(destination).suffix.lower()
-    return VideoReader(source, alpha=keeps_alpha(suffix))
+    return VideoReader(source, alpha=keeps_alpha(suffix, request))
 
 
 def _in_step(clip: Clip, fps: Fraction) -> bool:
@@ -168,18 +180,39 @@ def _kind_of(reader: VideoReader) -> PixelKind:
     return replace(reader.kind, alpha=reader.channels == 4)
 
 
-def _joined(destination: Path, clip: Clip, fps: Fraction) -> VideoWriter:
+def _check_encoder(
+    destination: Path, reader: VideoReader, fps: Fraction, request: EncoderRequest
+) -> None:
+    """Raises an error where what is asked of the encoder cannot be, before the work begins."""
+    suffix = destination.suffix.lower()
+    if not FILE_TYPES[suffix].joins:
+        check_animation(suffix, fps, request)
+    kind = _kind_of(reader)
+    choose_encoder(
+        request, suffix, kind, width=reader.width, height=reader.height, alpha=kind.alpha
+    )
+
+
+def _joined(
+    destination: Path, clip: Clip, fps: Fraction, request: EncoderRequest
+) -> VideoWriter | AnimationWriter:
     """The writer of the whole file, into which segments are joined and the other tracks go."""
+    path = parts_folder(destination) / f"whole{destination.suffix}"
+    if not FILE_TYPES[destination.suffix.lower()].joins:
+        left_out = [f"audio ({codec})" for codec in clip.reader.audio_codecs]
+        return AnimationWriter(path, fps, request, name=destination.name, left_out=left_out)
     return VideoWriter(
-        parts_folder(destination) / f"whole{destination.suffix}",
+        path,
         fps,
         audio=clip.reader if _in_step(clip, fps) else None,
         name=destination.name,
     )
 
 
-def _job(network: RIFE, clip: Clip, fps: Fraction, crf: int, options: Options) -> dict[str, object]:
-    """All that decides the result: only segments of one job are joined."""
+def _job(
+    network: RIFE, clip: Clip, fps: Fraction, encoder: EncoderRequest, options: Options
+) -> dict[str, object]:
+    """All that decides the result: segments of different jobs are never joined."""
     reader, keep = clip.reader, options.get("keep")
     state = reader.path.stat()
     return {
@@ -190,7 +223,7 @@ def _job(network: RIFE, clip: Clip, fps: Fraction, crf: int, options: Options) -
         "scale": options.get("scale", 1.0),
         "ensemble": options.get("ensemble", False),
         "scenes": repr(options.get("scenes", _NO_RULES)),
-        "crf": crf,
+        "encoder": repr(encoder),
         "timeline": repr(clip.timeline),
         "fps": str(fps),
         "keep": None if keep is None else [list(keep.shape), digest_of([keep])],
@@ -253,7 +286,9 @@ def _compare(clip: Clip, begin: int, report: Report, written: int) -> None:
         )
 
 
-def _notes(clip: Clip, whole: VideoWriter, lost: list[str], fps: Fraction) -> Iterator[str]:
+def _notes(
+    clip: Clip, whole: VideoWriter | AnimationWriter, lost: list[str], fps: Fraction
+) -> Iterator[str]:
     reader = clip.reader
     yield from reader.notes()
     if clip.note:

@@ -22,7 +22,7 @@ import av
 from torch import Tensor
 from torch import uint8 as torch_uint8
 
-from ..video import VideoError
+from ..video import FILE_TYPES, VideoError
 from .lock import FolderLock
 
 LENGTH = 500
@@ -137,7 +137,8 @@ class Segments:
     @property
     def next(self) -> Path:
         """The file to write the next segment to."""
-        return self.folder / f"{len(self.finished):06}{self._destination.suffix.lower()}"
+        suffix = FILE_TYPES[self._destination.suffix.lower()].segment
+        return self.folder / f"{len(self.finished):06}{suffix}"
 
     def add(self, record: Record) -> None:
         """Writes the record of the file `next`, which is finished with that.

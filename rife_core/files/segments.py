@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..engine.loop import Progress, Watch
 from ..engine.report import Report
-from ..video import ENCODERS, PixelKind, VideoWriter
+from ..video import EncoderRequest, PixelKind, VideoWriter
 from .resume import Record, Segments, sha256_of
 
 
@@ -22,13 +22,15 @@ class Encoding:
     Attributes:
         fps: their rate.
         kind: their pixels.
-        crf: their quality; see `VideoWriter`.
+        encoder: what was asked of the encoder.
+        suffix: of the file that is to become of them.
         name: what messages call the file.
     """
 
     fps: Fraction
     kind: PixelKind
-    crf: int
+    encoder: EncoderRequest
+    suffix: str
     name: str
 
 
@@ -65,9 +67,9 @@ def write_segments(
         with VideoWriter(
             path,
             encoding.fps,
-            encoders=ENCODERS[path.suffix],
             kind=encoding.kind,
-            crf=encoding.crf,
+            encoder=encoding.encoder,
+            file_type=encoding.suffix,
             name=encoding.name,
         ) as writer:
             for one in chain([frame], islice(frames, segments.length - 1)):

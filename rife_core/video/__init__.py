@@ -5,23 +5,37 @@ the matrix and range that the source file names, in its own number of bits, and 
 written file carries the same tags. Sound, subtitles, chapters and title go along.
 """
 
+from .animations import AnimationWriter, check_animation
 from .clock import Clock
 from .containers import VideoError
+from .encoders import (
+    DEFAULT_CRF,
+    ENCODER_TABLE,
+    FILE_TYPES,
+    EncoderRequest,
+    choose_encoder,
+    keeps_alpha,
+)
 from .pixels import ColorTags, PixelKind
 from .reader import Audio, VideoReader
-from .writer import DEFAULT_CRF, ENCODERS, VideoWriter, check_suffix, encode_png, keeps_alpha
+from .writer import VideoWriter, check_suffix, encode_png
 
 __all__ = [
     "DEFAULT_CRF",
-    "ENCODERS",
+    "ENCODER_TABLE",
+    "FILE_TYPES",
+    "AnimationWriter",
     "Audio",
     "Clock",
     "ColorTags",
+    "EncoderRequest",
     "PixelKind",
     "VideoError",
     "VideoReader",
     "VideoWriter",
+    "check_animation",
     "check_suffix",
+    "choose_encoder",
     "encode_png",
     "keeps_alpha",
 ]

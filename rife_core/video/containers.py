@@ -96,10 +96,16 @@ def _unreadable(path: Path, error: Exception) -> VideoError:
     )
 
 
-def open_output(path: Path, options: dict[str, str]) -> OutputContainer:
-    """A container that is written to `path`."""
+def open_output(path: Path, options: dict[str, str], container: str) -> OutputContainer:
+    """A container that is written to `path`, of the type that FFmpeg calls `container`."""
     name = f"file:{os.path.abspath(path)}"
-    return av.open(name, "w", container_options=options, metadata_errors=_LATIN1_WHERE_NOT_UTF8)
+    return av.open(
+        name,
+        "w",
+        format=container,
+        container_options=options,
+        metadata_errors=_LATIN1_WHERE_NOT_UTF8,
+    )
 
 
 def has_times(container: InputContainer) -> bool:

@@ -28,10 +28,15 @@ from av.subtitles.stream import SubtitleStream
 
 from .clock import shifted
 from .containers import VideoError, open_input
+from .encoders import FILE_TYPES
 from .reader import Audio, VideoReader
 
-_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
-_ENCODERS = {".mp4": ("aac",), ".mov": ("aac",), ".mkv": ("flac", "aac"), ".webm": ("libopus",)}
+_ENCODERS = {
+    **dict.fromkeys((".mp4", ".m4v", ".mov", ".ts"), ("aac",)),
+    ".mkv": ("flac", "aac"),
+    ".webm": ("libopus",),
+    ".avi": ("libmp3lame", "ac3"),
+}
 _BITS_A_CHANNEL = 96000  # a second, where a codec loses something
 _USUAL_RATE = 48000  # hertz; the only one of the usual rates that Opus takes
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
@@ -247,7 +252,7 @@ def _is_taken(source: VideoReader, tracks: Sequence[_Planned], suffix: str) -> b
     """Whether header, a few packets and the end of a file with these tracks can be written."""
     try:
         with ExitStack() as resources:
-            output = av.open(io.BytesIO(), "w", format=_FORMATS[suffix])
+            output = av.open(io.BytesIO(), "w", format=FILE_TYPES[suffix].container)
             resources.enter_context(closing(output))
             opened = [
                 _packets_for(each, source, resources.enter_context(open_input(source.path)), output)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, cast
+from typing import cast
 
 import av
-from av.codec.codec import Codec, UnknownCodecError
 from av.error import FFmpegError
+from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from torch import Tensor
 
 from ..timeline import as_fraction
 from .containers import VideoError, open_input, open_output, packets_of
-from .pixels import Chroma, ColorTags, PixelKind, to_frame, writable
+from .encoders import FILE_TYPES, Choice, EncoderRequest, choose_encoder
+from .pixels import ColorTags, PixelKind, depth_of, is_rgb, to_frame, writable
 from .reader import Audio, VideoReader
 from .tracks import (
     Track,
@@ -33,68 +34,14 @@ from .tracks import (
     plan_tracks,
 )
 
-DEFAULT_CRF = 17
 _BYTE = 8  # bits
+_ISO = (".mp4", ".m4v", ".mov")
+_RGB, _FULL_RANGE = 0, 2
 _FAR = 1000  # frames
 _REORDERED = 2  # frames that x265 holds back to put them into another order
 _FINE = 10000  # parts of a second; fewer are usual in no file
 _FINEST = 2**31 - 1  # of MP4's time scales
 _CHROMA_SITES = {1: "left", 2: "center", 3: "topleft", 4: "top", 5: "bottomleft", 6: "bottom"}
-_ALPHA_LAYOUTS = ("yuva444p10le", "yuva420p", "argb")  # the best first
-_COARSER: Mapping[Chroma, Sequence[Chroma]] = {
-    "444": ("444", "422", "420"),
-    "422": ("422", "444", "420"),
-    "420": ("420", "444"),
-}
-
-
-class Encoder(NamedTuple):
-    """A video encoder, and what it needs besides the quality."""
-
-    codec: str
-    options: Mapping[str, str] = {}
-    tag: str | None = None
-    by_crf: bool = True
-
-
-class Encoders(NamedTuple):
-    """What a file type gets: for 8 bits, for more, and for transparency.
-
-    Of several the first one is taken that is there and knows the layout of the pixels.
-    """
-
-    plain: Encoder
-    deep: Sequence[Encoder]
-    alpha: Sequence[Encoder] = ()
-
-
-# An encoder shares the processor with the network. These settings take 0.72, 0.60 and 0.36 of the
-# time of the encoders' own, in files as large, and lose 0.5, 0.5 and 0.3 dB.
-_H264 = Encoder("libx264", {"preset": "fast"})
-_H265 = Encoder("libx265", {"preset": "fast", "x265-params": "log-level=error"})
-_MP4 = Encoders(_H264, (_H265._replace(tag="hvc1"), _H264))
-_VP9 = Encoder("libvpx-vp9", {"deadline": "good", "cpu-used": "4", "row-mt": "1"})
-_PRORES = Encoder("prores_ks", {"profile": "4444", "alpha_bits": "16"}, by_crf=False)
-
-ENCODERS: Mapping[str, Encoders] = {
-    ".mp4": _MP4,
-    ".mov": _MP4._replace(alpha=(_PRORES, Encoder("qtrle", by_crf=False))),
-    ".mkv": Encoders(_H264, (_H265, _H264)),
-    ".webm": Encoders(
-        _VP9,
-        (_VP9, Encoder("libsvtav1")),
-        (_VP9._replace(options={**_VP9.options, "auto-alt-ref": "0"}),),
-    ),
-}
-"""File types that can be written, and their encoders."""
-
-
-class _Choice(NamedTuple):
-    """An encoder and the layout of pixels for it."""
-
-    encoder: Encoder
-    layout: str
-    note: str | None = None
 
 
 class VideoWriter:
@@ -103,15 +50,17 @@ class VideoWriter:
     Use it as a context manager: leaving it with an exception removes what was written.
 
     Args:
-        path: ends in .mp4, .mov, .mkv or .webm.
+        path: ends in one of `FILE_TYPES`.
         fps: frame rate, exact where it is a Fraction.
         audio: sound to go along: a waveform, or a video file whose tracks are copied,
             subtitles, chapters, fonts and title too.
         color: colour tags to convert by and to write.
         depth: bits of each colour value; what the encoder has no layout for becomes less.
         aspect: width of a pixel over its height.
-        crf: quality, 0 (lossless, huge) to 51; 17 is hard to tell from the source.
-        encoders: those of the file type by default.
+        crf: quality in the numbers of the encoder: of H.264 0 (lossless, huge) to 51; 17, the
+            default, is hard to tell from the source.
+        encoder: what was asked of the encoder; goes before `crf`.
+        file_type: the suffix of the file that this is to become a stretch of.
         name: what messages call the file; its name by default.
         kind: all that there is to say of the pixels; goes before `color`, `depth`, `aspect`.
         due: how many frames are to come; another number of them is an error.
@@ -139,8 +88,9 @@ class VideoWriter:
         color: ColorTags | None = None,
         depth: int = _BYTE,
         aspect: Fraction = Fraction(1),
-        crf: int = DEFAULT_CRF,
-        encoders: Encoders | None = None,
+        crf: int | None = None,
+        encoder: EncoderRequest | None = None,
+        file_type: str | None = None,
         name: str | None = None,
         kind: PixelKind | None = None,
         due: int | None = None,
@@ -155,7 +105,8 @@ class VideoWriter:
         self.count = 0
         self.notes: list[str] = []
         self._due = due
-        self._crf, self._encoders = crf, encoders or ENCODERS[self.suffix]
+        self._request = encoder or EncoderRequest(quality=crf)
+        self._file_type = file_type or self.suffix
         self._audio_source = audio
         self._plan = TrackPlan((), (), ())
         if isinstance(audio, VideoReader):
@@ -172,7 +123,9 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         with self._explained():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._container = open_output(self._part, self._options())
+            self._container = open_output(
+                self._part, self._options(), FILE_TYPES[self.suffix].container
+            )
         self._resources.callback(self._container.close)
         return self
 
@@ -190,8 +143,8 @@ class VideoWriter:
                 )
             picture = to_frame(frame, deep=self._is_deep).reformat(
                 format=stream.pix_fmt,
-                dst_colorspace=self.kind.color.matrix,
-                dst_color_range=self.kind.color.range,
+                dst_colorspace=self._tags.matrix or None,
+                dst_color_range=self._tags.range,
             )
             picture.pts, picture.time_base = self.count, 1 / self.fps
             self._encode(picture)
@@ -211,7 +164,7 @@ class VideoWriter:
                 self._begin(self._container.add_stream_from_template(source, opaque=True))
                 if source.metadata.get("alpha_mode") == "1":  # else nobody looks for it
                     self._stream.codec_context.pix_fmt = "yuva420p"
-                if self.suffix in (".mp4", ".mov"):  # hvc1, ap4h: what players go by
+                if self.suffix in _ISO:  # hvc1, ap4h: what players go by
                     self._stream.codec_context.codec_tag = source.codec_context.codec_tag
             start = self.count
             first: int | None = None
@@ -278,36 +231,38 @@ class VideoWriter:
     def _start(self, width: int, height: int, *, alpha: bool) -> None:
         """Now that the size is known, says how the picture is to be encoded."""
         os.environ.setdefault("SVT_LOG", "1")  # errors; SVT-AV1 says much more by itself
-        even = width % 2 == height % 2 == 0
-        encoder, layout, note = choose_encoder(self._encoders, self.kind, even=even, alpha=alpha)
-        if note:
-            self.notes.append(note)
-        stream = cast(VideoStream, self._container.add_stream(encoder.codec, rate=self.fps))
+        choice = choose_encoder(
+            self._request, self._file_type, self.kind, width=width, height=height, alpha=alpha
+        )
+        self.notes += choice.notes
+        stream = cast(VideoStream, self._container.add_stream(choice.codec, rate=self.fps))
         context = stream.codec_context
-        stream.width, stream.height, stream.pix_fmt = width, height, layout
-        self._is_deep = layout.endswith("le")
-        stream.options = self._encoder_options(encoder)
+        stream.width, stream.height, stream.pix_fmt = width, height, choice.layout
+        layout = VideoFormat(choice.layout)
+        self._is_deep = depth_of(layout) > _BYTE
+        self._tags = self.kind.color
+        if is_rgb(layout):
+            self._tags = self._tags._replace(matrix=_RGB, range=_FULL_RANGE)
+        stream.options = self._encoder_options(choice)
         stream.time_base = context.time_base = 1 / self.fps
         context.sample_aspect_ratio = self.kind.aspect
-        if encoder.tag:
-            context.codec_tag = encoder.tag
+        if choice.tag:
+            context.codec_tag = choice.tag
         context.colorspace, context.color_primaries, context.color_trc, context.color_range = (
-            self.kind.color
+            self._tags
         )
         self._encodes = True
         self._begin(stream)
 
-    def _encoder_options(self, encoder: Encoder) -> dict[str, str]:
-        options = dict(encoder.options)
-        if encoder.by_crf:
-            options["crf"] = str(self._crf)
+    def _encoder_options(self, choice: Choice) -> dict[str, str]:
+        options = dict(choice.options)
         if site := _CHROMA_SITES.get(self.kind.chroma_site):
             options["chroma_sample_location"] = site
         hdr = _hdr_options(self.kind)
         if hdr and "x265-params" in options:
             options["x265-params"] += f":{hdr}"
         elif hdr:
-            self.notes.append(f"{encoder.codec} cannot write what HDR displays are told; left out.")
+            self.notes.append(f"{choice.name} cannot write what HDR displays are told; left out.")
         return options
 
     def _begin(self, stream: VideoStream) -> None:
@@ -324,7 +279,7 @@ class VideoWriter:
 
     def _options(self) -> dict[str, str]:
         """What the file type is told."""
-        if self.suffix not in (".mp4", ".mov"):
+        if self.suffix not in _ISO:
             return {}
         scale = self.fps.numerator  # every frame's time is a whole number of these
         while scale < _FINE:
@@ -351,45 +306,10 @@ class VideoWriter:
 
 def check_suffix(path: Path, name: str | None = None) -> None:
     """Raises a VideoError unless `path` ends as a file type that can be written."""
-    if path.suffix.lower() not in ENCODERS:
+    if path.suffix.lower() not in FILE_TYPES:
         raise VideoError(
-            f"{name or path.name} cannot be written: the name must end in {', '.join(ENCODERS)}."
+            f"{name or path.name} cannot be written: the name must end in {', '.join(FILE_TYPES)}."
         )
-
-
-def keeps_alpha(suffix: str) -> bool:
-    """Whether files of a type can hold transparency."""
-    return _alpha_choice(ENCODERS[suffix]) is not None
-
-
-def choose_encoder(encoders: Encoders, kind: PixelKind, *, even: bool, alpha: bool) -> _Choice:
-    """The encoder that keeps most of what there is, and a sentence on what it does not keep."""
-    if alpha and (choice := _alpha_choice(encoders)):
-        return choice
-    for depth in (each for each in (12, 10, _BYTE) if each < kind.depth + 2):
-        for chroma in _COARSER[kind.chroma] if even else ("444",):
-            layout = f"yuv{chroma}p" + (f"{depth}le" if depth > _BYTE else "")
-            for encoder in encoders.deep if depth > _BYTE else (encoders.plain,):
-                if layout in _layouts(encoder.codec):
-                    return _Choice(encoder, layout, _lost(kind, chroma, depth))
-    return _Choice(encoders.plain, "yuv420p" if even else "yuv444p")
-
-
-def _alpha_choice(encoders: Encoders) -> _Choice | None:
-    for encoder in encoders.alpha:
-        for layout in _ALPHA_LAYOUTS:
-            if layout in _layouts(encoder.codec):
-                return _Choice(encoder, layout)
-    return None
-
-
-def _lost(kind: PixelKind, chroma: Chroma, depth: int) -> str | None:
-    lost: list[str] = []
-    if depth < kind.depth and depth < 12:
-        lost.append(f"{kind.depth} bits a value become {depth}")
-    if int(chroma) < int(kind.chroma):
-        lost.append(f"colour of {kind.chroma[0]}:{kind.chroma[1]}:{kind.chroma[2]} becomes 4:2:0")
-    return f"For want of an encoder {' and '.join(lost)}." if lost else None
 
 
 def _hdr_options(kind: PixelKind) -> str:
@@ -411,12 +331,6 @@ def _hdr_options(kind: PixelKind) -> str:
     return ":".join(options)
 
 
-def _layouts(codec: str) -> list[str]:
-    """The layouts of pixels that an encoder takes; none where there is no such encoder."""
-    try:
-        return [layout.name for layout in Codec(codec, "w").video_formats or ()]
-    except UnknownCodecError:
-        return []
 
 
 def encode_png(image: Tensor) -> bytes:

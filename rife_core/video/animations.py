@@ -1,0 +1,207 @@
+"""Writes animations that web pages show as pictures: .gif and .webp, from finished segments.
+
+Such a file cannot be joined from stretches: a GIF has one palette for all of its frames, and a
+WebP encoder gives the whole animation at once. So the frames wait without loss in segments,
+and are read from there: twice for a GIF, first to choose 256 colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, cast
+
+import av
+from av.error import FFmpegError
+from av.filter import Graph
+from av.filter.context import FilterContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from .containers import VideoError, open_input, open_output, packets_of
+from .encoders import FILE_TYPES, EncoderRequest, Quality
+
+_LAYOUT = "bgra"  # what both encoders and the palette's filters read
+_READY = (BlockingIOError, EOFError, av.error.BlockingIOError, av.error.EOFError)
+
+
+class _Kind(NamedTuple):
+    """How a file type is encoded."""
+
+    codec: str
+    highest_fps: Fraction
+    options: dict[str, str]
+    container_options: dict[str, str]
+    quality: Quality | None
+
+
+_KINDS = {
+    ".gif": _Kind("gif", Fraction(50), {}, {"loop": "0"}, None),
+    ".webp": _Kind(
+        "libwebp_anim",
+        Fraction(1000),
+        {},
+        {"loop": "0"},
+        Quality({"quality": "{}"}, 100, 0, 90),
+    ),
+}
+
+
+def check_animation(suffix: str, fps: Fraction, request: EncoderRequest) -> None:
+    """Raises a ValueError where an animation cannot be as fast, or of such a quality.
+
+    Example:
+        >>> check_animation(".gif", Fraction(25), EncoderRequest())
+    """
+    kind = _KINDS[suffix]
+    if fps > kind.highest_fps:
+        raise ValueError(
+            f"{suffix} files show {kind.highest_fps} frames a second at most, and these are "
+            f"{float(fps):.6g}. Give --fps {kind.highest_fps}, or write .webp or .mp4."
+        )
+    if request.preset or request.pixel_format:
+        raise ValueError(f"{suffix} files have neither presets nor pixel formats to choose.")
+    _settings(suffix, request)
+
+
+class AnimationWriter:
+    """Joins segments to an animation, which appears under its name only when complete.
+
+    It is used as a `VideoWriter` that joins is.
+
+    Args:
+        path: ends in .gif or .webp.
+        fps: frame rate.
+        request: what was asked of the encoder; of it, the quality counts.
+        name: what messages call the file.
+        left_out: tracks of the source, none of which goes along.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        fps: Fraction,
+        request: EncoderRequest,
+        *,
+        name: str,
+        left_out: list[str],
+    ) -> None:
+        self.path, self.fps, self.name = path, fps, name
+        self.suffix = path.suffix.lower()
+        self.left_out = left_out
+        self.notes: list[str] = []
+        self.count = 0
+        self._request = request
+        self._parts: list[Path] = []
+
+    def __enter__(self) -> AnimationWriter:
+        return self
+
+    def append(self, part: Path, reorder: int = 0) -> None:
+        """Appends the frames of a file; nothing in it may depend on frames before it."""
+        with open_input(part) as container:
+            self.count += sum(1 for _ in packets_of(container, container.streams.video[0]))
+        self._parts.append(part)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            return
+        if not self.count:
+            raise VideoError(f"{self.name} was not written: there were no frames.")
+        try:
+            self._write()
+        except (FFmpegError, OSError) as fault:
+            raise VideoError(f"{self.name} cannot be written: {fault.strerror}.") from fault
+
+    def _write(self) -> None:
+        how = _KINDS[self.suffix]
+        pictures = _with_palette(self._pictures) if how.codec == "gif" else self._pictures()
+        container = FILE_TYPES[self.suffix].container
+        with open_output(self.path, how.container_options, container) as output:
+            stream = cast(VideoStream, output.add_stream(how.codec, rate=self.fps))
+            stream.options = {**how.options, **_settings(self.suffix, self._request)}
+            for number, picture in enumerate(pictures):
+                if not number:
+                    stream.width, stream.height = picture.width, picture.height
+                    stream.pix_fmt = picture.format.name
+                    stream.time_base = stream.codec_context.time_base = 1 / self.fps
+                picture.pts, picture.time_base = number, 1 / self.fps
+                output.mux(stream.encode(picture))
+            output.mux(stream.encode(None))
+
+    def _pictures(self) -> Iterator[VideoFrame]:
+        number = 0
+        for part in self._parts:
+            with open_input(part) as container:
+                for frame in container.decode(container.streams.video[0]):
+                    picture = frame.reformat(format=_LAYOUT)
+                    picture.pts, picture.time_base = number, 1 / self.fps
+                    number += 1
+                    yield picture
+
+
+def _settings(suffix: str, request: EncoderRequest) -> dict[str, str]:
+    quality = _KINDS[suffix].quality
+    if quality:
+        return quality.checked(request.quality, suffix)
+    if request.quality is not None:
+        raise ValueError(f"The quality is {request.quality}, but {suffix} files have none.")
+    return {}
+
+
+def _with_palette(pictures: Callable[[], Iterator[VideoFrame]]) -> Iterator[VideoFrame]:
+    """The pictures in 256 colours that fit all of them best."""
+    palette = _palette_of(pictures())
+    graph: Graph | None = None
+    for picture in pictures():
+        if graph is None:
+            graph = Graph()
+            frames, colours = _source(graph, picture), _source(graph, palette)
+            use = graph.add("paletteuse", "dither=sierra2_4a:diff_mode=rectangle")
+            sink = graph.add("buffersink")
+            frames.link_to(use, 0, 0)
+            colours.link_to(use, 0, 1)
+            use.link_to(sink)
+            graph.configure()
+            colours.push(palette)
+            colours.push(None)
+        frames.push(picture)
+        yield from _ready(sink)
+    if graph is not None:
+        frames.push(None)
+        yield from _ready(sink)
+
+
+def _palette_of(pictures: Iterator[VideoFrame]) -> VideoFrame:
+    graph: Graph | None = None
+    for picture in pictures:
+        if graph is None:
+            graph = Graph()
+            source = _source(graph, picture)
+            graph.link_nodes(source, graph.add("palettegen"), sink := graph.add("buffersink"))
+            graph.configure()
+        source.push(picture)
+    source.push(None)
+    return next(_ready(sink))
+
+
+def _source(graph: Graph, like: VideoFrame) -> FilterContext:
+    return graph.add_buffer(
+        width=like.width, height=like.height, format=like.format, time_base=like.time_base
+    )
+
+
+def _ready(sink: FilterContext) -> Iterator[VideoFrame]:
+    """What has come out of a filter."""
+    while True:
+        try:
+            yield cast(VideoFrame, sink.pull())
+        except _READY:
+            return

@@ -1,0 +1,564 @@
+"""Video encoders: one table of what can be asked for, and the choice of one for a clip.
+
+Each row is checked against the installed PyAV: layouts of pixels that its encoder does not
+take are never offered, and an encoder that needs hardware is tried on one frame first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import cache
+from types import MappingProxyType
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.codec.codec import Codec, UnknownCodecError
+from av.error import FFmpegError
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+
+from .containers import VideoError
+from .pixels import PixelKind, depth_of, has_alpha, is_rgb
+
+DEFAULT_CRF = 17
+_BYTE = 8  # bits
+_PLACE = "{}"  # where the number goes in an option that sets the quality
+_ISO = (".mp4", ".m4v", ".mov")
+_CHROMA = ("420", "422", "444")  # by fineness
+_MOST_SEEN = 12  # bits; nobody misses more
+_TRIED_RATE = Fraction(24)
+
+_420 = ("yuv420p", "yuv420p10le")
+_444 = ("yuv444p", "yuv444p10le")
+_YUV = ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le")
+_YUV12 = ("yuv420p12le", "yuv422p12le", "yuv444p12le")
+_GPU = ("nv12", "p010le")
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The numbers in which an encoder takes its quality.
+
+    Attributes:
+        options: what is set to the number, which stands for `{}`.
+        best, worst: the ends of the range. In most encoders lower is better.
+        default: what is set where nothing is asked for.
+    """
+
+    options: Mapping[str, str]
+    best: int
+    worst: int
+    default: int
+
+    def checked(self, asked: int | None, name: str) -> dict[str, str]:
+        """The options for the quality that was asked for."""
+        quality = self.default if asked is None else asked
+        low, high = sorted((self.best, self.worst))
+        if not low <= quality <= high:
+            raise ValueError(
+                f"The quality is {quality}; {name} takes {low} to {high}, of which {self.best} is "
+                "the best."
+            )
+        return {key: text.replace(_PLACE, str(quality)) for key, text in self.options.items()}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The speeds of an encoder: the option that chooses one, the default, and all of them."""
+
+    option: str
+    default: str
+    known: Sequence[str]
+
+    def checked(self, asked: str | None, name: str) -> dict[str, str]:
+        """The option for the preset that was asked for."""
+        if asked is not None and asked not in self.known:
+            raise ValueError(f"The preset is {asked!r}; {name} has {', '.join(self.known)}.")
+        return {self.option: asked or self.default}
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A way to encode the picture.
+
+    Attributes:
+        codec: the encoder's name in FFmpeg.
+        suffixes: file types that can hold it.
+        layouts: layouts of pixels, of which the one is taken that loses least.
+        options: what it is told besides quality and preset.
+        quality: its scale; None where there is none to choose.
+        preset: its speeds; None where there are none to choose.
+        instead: the row that steps in where this one's hardware does not answer.
+        takes_odd: whether odd widths and heights go with halved colour.
+        smallest: the least width and height.
+        tags: by file type, the name under which players look for it.
+        about: a few words for a person.
+    """
+
+    codec: str
+    suffixes: tuple[str, ...]
+    layouts: tuple[str, ...]
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+    quality: Quality | None = None
+    preset: Preset | None = None
+    instead: str | None = None
+    takes_odd: bool = False
+    smallest: tuple[int, int] = (1, 1)
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    about: str = ""
+
+    @property
+    def available(self) -> tuple[str, ...]:
+        """The layouts that the installed encoder takes; none where there is no such encoder."""
+        return tuple(layout for layout in self.layouts if layout in layouts_of(self.codec))
+
+    def settings(self, suffix: str, quality: int | None, preset: str | None) -> dict[str, str]:
+        """What the encoder is told.
+
+        Raises:
+            ValueError: the quality or the preset is none of its own.
+        """
+        options = dict(self.options)
+        for asked, scale, word in (
+            (quality, self.quality, "quality"),
+            (preset, self.preset, "preset"),
+        ):
+            if scale is None and asked is not None:
+                raise ValueError(
+                    f"The {word} is {asked!r}, but {self.codec} has none to choose; leave it out."
+                )
+        if self.quality:
+            options |= self.quality.checked(quality, self.codec)
+        if self.preset:
+            options |= self.preset.checked(preset, self.codec)
+        if suffix == ".avi":
+            options["bf"] = "0"  # AVI writes down when a frame is decoded, not when it is shown
+        return options
+
+
+_CRF = Quality({"crf": _PLACE}, 0, 51, DEFAULT_CRF)
+_CRF_OF_AV1 = Quality({"crf": _PLACE}, 1, 63, DEFAULT_CRF)
+_CRF_OF_VP9 = Quality({"crf": _PLACE}, 0, 63, DEFAULT_CRF)
+_OF_NVENC = Quality({"rc": "vbr", "cq": _PLACE, "b": "0"}, 1, 51, 19)
+_OF_QSV = Quality({"global_quality": _PLACE}, 1, 51, 19)
+_OF_AMF = Quality({"rc": "cqp", "qp_i": _PLACE, "qp_p": _PLACE}, 0, 51, 19)
+_OF_APPLE = Quality({"global_quality": _PLACE + "*QP2LAMBDA", "flags": "+qscale"}, 100, 1, 70)
+
+_X26X = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower")
+# An encoder shares the processor with the network. These presets take 0.72, 0.60 and 0.36 of the
+# time of the encoders' own, in files as large, and lose 0.5, 0.5 and 0.3 dB.
+_PRESETS = Preset("preset", "fast", (*_X26X, "veryslow", "placebo"))
+_OF_SVT = Preset("preset", "8", tuple(map(str, range(14))))
+_OF_VPX = Preset("cpu-used", "4", tuple(map(str, range(9))))
+_NVENC_PRESETS = Preset("preset", "p5", tuple(f"p{number}" for number in range(1, 8)))
+_QSV_PRESETS = Preset("preset", "medium", (*_X26X[2:], "veryslow"))
+_AMF_PRESETS = Preset("quality", "balanced", ("speed", "balanced", "quality"))
+
+_HVC1 = dict.fromkeys(_ISO, "hvc1")
+_IN_H264 = (*_ISO, ".mkv", ".ts", ".avi")
+_IN_H265 = (*_ISO, ".mkv", ".ts")
+_IN_AV1 = (".mp4", ".mkv", ".webm")
+_LARGE = (160, 64)  # what hardware takes at least
+
+_HARDWARE = {
+    f"{kind}_{maker}": Encoder(
+        f"{kind}_{maker}",
+        {"h264": _IN_H264, "hevc": _IN_H265, "av1": _IN_AV1}[kind],
+        layouts if kind != "h264" else layouts[:1],
+        options,
+        quality,
+        preset,
+        {"h264": "x264", "hevc": "x265", "av1": "svt-av1"}[kind],
+        smallest=_LARGE,
+        tags=_HVC1 if kind == "hevc" else {},
+        about=about,
+    )
+    for maker, kinds, layouts, options, quality, preset, about in (
+        ("nvenc", ("h264", "hevc", "av1"), _GPU, {}, _OF_NVENC, _NVENC_PRESETS, "NVIDIA"),
+        ("qsv", ("h264", "hevc", "av1"), _GPU, {}, _OF_QSV, _QSV_PRESETS, "Intel"),
+        ("amf", ("h264", "hevc", "av1"), _GPU, {}, _OF_AMF, _AMF_PRESETS, "AMD"),
+        ("videotoolbox", ("h264", "hevc"), _GPU, {}, _OF_APPLE, None, "Apple"),
+    )
+    for kind in kinds
+}
+
+ENCODER_TABLE: Mapping[str, Encoder] = MappingProxyType(
+    {
+        "x264": Encoder(
+            "libx264",
+            _IN_H264,
+            _YUV,
+            quality=_CRF,
+            preset=_PRESETS,
+            about="H.264, which everything plays",
+        ),
+        "x265": Encoder(
+            "libx265",
+            _IN_H265,
+            (*_YUV, *_YUV12),
+            {"x265-params": "log-level=error"},
+            _CRF,
+            _PRESETS,
+            tags=_HVC1,
+            about="H.265: smaller, slower; up to 12 bits",
+        ),
+        "svt-av1": Encoder(
+            "libsvtav1",
+            _IN_AV1,
+            _420,
+            quality=_CRF_OF_AV1,
+            preset=_OF_SVT,
+            takes_odd=True,
+            smallest=(64, 64),
+            about="AV1: small files, which new browsers play",
+        ),
+        "vp9": Encoder(
+            "libvpx-vp9",
+            (".webm", ".mkv", ".mp4"),
+            (*_YUV, *_YUV12, "yuva420p"),
+            {"deadline": "good", "row-mt": "1", "b": "0"},
+            _CRF_OF_VP9,
+            _OF_VPX,
+            about="VP9: every browser plays it; keeps transparency in .webm",
+        ),
+        "prores": Encoder(
+            "prores_ks",
+            (".mov", ".mkv"),
+            ("yuv422p10le",),
+            {"profile": "hq", "vendor": "apl0"},
+            takes_odd=True,
+            about="ProRes 422 HQ, for editing",
+        ),
+        "prores-4444": Encoder(
+            "prores_ks",
+            (".mov", ".mkv"),
+            ("yuv444p10le", "yuva444p10le"),
+            {"profile": "4444", "alpha_bits": "16", "vendor": "apl0"},
+            takes_odd=True,
+            about="ProRes 4444, for editing; keeps transparency",
+        ),
+        "dnxhr": Encoder(
+            "dnxhd",
+            (".mov",),
+            ("yuv422p10le",),
+            {"profile": "dnxhr_hqx"},
+            takes_odd=True,
+            smallest=(256, 120),
+            about="DNxHR HQX, for editing",
+        ),
+        "ffv1": Encoder(
+            "ffv1",
+            (".mkv", ".avi"),
+            ("bgr0", "bgra", "gbrp16le", "gbrap16le"),
+            {"level": "3", "slicecrc": "1", "g": "1"},
+            takes_odd=True,
+            about="FFV1: every bit of each frame, up to 16 bits; keeps transparency",
+        ),
+        "x264-lossless": Encoder(
+            "libx264rgb",
+            (".mkv", ".mov", ".mp4"),
+            ("rgb24",),
+            {"qp": "0"},
+            preset=replace(_PRESETS, default="ultrafast"),
+            takes_odd=True,
+            about="H.264 without loss: every bit of each frame in 8 bits",
+        ),
+        "qtrle": Encoder(
+            "qtrle",
+            (".mov",),
+            ("rgb24", "argb"),
+            takes_odd=True,
+            about="QuickTime Animation: every bit in 8 bits, transparency; for drawings",
+        ),
+        **_HARDWARE,
+    }
+)
+"""What can be asked for, by name."""
+
+
+class FileType(NamedTuple):
+    """What a file type gets where no encoder is asked for; of several, what loses least.
+
+    Attributes:
+        plain: for 8 bits.
+        deep: for more.
+        alpha: for transparency.
+        container: FFmpeg's name of it.
+        segment: the file type in which stretches of it are kept until they are joined.
+        joins: packet by packet; else it is an animation, encoded as a whole from its segments.
+    """
+
+    plain: str
+    deep: Sequence[str]
+    alpha: Sequence[str]
+    container: str
+    segment: str
+    joins: bool = True
+
+
+_H264_FIRST = FileType("x264", ("x265", "x264"), (), "mp4", ".mp4")
+
+FILE_TYPES: Mapping[str, FileType] = MappingProxyType(
+    {
+        ".mp4": _H264_FIRST,
+        ".m4v": _H264_FIRST,
+        ".mov": FileType("x264", ("x265", "x264"), ("prores-4444", "qtrle"), "mov", ".mov"),
+        ".mkv": FileType("x264", ("x265", "x264"), (), "matroska", ".mkv"),
+        ".webm": FileType("vp9", ("vp9", "svt-av1"), ("vp9",), "webm", ".webm"),
+        ".ts": FileType("x264", ("x265", "x264"), (), "mpegts", ".mkv"),
+        ".avi": FileType("x264", ("x264",), ("ffv1",), "avi", ".mkv"),
+        ".gif": FileType("ffv1", ("ffv1",), ("ffv1",), "gif", ".mkv", joins=False),
+        ".webp": FileType("ffv1", ("ffv1",), ("ffv1",), "webp", ".mkv", joins=False),
+    }
+)
+"""File types that can be written."""
+
+
+@dataclass(frozen=True)
+class EncoderRequest:
+    """What a person asks of the encoder; None where nothing is asked for.
+
+    Attributes:
+        encoder: a name of `ENCODER_TABLE`.
+        quality: in the numbers of that encoder.
+        preset: one of that encoder's.
+        pixel_format: a layout of pixels by its name in FFmpeg.
+    """
+
+    encoder: str | None = None
+    quality: int | None = None
+    preset: str | None = None
+    pixel_format: str | None = None
+
+    def candidates(self, suffix: str, kind: PixelKind, *, alpha: bool) -> list[str]:
+        """Names of the encoders that come into question for a file type, the first one best.
+
+        Raises:
+            ValueError: there is no such encoder, or the file type cannot hold it.
+        """
+        if self.encoder is None:
+            defaults = FILE_TYPES[suffix]
+            names = defaults.deep if kind.depth > _BYTE else (defaults.plain,)
+            if alpha and any(ENCODER_TABLE[name].available for name in defaults.alpha):
+                names = defaults.alpha
+            return list(names)
+        if self.encoder not in ENCODER_TABLE:
+            raise ValueError(
+                f"There is no encoder {self.encoder!r}; known are {', '.join(ENCODER_TABLE)}."
+            )
+        row = ENCODER_TABLE[self.encoder]
+        if suffix not in row.suffixes:
+            raise ValueError(
+                f"{suffix} files cannot hold {self.encoder}; give the output one of the endings "
+                f"{', '.join(row.suffixes)}."
+            )
+        return [self.encoder]
+
+
+class Choice(NamedTuple):
+    """An encoder with all that it is told.
+
+    Attributes:
+        name: its row of `ENCODER_TABLE`.
+        codec: its name in FFmpeg.
+        layout: the layout of pixels.
+        options: what it is told.
+        tag: the name under which players look for it, or None.
+        notes: sentences on what is not as the source has it, or not as asked.
+    """
+
+    name: str
+    codec: str
+    layout: str
+    options: Mapping[str, str]
+    tag: str | None
+    notes: tuple[str, ...] = ()
+
+
+def choose_encoder(
+    request: EncoderRequest,
+    suffix: str,
+    kind: PixelKind,
+    *,
+    width: int,
+    height: int,
+    alpha: bool = False,
+) -> Choice:
+    """The encoder and layout of pixels that keep most of what there is.
+
+    Args:
+        request: what was asked for.
+        suffix: of the file.
+        kind: the pixels of the source.
+        width, height: in pixels.
+        alpha: whether transparency is to be kept.
+
+    Raises:
+        ValueError: what was asked for does not fit.
+        VideoError: no encoder that fits is installed.
+
+    Example:
+        >>> choose_encoder(EncoderRequest(), ".mp4", PixelKind(), width=64, height=64).codec
+        'libx264'
+    """
+    names = request.candidates(suffix, kind, alpha=alpha)
+    fitting = [
+        (name, layout)
+        for name in names
+        for layout in _fitting(ENCODER_TABLE[name], request, width, height)
+    ]
+    if not fitting:
+        raise _nothing_fits(names, request, width, height)
+    name, layout = min(fitting, key=_cost(names, kind, alpha))
+    row = ENCODER_TABLE[name]
+    named = request.encoder is not None  # else what has no use for a wish does without
+    options = row.settings(
+        suffix,
+        request.quality if named or row.quality else None,
+        request.preset if named or row.preset else None,
+    )
+    if has_alpha(VideoFormat(layout)) and row.codec == "libvpx-vp9":
+        options["auto-alt-ref"] = "0"
+    if row.instead and (
+        fault := fault_of(row.codec, layout, width, height, tuple(options.items()))
+    ):
+        other = choose_encoder(
+            EncoderRequest(row.instead), suffix, kind, width=width, height=height, alpha=alpha
+        )
+        note = f"{name} does not answer here ({fault}), so {row.instead} encodes."
+        return other._replace(notes=(note, *other.notes))
+    lost = _lost(kind, VideoFormat(layout), alpha=alpha, asked=request.pixel_format is not None)
+    return Choice(name, row.codec, layout, options, row.tags.get(suffix), lost)
+
+
+def keeps_alpha(suffix: str, request: EncoderRequest | None = None) -> bool:
+    """Whether the encoder of a file can keep transparency."""
+    request = request or EncoderRequest()
+    names = FILE_TYPES[suffix].alpha if request.encoder is None else (request.encoder,)
+    layouts = (
+        layout
+        for name in names
+        if name in ENCODER_TABLE
+        for layout in ENCODER_TABLE[name].available
+        if request.pixel_format in (None, layout)
+    )
+    return any(has_alpha(VideoFormat(layout)) for layout in layouts)
+
+
+@cache
+def layouts_of(codec: str) -> tuple[str, ...]:
+    """The layouts of pixels that an encoder takes; none where there is no such encoder."""
+    try:
+        return tuple(layout.name for layout in Codec(codec, "w").video_formats or ())
+    except UnknownCodecError:
+        return ()
+
+
+@cache
+def fault_of(
+    codec: str, layout: str, width: int, height: int, options: tuple[tuple[str, str], ...] = ()
+) -> str | None:
+    """Encodes one black frame; returns why that fails, or None where it works."""
+    try:
+        context = av.VideoCodecContext.create(codec, "w")
+        context.width, context.height, context.pix_fmt = width, height, layout
+        context.time_base, context.framerate = 1 / _TRIED_RATE, _TRIED_RATE
+        context.options = dict(options)
+        black = np.zeros((height, width, 3), np.uint8)
+        frame = VideoFrame.from_ndarray(black, format="rgb24").reformat(format=layout)
+        frame.pts, frame.time_base = 0, context.time_base
+        packets = [*context.encode(frame), *context.encode(None)]
+    except (FFmpegError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return None if packets else "it gives no packet"
+
+
+def _fitting(row: Encoder, request: EncoderRequest, width: int, height: int) -> list[str]:
+    """The layouts of a row in which the clip can be encoded."""
+    if width < row.smallest[0] or height < row.smallest[1]:
+        return []
+    asked = request.pixel_format
+    if asked is not None:
+        return [asked] if asked in layouts_of(row.codec) else []
+    return [layout for layout in row.available if row.takes_odd or _goes(layout, width, height)]
+
+
+def _goes(layout: str, width: int, height: int) -> bool:
+    """Whether colour planes of this layout have whole numbers of pixels."""
+    pixels = VideoFormat(layout)
+    return width % (2 // pixels.chroma_width(2)) == height % (2 // pixels.chroma_height(2)) == 0
+
+
+def _nothing_fits(
+    names: Sequence[str], request: EncoderRequest, width: int, height: int
+) -> ValueError:
+    row = ENCODER_TABLE[names[0]]
+    what = f"{names[0]} ({row.codec})"
+    if not layouts_of(row.codec):
+        if row.instead:
+            return VideoError(f"This PyAV has no {what}; ask for {row.instead}.")
+        return VideoError(f"This PyAV has no {what}. Install one that has: pip install -U av")
+    if width < row.smallest[0] or height < row.smallest[1]:
+        least = "x".join(map(str, row.smallest))
+        return ValueError(
+            f"{what} takes no frames smaller than {least}, and these are {width}x{height}."
+        )
+    if request.pixel_format:
+        return ValueError(
+            f"{what} does not take the pixel format {request.pixel_format!r}; it takes "
+            f"{', '.join(layouts_of(row.codec))}."
+        )
+    return ValueError(
+        f"{what} takes even widths and heights only, and these frames are {width}x{height}. "
+        "Ask for x264, which takes any."
+    )
+
+
+def _cost(
+    names: Sequence[str], kind: PixelKind, alpha: bool
+) -> Callable[[tuple[str, str]], tuple[int, ...]]:
+    """What an encoder and a layout lose; then the order of the encoders; then what they add."""
+    wanted = _CHROMA.index(kind.chroma)
+
+    def cost(pair: tuple[str, str]) -> tuple[int, ...]:
+        layout = VideoFormat(pair[1])
+        depth, chroma, transparent = depth_of(layout), _fineness(layout), has_alpha(layout)
+        return (
+            alpha > transparent,
+            max(0, kind.depth - depth),
+            max(0, wanted - chroma),
+            names.index(pair[0]),
+            transparent > alpha,
+            max(0, depth - kind.depth),
+            max(0, chroma - wanted),
+        )
+
+    return cost
+
+
+def _fineness(layout: VideoFormat) -> int:
+    """How finely colour is sampled: 0 in 4:2:0, 1 in 4:2:2, 2 in each pixel."""
+    return (layout.chroma_width(2) == 2) + (layout.chroma_height(2) == 2)
+
+
+def _lost(kind: PixelKind, layout: VideoFormat, *, alpha: bool, asked: bool) -> tuple[str, ...]:
+    """What a layout cannot keep, in a sentence."""
+    depth, lost = depth_of(layout), list[str]()
+    if depth < kind.depth and depth < 12:
+        lost.append(f"{kind.depth} bits a value become {depth}")
+    if (
+        not is_rgb(layout)
+        and _fineness(layout) < (2, 1, 0)[("444", "422", "420").index(kind.chroma)]
+    ):
+        written = ("4:2:0", "4:2:2", "4:4:4")[_fineness(layout)]
+        source = ":".join(kind.chroma)
+        lost.append(f"colour of {source} becomes {written}")
+    if alpha and not has_alpha(layout):
+        lost.append("transparency is left out")
+    if not lost:
+        return ()
+    why = f"As {layout.name} was asked for," if asked else "For want of an encoder"
+    return (f"{why} {' and '.join(lost)}.",)
