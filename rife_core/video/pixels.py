@@ -173,7 +173,8 @@ class Orientation(NamedTuple):
         """As the display matrix says, of which the nearest quarter turn is taken."""
         data = side_data(frame, "DISPLAYMATRIX")
         if data is None:
-            return cls()
+            turns = round(frame.rotation / 90) % 4
+            return (cls(), cls(True, False, True), cls(False, True, True), cls(True, True))[turns]
         a, b, _, c, d, *_ = struct.unpack("=9i", data)
         if abs(b) + abs(c) > abs(a) + abs(d):
             return cls(True, c < 0, b < 0)
@@ -191,7 +192,7 @@ def side_data(frame: VideoFrame, name: str) -> bytes | None:
     """What a frame says besides its pixels."""
     try:
         return bytes(frame.side_data[name])  # pyright: ignore[reportUnknownArgumentType, reportGeneralTypeIssues]
-    except KeyError:
+    except (KeyError, ValueError):  # PyAV fails at kinds that it has no name for, such as EXIF
         return None
 
 
