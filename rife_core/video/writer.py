@@ -331,8 +331,6 @@ def _hdr_options(kind: PixelKind) -> str:
     return ":".join(options)
 
 
-
-
 def encode_png(image: Tensor) -> bytes:
     r"""A PNG file of one picture.
 
