@@ -133,11 +133,8 @@ class SpeedCurve:
             after = stretches[index + 1] if index + 1 < len(stretches) else None
             entry, exit_ = _meeting(before, stretch), _meeting(stretch, after)
             length = None if stretch.stop is None else stretch.stop - stretch.start
-            glides = [
-                (entry, stretch.speed),
-                (stretch.speed, stretch.speed),
-                (stretch.speed, exit_),
-            ]
+            own = stretch.speed
+            glides = [(entry, own), (own, own), (own, exit_)]
             shares = [_GLIDE, 1 - 2 * _GLIDE, _GLIDE]
             if not stretch.eased or length is None:
                 glides, shares = [(own, own)], [Fraction(1)]

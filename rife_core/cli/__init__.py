@@ -7,13 +7,16 @@ imported only when its command is called.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from types import MappingProxyType
 from typing import NamedTuple
 
 _INTERRUPTED = 130
+_BROKEN_PIPE = 141
 
 
 class Command(NamedTuple):
@@ -72,9 +75,18 @@ def main(argv: Sequence[str] | None = None, table: Mapping[str, Command] = COMMA
     assert run is not None, "argparse accepts the commands of the table only"
     try:
         return run(args)
+    except BrokenPipeError:  # whoever read the frames has seen enough
+        _let_go_of_stdout()
+        return _BROKEN_PIPE
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)  # noqa: T201
         return _INTERRUPTED
     except (ValueError, OSError) as error:
         print(f"rife-video {called}: {error}", file=sys.stderr)  # noqa: T201
         return 1
+
+
+def _let_go_of_stdout() -> None:
+    """Else the interpreter complains when it flushes what is left at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,20 +16,25 @@ from ..engine.options import SCALES, Scale
 from ..engine.scenes import AT_CUT, REPEATS, SceneRules, parse_cuts
 from ..files.clip import Clip
 from ..files.convert import FileReport, interpolate_file
-from ..files.destination import check_destination
+from ..files.destination import check_destination, is_written_one_by_one
 from ..files.resume import parts_folder
 from ..inference.backends import AUTO, BACKEND_NAMES, set_backend
 from ..inference.precision import PRECISIONS, default_device, resolve_precision, set_precision
 from ..timeline import ENDS, Timeline
-from ..video import DEFAULT_CRF, VideoReader, check_suffix, keeps_alpha
+from ..video import FILE_TYPES, PIPE
+from .clips import add_encoding, add_source, request_of, source_of
 from .models import add_models_folder
 from .weights import load_chosen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("input", type=Path, help="the video to read")
-    parser.add_argument("output", type=Path, help="the video to write: .mp4, .mov, .mkv or .webm")
+    add_source(parser)
+    parser.add_argument(
+        "output",
+        help=f"the video to write ({', '.join(FILE_TYPES)}), a folder or pattern of numbered "
+        "pictures such as out/f_%%04d.png, or - for frames on standard output",
+    )
     rate = parser.add_mutually_exclusive_group()
     rate.add_argument(
         "-m",
@@ -40,17 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     rate.add_argument(
         "--fps", metavar="RATE", help="the frame rate to reach instead, such as 60 or 24000/1001"
-    )
-    parser.add_argument(
-        "--source-fps",
-        metavar="RATE",
-        help="the frame rate of the input, for files that do not say it or say it wrongly: all "
-        "frames follow each other at this rate (default: as the file says)",
-    )
-    parser.add_argument(
-        "--deinterlace",
-        action="store_true",
-        help="make whole frames of an interlaced input first (bwdif)",
     )
     parser.add_argument(
         "--schedule",
@@ -122,17 +116,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default=str(default_device()), help="cpu, cuda or mps (default: the best)"
     )
-    parser.add_argument(
-        "--crf",
-        type=int,
-        default=DEFAULT_CRF,
-        help=f"quality of the encoding, lower is better (default: {DEFAULT_CRF})",
-    )
-    parser.add_argument(
-        "--allow-damaged",
-        action="store_true",
-        help="keep what can be read of a damaged or incomplete file",
-    )
+    add_encoding(parser)
     parser.add_argument(
         "--no-resume",
         dest="resume",
@@ -163,15 +147,11 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             "--fps goes with neither --schedule nor --slow-motion; give --multiplier instead."
         )
-    check_suffix(args.output)
-    reader = VideoReader(
-        args.input,
-        allow_damaged=args.allow_damaged,
-        fps=args.source_fps,
-        deinterlace=args.deinterlace,
-        alpha=keeps_alpha(args.output.suffix.lower()),
-    )
-    check_destination(args.output, reader)
+    request = request_of(args)
+    reader = source_of(args, args.output, request)
+    is_pipe = args.output == PIPE
+    if not is_written_one_by_one(args.output):
+        check_destination(args.output, reader)
     timeline = (
         Timeline.retime(reader.fps, args.fps, args.end)
         if args.fps
@@ -182,7 +162,7 @@ def run(args: argparse.Namespace) -> int:
     network = load_chosen(args.model, args.models)
     set_precision(network, resolve_precision(args.precision, args.device))
     set_backend(network.to(args.device), args.backend)
-    with tqdm(unit="frame", desc=args.input.name) as bar:
+    with tqdm(unit="frame", desc=Path(args.input).name) as bar:
 
         def progress(done: int, total: int | None) -> None:
             bar.total = total
@@ -200,19 +180,22 @@ def run(args: argparse.Namespace) -> int:
                 batch_size=args.batch_size,
                 max_memory=int(args.max_memory * GIB),
                 scenes=SceneRules(args.at_cut, parse_cuts(args.cuts), args.repeats),
-                crf=args.crf,
+                encoder=request,
+                pipe_format=args.pipe_format,
+                first_number=args.first_number,
                 resume=args.resume,
                 progress=progress,
             )
         except BaseException:
             bar.close()
-            _tell_of_parts(args.output)
+            _tell_of_parts(Path(args.output))
             raise
     for note in report.notes:
         print(note, file=sys.stderr)  # noqa: T201
-    print(f"{args.output}: {_summary(report)}.")  # noqa: T201
+    said = sys.stderr if is_pipe else sys.stdout  # nothing but frames goes to a pipe
+    print(f"{args.output}: {_summary(report)}.", file=said)
     for remark in report.engine.remarks():
-        print(remark)  # noqa: T201
+        print(remark, file=said)
     return 0
 
 

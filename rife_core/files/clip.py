@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..timeline import MAX_MULTIPLIER, Rhythm, Timeline
-from ..video import VideoReader
+from ..video import FrameSource
 
 _DRIFT = 1.5  # output frames; a source frame that is shown farther from its time is misplaced
 _LARGEST_FACTOR = 16  # to the rate, so that each source frame gets an output frame
@@ -36,7 +36,7 @@ class Clip:
         note: a sentence where the rate is not what was asked for.
     """
 
-    reader: VideoReader
+    reader: FrameSource
     timeline: Timeline
     even: bool
     fps: Fraction
@@ -49,7 +49,7 @@ class Clip:
         self.given = 0
 
     @classmethod
-    def of(cls, reader: VideoReader, timeline: Timeline) -> Clip:
+    def of(cls, reader: FrameSource, timeline: Timeline) -> Clip:
         """The clip in `reader`.
 
         Raises:

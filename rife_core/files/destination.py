@@ -7,14 +7,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ..video import VideoError, VideoReader, check_suffix
+from ..video import PIPE, FrameSource, VideoError, check_suffix, is_image_sequence
 from .resume import parts_folder
 
 _LONGEST_NAME = 255  # bytes, on most file systems
 _LEAST_BITS = 0.02  # a pixel; fewer take only pictures that hardly move
 
 
-def check_destination(destination: str | os.PathLike[str], source: VideoReader) -> Path:
+def check_destination(destination: str | os.PathLike[str], source: FrameSource) -> Path:
     """The path, if a file can be written there.
 
     Raises:
@@ -23,12 +23,38 @@ def check_destination(destination: str | os.PathLike[str], source: VideoReader) 
     path = Path(destination)
     if path.is_dir():
         raise VideoError(f"{path} is a folder; give the name of a file in it.")
-    if path.exists() and path.samefile(source.path):
+    if path.exists() and source.path.exists() and path.samefile(source.path):
         raise VideoError("Source and destination are one file; give the destination another name.")
     check_suffix(path)
     if len(os.fsencode(parts_folder(path).name)) > _LONGEST_NAME:
         raise VideoError(f"The name {path.name} is too long; give a shorter one.")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
+    _check_folder(folder)
+    _check_room(path, folder, source)
+    return path
+
+
+def is_written_one_by_one(destination: str | os.PathLike[str]) -> bool:
+    """Whether frames go to numbered pictures or a pipe, not into a video file."""
+    name = os.fspath(destination)
+    return name == PIPE or is_image_sequence(name)
+
+
+def check_pictures(folder: Path, source: FrameSource) -> None:
+    """Raises a VideoError where no pictures of `source` can be written to `folder`."""
+    there = next(
+        parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
+    )
+    _check_folder(there)
+    own = source.path if source.path.is_dir() else source.path.parent
+    if folder.exists() and own.exists() and folder.samefile(own):
+        raise VideoError(
+            f"{folder} is where the source lies; give another folder, so that the pictures do not "
+            "mix with its own files."
+        )
+
+
+def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise VideoError(f"{folder} is a file, not a folder; give another destination.")
     try:
@@ -36,14 +62,13 @@ def check_destination(destination: str | os.PathLike[str], source: VideoReader) 
             pass
     except OSError as error:
         raise VideoError(f"Nothing can be written to {folder}: {error.strerror}.") from error
-    _check_room(path, folder, source)
-    return path
 
 
-def _check_room(path: Path, folder: Path, source: VideoReader) -> None:
+def _check_room(path: Path, folder: Path, source: FrameSource) -> None:
     """Refuses where even a small result has no room."""
-    pixels = (source.frame_count or 0) * source.width * source.height
-    least = min(source.path.stat().st_size, round(pixels * _LEAST_BITS / 8))
+    least = round(source.clock.count * source.width * source.height * _LEAST_BITS / 8)
+    if source.path.is_file():
+        least = min(source.path.stat().st_size, least)
     free = shutil.disk_usage(folder).free
     if free < least:
         raise VideoError(

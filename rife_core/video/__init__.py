@@ -16,6 +16,15 @@ from .encoders import (
     choose_encoder,
     keeps_alpha,
 )
+from .excerpt import Part, excerpt
+from .frame_source import FrameSource
+from .image_sequence import (
+    GAPS,
+    ImageSequenceReader,
+    ImageSequenceWriter,
+    is_image_sequence,
+)
+from .pipes import PIPE, PIPE_FORMATS, PipeReader, PipeWriter, RawVideo
 from .pixels import ColorTags, PixelKind
 from .reader import Audio, VideoReader
 from .writer import VideoWriter, check_suffix, encode_png
@@ -24,12 +33,22 @@ __all__ = [
     "DEFAULT_CRF",
     "ENCODER_TABLE",
     "FILE_TYPES",
+    "GAPS",
+    "PIPE",
+    "PIPE_FORMATS",
     "AnimationWriter",
     "Audio",
     "Clock",
     "ColorTags",
     "EncoderRequest",
+    "FrameSource",
+    "ImageSequenceReader",
+    "ImageSequenceWriter",
+    "Part",
+    "PipeReader",
+    "PipeWriter",
     "PixelKind",
+    "RawVideo",
     "VideoError",
     "VideoReader",
     "VideoWriter",
@@ -37,5 +56,7 @@ __all__ = [
     "check_suffix",
     "choose_encoder",
     "encode_png",
+    "excerpt",
+    "is_image_sequence",
     "keeps_alpha",
 ]

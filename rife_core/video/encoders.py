@@ -309,7 +309,7 @@ FILE_TYPES: Mapping[str, FileType] = MappingProxyType(
         ".mkv": FileType("x264", ("x265", "x264"), (), "matroska", ".mkv"),
         ".webm": FileType("vp9", ("vp9", "svt-av1"), ("vp9",), "webm", ".webm"),
         ".ts": FileType("x264", ("x265", "x264"), (), "mpegts", ".mkv"),
-        ".avi": FileType("x264", ("x264",), ("ffv1",), "avi", ".mkv"),
+        ".avi": FileType("x264", ("x264",), ("ffv1",), "avi", ".avi"),
         ".gif": FileType("ffv1", ("ffv1",), ("ffv1",), "gif", ".mkv", joins=False),
         ".webp": FileType("ffv1", ("ffv1",), ("ffv1",), "webp", ".mkv", joins=False),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from fractions import Fraction
 from functools import cached_property
 from glob import escape
@@ -135,6 +136,15 @@ class ImageSequenceReader:
             frame = self._frame(self._pictures[index].path)
             if frame is not None:
                 yield self.clock.time(index), frame
+
+    def part(self, first: int, count: int | None) -> ImageSequenceReader:
+        """The same with `count` pictures from picture `first` on."""
+        part = copy(self)
+        chosen = slice(first, None if count is None else first + count)
+        part._pictures, part._state = self._pictures[chosen], self._state[chosen]
+        part._missing = _missing(part._pictures)
+        part.__dict__.pop("clock", None)
+        return part
 
     def check(self) -> str | None:
         """Nothing is known of damage before a picture is read."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from copy import copy
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, cast
@@ -116,6 +118,7 @@ class PipeReader:
                 "video_size": f"{raw.width}x{raw.height}",
                 "framerate": str(raw.fps),
             }
+        self._begin, self._count = 0, None
         self._resources = ExitStack()
         try:
             container = av.open(
@@ -158,7 +161,8 @@ class PipeReader:
         if first:
             raise VideoError("What came through a pipe cannot be read again; begin anew.")
         with self._resources:
-            for index, frame in enumerate(self._decoded()):
+            stop = None if self._count is None else self._begin + self._count
+            for index, frame in enumerate(islice(self._decoded(), self._begin, stop)):
                 yield index / self.fps, to_tensor(frame, deep=self.kind.depth > _BYTE, alpha=False)
 
     def _decoded(self) -> Iterator[VideoFrame]:
@@ -167,6 +171,12 @@ class PipeReader:
             yield from self._frames
         except FFmpegError as error:
             raise VideoError(f"Standard input broke off ({error.strerror}).") from error
+
+    def part(self, first: int, count: int | None) -> PipeReader:
+        """The same with `count` frames from frame `first` on."""
+        part = copy(self)
+        part._begin, part._count = first, count
+        return part
 
     def check(self) -> str | None:
         """Nothing is known of damage before a frame is read."""

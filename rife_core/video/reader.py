@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
@@ -77,6 +77,7 @@ class VideoReader:
         path: the file.
         width, height: of the upright picture, in pixels.
         start: time of the first frame in the file, in seconds.
+        stop: of a part of a file, how long it lasts; else None. See `excerpt`.
         audio_codecs: the codec of each sound track; empty where it is silent.
         kind: how the picture is stored.
         color: colour tags that a file of these frames is to bear.
@@ -100,6 +101,7 @@ class VideoReader:
         alpha: bool = False,
     ) -> None:
         self.path = Path(path)
+        self.stop: Fraction | None = None
         self.allow_damaged = allow_damaged
         self.deinterlace = deinterlace
         self._fps = None if fps is None else as_fraction(fps)
@@ -262,6 +264,16 @@ class VideoReader:
                 f"{self.path.name} was changed while it was read, so the result would mix two "
                 "clips. Run it again once the file stays as it is."
             )
+
+    def identity(self) -> Mapping[str, object]:
+        """What tells this file from any other, and how it is read."""
+        size, changed, _ = self._state
+        return {
+            "source": str(self.path.resolve()),
+            "size": size,
+            "changed": changed,
+            "reading": [repr(self.clock.fps), self.deinterlace, self.channels],
+        }
 
     def notes(self) -> list[str]:
         """Sentences on what a person should know of this file, as far as it was read."""

@@ -47,6 +47,7 @@ _DISORDER = 16  # packets among which the next one is looked for
 _PAUSE = b"\0\0"  # between two subtitles in an mp4; written anew where it is needed
 _CHAPTER_TEXT = "bin_data"  # the titles of chapters, as MP4 has them
 _OF_THE_FORMAT = ("major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER")
+_ENDLESS = 2**62  # samples
 _DESCRIBING = ("language", "title")
 
 AnyPacket: TypeAlias = "Packet[AudioStream] | Packet[SubtitleStream]"
@@ -186,8 +187,13 @@ def carry_chapters(source: VideoReader, output: OutputContainer) -> None:
         shift = round(source.start / Fraction(chapter["time_base"] or 1))
         chapter["start"] = max(0, chapter["start"] - shift)
         chapter["end"] = max(0, chapter["end"] - shift)
-    if chapters:
-        output.set_chapters(chapters)
+        if source.stop is not None:
+            chapter["end"] = min(
+                chapter["end"], round(source.stop / Fraction(chapter["time_base"]))
+            )
+    kept = [chapter for chapter in chapters if chapter["end"] > chapter["start"]]
+    if kept:
+        output.set_chapters(kept)
 
 
 def carry_attachments(source: VideoReader, output: OutputContainer) -> None:
@@ -287,6 +293,7 @@ def _copied(
     """The packets of `stream` as they are, in step with a video that now begins at 0."""
     is_subtitle = stream.type == "subtitle"
     ended = last = None
+    stop = source.stop
     for packet in _in_order(_packets(source, container, stream)):
         if is_subtitle and bytes(packet) == _PAUSE:
             continue
@@ -295,6 +302,8 @@ def _copied(
             packet.dts = packet.pts if packet.pts is not None else (ended or 0) + shift
         packet.dts -= shift
         packet.pts = packet.dts if packet.pts is None else packet.pts - shift
+        if _lies_outside(packet, stop):
+            continue
         if is_subtitle and packet.dts < 0:  # not all players take these
             packet.duration = max(0, (packet.duration or 0) + packet.dts)
             packet.pts = packet.dts = 0
@@ -316,6 +325,14 @@ def _packets(
         yield from shifted(container.demux(stream), source.clock.shifts.get(stream.index, ()))
     except FFmpegError:
         return
+
+
+def _lies_outside(packet: Packet[Stream], stop: Fraction | None) -> bool:
+    """Whether a packet of a part of a file is heard or seen before that part, or after it."""
+    if stop is None:
+        return False
+    begin = (packet.pts or 0) * Fraction(packet.time_base)
+    return begin >= stop or begin + (packet.duration or 0) * Fraction(packet.time_base) <= 0
 
 
 def _in_order(packets: Iterable[P]) -> Iterator[P]:
@@ -354,6 +371,7 @@ def _in_step(
 ) -> Iterator[AudioFrame]:
     """Decoded sound from the first picture on; silence where it is missing or broken."""
     position = 0
+    stop = _ENDLESS if source.stop is None else round(source.stop * stream.rate)
     for packet in _packets(source, container, stream):
         try:
             frames = cast("list[AudioFrame]", packet.decode())
@@ -367,8 +385,29 @@ def _in_step(
                 if due - position > _GAP * stream.rate:
                     yield from _silence(frame, due - position)
                     position = due
+                elif due < 0:
+                    frame = _cut(frame, -due, frame.samples)
+            if position + frame.samples > stop:
+                if position < stop:
+                    yield _cut(frame, 0, stop - position)
+                return
             position += frame.samples
             yield frame
+
+
+def _cut(frame: AudioFrame, begin: int, end: int) -> AudioFrame:
+    """The samples from `begin` to `end`."""
+    samples = frame.to_ndarray()
+    if frame.format.is_planar:
+        part = samples[:, begin:end]
+    else:
+        channels = frame.layout.nb_channels
+        part = samples[:, begin * channels : end * channels]
+    cut = AudioFrame.from_ndarray(
+        np.ascontiguousarray(part), format=frame.format.name, layout=frame.layout.name
+    )
+    cut.sample_rate = frame.sample_rate
+    return cut
 
 
 def _silence(like: AudioFrame, samples: int) -> Iterator[AudioFrame]:

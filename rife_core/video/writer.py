@@ -169,6 +169,8 @@ class VideoWriter:
             start = self.count
             first: int | None = None
             for number, packet in enumerate(packets_of(container, source)):
+                if packet.pts is None and self.suffix == ".avi":
+                    packet.pts = packet.dts  # nothing is reordered there; see `Encoder.settings`
                 if packet.pts is None:
                     raise VideoError(f"{part.name} lacks the time of frame {number}.")
                 # File types round times; what is meant is a whole number of frames.
