@@ -360,8 +360,10 @@ def _add_encoder(output: OutputContainer, sound: _Sound) -> AudioStream:
 
 
 def _encoded(frames: Iterator[AudioFrame], target: AudioStream) -> Iterator[AnyPacket]:
-    for frame in frames:
-        frame.pts = None
+    position = 0
+    for frame in frames:  # encoders hold sound back, which they tell by times, if there are any
+        frame.pts, frame.time_base = position, Fraction(1, frame.sample_rate)
+        position += frame.samples
         yield from target.encode(frame)
     yield from target.encode(None)
 
