@@ -56,7 +56,7 @@ def test_models(capsys, tmp_path, weights):
     [
         (["interpolate", "{clip}", "{out}", "--model", "nothing"], "no weights 'nothing'"),
         (["interpolate", "missing.mp4", "{out}", "--model", "{model}"], "no file 'missing.mp4'"),
-        (["interpolate", "{clip}", "{out}.avi", "--model", "{model}"], "must end in .mp4"),
+        (["interpolate", "{clip}", "{out}.wmv", "--model", "{model}"], "must end in .mp4"),
         (["interpolate", "{clip}", "{clip}", "--model", "{model}"], "are one file"),
         (["interpolate", "{clip}", "{out}", "--model", "{model}", "-m", "0"], "multiplier is 0"),
         (

@@ -62,10 +62,10 @@ def test_a_part_has_its_frames_and_its_times(film):
     part = excerpt(VideoReader(film), Part("0.5", "1"))
     frames = list(part.timed())
     assert frames[0][0] == 0
-    assert frames[1][0] == pytest.approx(Fraction(1, 24), abs=1e-3)  # times of .mkv are rounded
+    assert float(frames[1][0]) == pytest.approx(1 / 24, abs=1e-3)  # times of .mkv are rounded
     levels = [float(frame.mean()) * 60 for _, frame in frames]
     assert np.abs(np.array(levels) - np.arange(12, 24)).max() < 0.3
-    assert part.clock.end == Fraction(1, 2)
+    assert float(part.clock.end) == pytest.approx(0.5, abs=1e-3)
     assert len(list(part.timed(10))) == 2
 
 
