@@ -8,13 +8,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: a second thread 
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import Phase, settings
 from rife_video.rife_core.inference.rife import RIFE
 from rife_video.rife_core.networks.specs import get_spec
 from rife_video.rife_core.video import VideoWriter
 from support import fill, moving_square
 
 settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
+settings.register_profile("no shrinking", deadline=None, phases=(Phase.explicit, Phase.generate))
 settings.load_profile("no deadline")
 
 

@@ -4,15 +4,17 @@
     python tests/mutate.py rife_core/engine/loop.py --sample 40 --tests tests/rife_core/engine
 
 Cosmic Ray finds the places and makes the mutants; of the operators that fit one place, one is
-drawn. The mirror test file runs on each mutant (or what --tests names), in a copy of the
-tree, in a fork of a process that has PyTorch loaded already. A mutant that no test notices has
-survived: it is printed, and either a test is missing or the mutant is equivalent to the code.
+drawn. The examples of the file's docstrings and its mirror test file (or what --tests names)
+run on each mutant, in a copy of the tree, in a fork of a process that has PyTorch loaded. A
+mutant that no test notices has survived: it is printed, and either a test is missing or the
+mutant is equivalent to the code.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import doctest
 import os
 import random
 import shutil
@@ -84,16 +86,25 @@ def copy_of_tree() -> Iterator[Path]:
         yield tree
 
 
-def passes(tests: list[str], limit: float | None = None) -> bool:
-    """Runs tests in a fork; a run that exceeds the limit (in seconds) counts as failed."""
+def passes(file: Path, tests: list[str], limit: float | None = None) -> bool:
+    """Runs a file's examples and tests in a fork; a run beyond `limit` seconds has failed."""
     child = os.fork()
     if child == 0:
         os.setsid()
         with open(os.devnull, "w") as null:
             os.dup2(null.fileno(), 1)
             os.dup2(null.fileno(), 2)
+        try:
+            module = import_module(".".join(("rife_video", *file.with_suffix("").parts)))
+            names = {"torch": import_module("torch"), **vars(module)}
+            failed = doctest.testmod(module, globs=names).failed
+        except Exception:
+            failed = 1
+        if failed:
+            os._exit(1)
         pytest = import_module("pytest")
-        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests])))
+        options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=no shrinking"]
+        os._exit(int(pytest.main([*options, *tests])))
     end = None if limit is None else time.monotonic() + limit
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -132,13 +143,13 @@ def main() -> int:
         for name in PRELOADED:
             import_module(name)
         started = time.monotonic()
-        if not passes(tests):
+        if not passes(file, tests):
             parser.error(f"{' '.join(tests)} fail without any mutant; mend that first")
         limit = 20 + 5 * (time.monotonic() - started)
         survived = 0
         for mutant in chosen:
             (tree / file).write_text(mutant.text, encoding="utf-8")
-            if passes(tests, limit):
+            if passes(file, tests, limit):
                 survived += 1
                 changed = mutant.text.splitlines()[mutant.line - 1].strip()
                 print(f"{file}:{mutant.line}: survived: {mutant.operator}: {changed}", flush=True)

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rife_video.rife_core.timeline import ENDS, Timeline, as_fraction
+from rife_video.rife_core.timeline import ENDS, LONGEST_STEP, Rhythm, Timeline, as_fraction
 
 rates = st.fractions(min_value=Fraction(1, 3), max_value=240, max_denominator=1001)
 
@@ -144,3 +144,29 @@ def test_impossible_frame_rates(fps):
 def test_impossible_timelines(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("stop", "begins"),
+    [(1, 0), (LONGEST_STEP, 0), (LONGEST_STEP + 1, LONGEST_STEP), (60, 59)],
+)
+def test_motion_is_spread_over_a_few_intervals_and_a_longer_hold_stands_still(stop, begins):
+    """At 24 frames a second and from any start."""
+    interval, start = Fraction(1, 24), Fraction(7, 3)
+    rhythm = Rhythm(interval, interval)
+    assert rhythm.moves_from(start, start + stop * interval) == start + begins * interval
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (Fraction(5, 2**31 - 1), Fraction(5, 2**31 - 1)),
+        (Fraction(2**31 - 1, 2**31 - 3), Fraction(2**31 - 1, 2**31 - 3)),
+        (Fraction(3, 2**31), Fraction(2, 1431655765)),
+    ],
+)
+def test_rates_fit_the_fractions_of_video_files(written, meant):
+    """Two 32-bit integers; a finer rate becomes the nearest one that fits."""
+    found = as_fraction(written)
+    assert found == meant
+    assert max(found.numerator, found.denominator) < 2**31
