@@ -5,6 +5,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := output/demo
+FAST := tests/test_habits.py $(addprefix tests/rife_core/,test_timeline.py ops networks losses \
+	charts checkpoints engine/test_scenes.py engine/test_cuts.py engine/test_tiling.py)
 
 .PHONY: demo test fast lint docs mutate gpu gpu-train setup clean
 
@@ -19,7 +21,7 @@ test: setup lint
 
 fast: setup
 	$(BIN)/ruff check .
-	$(BIN)/pytest -n auto -m "not slow and not long" --durations 5 --durations-min 1 tests
+	$(BIN)/pytest -n auto -m "not slow and not long" --durations 5 --durations-min 1 $(FAST)
 
 lint: setup
 	$(BIN)/ruff check .

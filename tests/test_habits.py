@@ -102,3 +102,17 @@ def test_a_release_that_does_not_agree_is_refused(tree, file, old, new, message)
     (tree / file).write_text((tree / file).read_text().replace(old, new, 1))
     with pytest.raises(ValueError, match=re.escape(message)):
         release_notes(f"v{project()['version']}", tree)
+
+
+# What a document tells its reader to make.
+YET_TO_BE = {"charbonnier", "4.27", "NAME", "mine"}
+PATHS = r"(?<![\w/.-])((?:docs|tests|weights|workflows|nodes|rife_core|\.github)/[\w./-]+\w)"
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/headless.md", "weights/README.md"],
+)
+def test_files_that_documents_name_are_there(document):
+    named = {p for p in re.findall(PATHS, text(document)) if not any(y in p for y in YET_TO_BE)}
+    assert not [path for path in sorted(named) if not (ROOT / path).exists()]

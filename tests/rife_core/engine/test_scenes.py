@@ -130,6 +130,7 @@ def test_the_users_own_list():
         parse_cuts("1")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("at_cut", "shown"),
     [
@@ -150,6 +151,7 @@ def test_what_is_shown_at_a_cut(network, at_cut, shown):
         assert torch.allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.long
 def test_animation_on_twos_is_retimed(network):
     drawings = pan(1, 4, 6)
     clip = torch.stack([drawing for drawing in drawings for _ in range(2)])
@@ -163,6 +165,7 @@ def test_animation_on_twos_is_retimed(network):
     assert torch.equal(output[::4], torch.stack(drawings)[: len(output[::4])])
 
 
+@pytest.mark.long
 def test_a_still_stretch_is_no_stutter(network):
     still = texture(1)
     clip = torch.stack([still] * 9 + pan(1, 3, 6)[1:])

@@ -20,6 +20,7 @@ def three_threads():
     torch.set_num_threads(before)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["network", "midpoint_network"])
 @pytest.mark.parametrize("multiplier", [2, 4])
 def test_side_by_side_makes_the_same_frames(request, three_threads, kind, multiplier):

@@ -63,6 +63,7 @@ def test_tiles_cover_every_pixel_once(network, size, side):
     assert_close(total, torch.ones(size))
 
 
+@pytest.mark.long
 def test_tiled_equals_whole(network):
     report = Report()
     clip = torch.nn.functional.avg_pool2d(torch.rand(2, 3, 64, 1100), 31, 1, 15) * 4 - 1.5
@@ -76,6 +77,7 @@ def test_tiled_equals_whole(network):
     assert (tiled - whole).abs().max() < 1 / 255
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["network", "midpoint_network"])
 @pytest.mark.parametrize("channels", [3, 4])
 def test_tiles_carry_alpha_and_disagreement(request, kind, channels):

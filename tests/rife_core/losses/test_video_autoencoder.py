@@ -404,6 +404,7 @@ def assert_healthy(logs):
         assert (log["train/adaptive_weight"] > 0) == (step >= DISC_START)
 
 
+@pytest.mark.long
 def test_training_is_healthy_and_reproducible():
     logs, before, after = train(DISC_START + 6)
     assert_healthy(logs)
@@ -413,6 +414,7 @@ def test_training_is_healthy_and_reproducible():
     assert all(torch.equal(a, b) for a, b in zip(after, after_again, strict=True))
 
 
+@pytest.mark.long
 def test_two_processes_train_one_model(tmp_path):
     script = Path(__file__).parent / "video_training.py"
     processes = [

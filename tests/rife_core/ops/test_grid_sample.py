@@ -20,6 +20,7 @@ def frames(network, clip=CLIP, multiplier=3, **options):
     return interpolate(network, clip, Timeline.multiply(multiplier), **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("version", ["4.26", "rife_m"])
 def test_devices_without_a_border_mode_make_the_same_frames(version, monkeypatch):
     """MPS is one; there the samples' places are clamped instead."""

@@ -15,6 +15,7 @@ def naive_attention(q, k, v):
     return weights @ v / weights.sum(-1, keepdim=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("chunk", [1, 7, 64, 1000])
 def test_attention_equals_the_naive_one(chunk):
     q, k, v = torch.randn(3, 2, 3, 64, 4, dtype=torch.float64)
@@ -27,6 +28,7 @@ def test_attention_is_near_softmax_for_small_products():
     assert_close(taylor_attention(0.03 * q, k, v), exact, atol=1e-3, rtol=0)
 
 
+@pytest.mark.long
 def test_attention_gradients_of_both_orders():
     q, k, v = (torch.randn(1, 2, 5, 2, dtype=torch.float64, requires_grad=True) for _ in range(3))
 
