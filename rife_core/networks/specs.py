@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Literal
 
 Trunk = Literal["residual", "plain", "beta", "pairs"]
-Output = Literal["half", "shuffle", "separate"]
+Output = Literal["half", "shuffle", "separate", "separate_half"]
 HeadLayout = Literal["short", "indexed", "named"]
 Ensemble = Literal["swap", "flip", "always", "none"]
 
@@ -58,7 +58,8 @@ class NetworkSpec:
             "pairs" four residual pairs.
         groups: convolution groups inside the trunk.
         output: "half" gives planes at half the block's resolution, "shuffle" at
-            full resolution by pixel shuffle, "separate" by one head per quantity.
+            full resolution by pixel shuffle, "separate" by one head per quantity,
+            "separate_half" likewise at half.
         planes: output planes: 4 flow, 1 mask, then carried features.
         carried: how many of the output planes the next block reads on.
         mask_adds: the block's mask is added to the running one, else replaces it.
@@ -141,6 +142,22 @@ def _paper(version: str, timestep: tuple[str, ...], **changes: object) -> Networ
     return replace(row, **changes)  # pyright: ignore[reportArgumentType]
 
 
+def _hdv3(output: Output) -> NetworkSpec:
+    names = ("warped_img0", "warped_img1", "mask")
+    return _paper(
+        "",
+        (),
+        channels=(90, 90, 90),
+        first_inputs=names,
+        inputs=names,
+        trunk="pairs",
+        output=output,
+        starts_at_zero=True,
+        refine=False,
+        ensemble="always",
+    )
+
+
 def _v4(**changes: object) -> NetworkSpec:
     row = NetworkSpec(
         version="",
@@ -167,21 +184,8 @@ _HEAD_4 = HeadSpec(16, 4, "named")
 _ROWS: tuple[tuple[str, NetworkSpec], ...] = (
     ("rife", _paper("", ())),
     ("rife_m", _paper("", ("timestep",))),
-    (
-        "hdv3",
-        _paper(
-            "",
-            (),
-            channels=(90, 90, 90),
-            first_inputs=("warped_img0", "warped_img1", "mask"),
-            inputs=("warped_img0", "warped_img1", "mask"),
-            trunk="pairs",
-            output="separate",
-            starts_at_zero=True,
-            refine=False,
-            ensemble="always",
-        ),
-    ),
+    ("3.5", _hdv3(output="separate_half")),
+    ("hdv3", _hdv3(output="separate")),
     (
         "4.0 4.1",
         _v4(trunk="residual", output="half", planes=5, mask_adds=True, rerun_above=32.0),

