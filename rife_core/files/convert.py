@@ -27,6 +27,7 @@ from ..video import (
     EncoderRequest,
     FrameSource,
     PixelKind,
+    VideoError,
     VideoReader,
     VideoWriter,
     check_animation,
@@ -145,7 +146,11 @@ def interpolate_file(
                 progress=progress,
                 watch=watch,
             )
-        compare(clip, begin, report, segments.count)
+        try:
+            compare(clip, begin, report, segments.count)
+        except VideoError:
+            segments.discard()
+            raise
         with whole:
             for segment in segments.finished:
                 whole.append(segment, max(record.reorder for record in segments.records))

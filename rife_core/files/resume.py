@@ -155,6 +155,10 @@ class Segments:
         record.write(self.next)
         self._found(record)
 
+    def discard(self) -> None:
+        """Keeps none of them: they do not make what they should."""
+        self._keep = False
+
     def _found(self, record: Record) -> None:
         self.finished.append(self.next)
         self.records.append(record)

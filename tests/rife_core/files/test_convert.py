@@ -1,5 +1,6 @@
 """From file to file: nothing lost, nothing half done, whatever happens on the way."""
 
+import copy
 import os
 import signal
 import subprocess
@@ -18,8 +19,10 @@ from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.rife_core.engine.loop import interpolate, stream
 from rife_video.rife_core.engine.scenes import SceneRules
 from rife_video.rife_core.files import convert as files
+from rife_video.rife_core.files import frames as frames_module
 from rife_video.rife_core.files import resume as parts
 from rife_video.rife_core.files.convert import interpolate_file
+from rife_video.rife_core.files.segments import count_from
 from rife_video.rife_core.timeline import Timeline
 from rife_video.rife_core.video import ColorTags, VideoError, VideoReader, VideoWriter
 from support import moving_square
@@ -269,6 +272,7 @@ def test_a_schedule_needs_even_times(tmp_path, network):
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
+from rife_video.rife_core.files import frames as frames_module
 from rife_video.rife_core.files import resume as parts
 from rife_video.rife_core.checkpoints import load_rife
 from rife_video.rife_core.files import interpolate_file
@@ -328,7 +332,7 @@ def stopped_at(count):
 @pytest.mark.parametrize("stop", [5, 13, 17])
 def test_stopped_at_any_part_the_result_is_the_same(tmp_path, network, monkeypatch, timeline, stop):
     monkeypatch.setattr(parts, "LENGTH", 4)
-    monkeypatch.setattr(files, "_LEAD_IN", 1)
+    monkeypatch.setattr(files, "LEAD_IN", 1)
     source, result = write(tmp_path / "in.mp4", noise(20, 16, 16)), tmp_path / "r.mp4"
     whole = interpolate_file(network, source, tmp_path / "whole.mp4", timeline)
     if stop >= whole.frames:
@@ -365,7 +369,7 @@ def test_cuts_are_counted_from_the_beginning_of_the_file(tmp_path, network, shor
 
 
 def test_uneven_clips_go_on_too(tmp_path, network, short_parts, monkeypatch):
-    monkeypatch.setattr(files, "_LEAD_IN", 1)
+    monkeypatch.setattr(files, "LEAD_IN", 1)
     times = [k * 80 + 37 * (k % 3) for k in range(14)]
     source = write(tmp_path / "in.mkv", noise(14, 16, 16), times=times)
     result = tmp_path / "r.mp4"
@@ -577,7 +581,7 @@ def test_sound_that_begins_late_does_so_in_the_result(tmp_path, network, suffix)
 
 def test_a_recording_that_begins_between_keyframes(tmp_path, network, short_parts, monkeypatch):
     """Nothing can show its first frames; all else has its time, in a second run too."""
-    monkeypatch.setattr(files, "_LEAD_IN", 0)
+    monkeypatch.setattr(files, "LEAD_IN", 0)
     times = [k * 80 + 37 * (k % 3) for k in range(24)]
     write(tmp_path / "whole.ts", noise(24, 16, 16), times=times, keyframes=8)
     data = (tmp_path / "whole.ts").read_bytes()
@@ -618,3 +622,206 @@ def test_what_a_file_type_cannot_hold_is_named(tmp_path, network):
     assert report.notes == ("Left out, for .mp4 files cannot hold it: subtitle (srt).",)
     assert interpolate_file(network, source, tmp_path / "o.mkv", DOUBLE).notes == ()
     assert packets_of(tmp_path / "o.mkv", "subtitles") == [b"Hello"]
+
+
+# The guard: what is read, due and written is counted
+
+
+def test_a_source_that_is_replaced_under_the_run(tmp_path, network, short_parts):
+    source = write(tmp_path / "in.mp4", noise(12, 16, 16))
+    other = write(tmp_path / "other.mp4", noise(8, 16, 16)).read_bytes()
+
+    def progress(done, total):
+        if done == 6:
+            source.write_bytes(other)
+
+    with pytest.raises(VideoError, match=r"in\.mp4 was changed while it was read|is damaged"):
+        interpolate_file(network, source, tmp_path / "o.mp4", DOUBLE, progress=progress)
+    assert not (tmp_path / "o.mp4").exists()
+
+
+def test_frames_that_the_engine_loses_are_an_error(tmp_path, network, clip_file, monkeypatch):
+    def lossy(*args, **options):
+        yield from list(stream(*args, **options))[:-1]
+
+    monkeypatch.setattr(frames_module, "stream", lossy)
+    with pytest.raises(VideoError, match=r"11 frames were due .* and 10 were written"):
+        interpolate_file(network, clip_file, tmp_path / "o.mp4", DOUBLE)
+    assert left_in(tmp_path) == []
+
+
+def test_source_frames_that_are_not_used_are_an_error(tmp_path, network, clip_file, monkeypatch):
+    def lossy(network, pictures, timeline, *, places, **options):
+        kept = [pair for k, pair in enumerate(zip(places, pictures, strict=False)) if k != 2]
+        return stream(
+            network,
+            [picture for _, picture in kept],
+            timeline,
+            places=[place for place, _ in kept],
+            **options,
+        )
+
+    monkeypatch.setattr(frames_module, "stream", lossy)
+    with pytest.raises(VideoError, match=r"gave 6 frames, of which 5 were used"):
+        interpolate_file(network, clip_file, tmp_path / "o.mp4", DOUBLE)
+
+
+def test_a_writer_knows_how_many_frames_are_due(tmp_path):
+
+    def too_few():
+        with VideoWriter(tmp_path / "o.mp4", 12, due=3) as writer:
+            writer.write(moving_square()[0])
+            writer.write(moving_square()[1])
+
+    with pytest.raises(VideoError, match="3 frames were due, 2 came"):
+        too_few()
+    assert left_in(tmp_path) == []
+
+
+# Jobs
+
+
+def stopped(network, source, result, at, timeline=DOUBLE, **options):
+    with pytest.raises(KeyboardInterrupt):
+        interpolate_file(network, source, result, timeline, progress=stopped_at(at), **options)
+
+
+def test_a_second_run_with_the_same_output_is_refused(tmp_path, network, short_parts):
+    source, result = write(tmp_path / "in.mp4", noise(8, 16, 16)), tmp_path / "r.mp4"
+    seen = []
+
+    def progress(done, total):
+        if done == 6:
+            with pytest.raises(VideoError, match=r"r\.mp4 is being made by another run"):
+                interpolate_file(network, source, result, DOUBLE)
+            seen.append(done)
+
+    assert interpolate_file(network, source, result, DOUBLE, progress=progress).frames == 15
+    assert seen == [6]
+    assert left_in(tmp_path) == ["in.mp4", "r.mp4"]
+
+
+@pytest.mark.parametrize(
+    "harm", ["cut", "empty", "no record", "broken record", "record of another"]
+)
+def test_a_segment_that_its_record_does_not_fit_is_made_again(tmp_path, network, short_parts, harm):
+    source, result = write(tmp_path / "in.mp4", noise(8, 16, 16)), tmp_path / "r.mp4"
+    interpolate_file(network, source, tmp_path / "whole.mp4", DOUBLE)
+    stopped(network, source, result, 13)
+    folder = parts.parts_folder(result)
+    segment, record = folder / "000001.mp4", folder / "000001.json"
+    if harm == "cut":
+        segment.write_bytes(segment.read_bytes()[:-40])
+    elif harm == "empty":
+        segment.write_bytes(b"")
+    elif harm == "no record":
+        record.unlink()
+    elif harm == "broken record":
+        record.write_text('{"count": 4')
+    else:
+        record.write_text((folder / "000002.json").read_text())
+    assert interpolate_file(network, source, result, DOUBLE).resumed == 4
+    assert torch.equal(frames_of(result), frames_of(tmp_path / "whole.mp4"))
+    assert left_in(tmp_path) == ["in.mp4", "r.mp4", "whole.mp4"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"scale": 0.5},
+        {"keep": torch.ones(16, 16)},
+        {"crf": 30},
+        {"scenes": SceneRules("hold")},
+    ],
+)
+def test_segments_of_other_settings_are_not_used(tmp_path, network, short_parts, other):
+    source, result = write(tmp_path / "in.mp4", noise(8, 16, 16)), tmp_path / "r.mp4"
+    stopped(network, source, result, 9)
+    assert interpolate_file(network, source, result, DOUBLE, **other).resumed == 0
+
+
+def test_segments_of_other_weights_are_not_used(tmp_path, network, short_parts):
+    source, result = write(tmp_path / "in.mp4", noise(8, 16, 16)), tmp_path / "r.mp4"
+    stopped(network, source, result, 9)
+    other = copy.deepcopy(network)
+    next(other.parameters()).data[0] += 0.01
+    assert interpolate_file(other, source, result, DOUBLE).resumed == 0
+
+
+def test_segments_without_an_ensemble_are_not_joined_with_one(
+    tmp_path, midpoint_network, short_parts
+):
+    source, result = write(tmp_path / "in.mp4", noise(8, 16, 16)), tmp_path / "r.mp4"
+    stopped(midpoint_network, source, result, 9)
+    report = interpolate_file(midpoint_network, source, result, DOUBLE, ensemble=True)
+    assert report.resumed == 0
+
+
+def test_the_report_counts_from_the_beginning_after_a_resume(
+    tmp_path, network, short_parts, monkeypatch
+):
+    monkeypatch.setattr(files, "LEAD_IN", 1)
+    source, result = write(tmp_path / "in.mp4", noise(20, 16, 16)), tmp_path / "r.mp4"
+    begun = []
+    monkeypatch.setattr(
+        files, "count_from", lambda report, first: begun.append(first) or count_from(report, first)
+    )
+    stopped(network, source, result, 21)
+
+    def found(*args, report, **options):
+        report.coarser.append(2)
+        report.not_finite.append(3)
+        return stream(*args, report=report, **options)
+
+    monkeypatch.setattr(frames_module, "stream", found)
+    engine = interpolate_file(network, source, result, DOUBLE).engine
+    assert begun[-1] > 5
+    assert engine.coarser == [begun[-1] + 2]
+    assert engine.not_finite == [begun[-1] + 3]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
+def test_segments_are_files_of_the_same_type(tmp_path, network, short_parts, suffix):
+    source, result = write(tmp_path / "in.mp4", noise(8, 16, 16)), tmp_path / f"r{suffix}"
+    stopped(network, source, result, 9)
+    names = left_in(parts.parts_folder(result))
+    assert f"000001{suffix}" in names
+    assert "000001.json" in names
+
+
+# What players ask for
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_the_header_stands_first_and_hevc_is_hvc1(tmp_path, network, short_parts, suffix):
+    with VideoWriter(tmp_path / "in.mp4", 24, depth=10) as writer:
+        for frame in moving_square():
+            writer.write(frame)
+    interpolate_file(network, tmp_path / "in.mp4", tmp_path / f"o{suffix}", DOUBLE)
+    data = (tmp_path / f"o{suffix}").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+    assert b"hvc1" in data
+    assert b"hev1" not in data
+
+
+# Wishes that cannot be met are refused before the work
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("folder", "is a folder"),
+        ("o.avi", "must end in"),
+        ("o", "must end in"),
+        ("in.mp4", "are one file"),
+        ("in.mp4/o.mp4", "is a file, not a folder"),
+        ("x" * 240 + ".mp4", "is too long"),
+    ],
+)
+def test_wishes_that_cannot_be_met(tmp_path, network, clip_file, name, message):
+    (tmp_path / "folder").mkdir()
+    source = tmp_path / "in.mp4"
+    source.write_bytes(clip_file.read_bytes())
+    with pytest.raises(VideoError, match=message):
+        interpolate_file(network, source, tmp_path / name, DOUBLE)
+    assert left_in(tmp_path) == ["folder", "in.mp4"]
