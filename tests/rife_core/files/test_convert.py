@@ -272,7 +272,6 @@ def test_a_schedule_needs_even_times(tmp_path, network):
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
-from rife_video.rife_core.files import frames as frames_module
 from rife_video.rife_core.files import resume as parts
 from rife_video.rife_core.checkpoints import load_rife
 from rife_video.rife_core.files import interpolate_file
@@ -810,8 +809,8 @@ def test_the_header_stands_first_and_hevc_is_hvc1(tmp_path, network, short_parts
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("folder", "is a folder"),
-        ("o.avi", "must end in"),
+        ("folder.mp4", "is a folder"),
+        ("o.xyz", "must end in"),
         ("o", "must end in"),
         ("in.mp4", "are one file"),
         ("in.mp4/o.mp4", "is a file, not a folder"),
@@ -819,9 +818,9 @@ def test_the_header_stands_first_and_hevc_is_hvc1(tmp_path, network, short_parts
     ],
 )
 def test_wishes_that_cannot_be_met(tmp_path, network, clip_file, name, message):
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.mp4").mkdir()
     source = tmp_path / "in.mp4"
     source.write_bytes(clip_file.read_bytes())
     with pytest.raises(VideoError, match=message):
         interpolate_file(network, source, tmp_path / name, DOUBLE)
-    assert left_in(tmp_path) == ["folder", "in.mp4"]
+    assert left_in(tmp_path) == ["folder.mp4", "in.mp4"]
