@@ -46,6 +46,9 @@ MODEL_FOLDERS = ("rife", "frame_interpolation")
 SAMPLE = Path(__file__).parents[1] / "workflows/rife_sample.mp4"
 """A clip to try the nodes on, painted by `rife-video sample`."""
 
+_OTHERS_WEIGHTS = "*[Ff]rame-[Ii]nterpolation*/ckpts/rife"
+"""Where ComfyUI-Frame-Interpolation keeps its weights, below the folders of packs."""
+
 _BATCH_MANAGER = "VHS_BatchManager"
 _PREVIEW_SECONDS = 0.5
 _PREVIEW_SIDE = 512
@@ -148,6 +151,8 @@ def model_folders() -> list[Path]:
         places, endings = paths.folder_names_and_paths[key]
         paths.folder_names_and_paths[key] = (places, {*endings, *SUFFIXES})
         folders += map(Path, places)
+    for place in paths.folder_names_and_paths.get("custom_nodes", ([],))[0]:
+        folders += sorted(Path(place).glob(_OTHERS_WEIGHTS))
     return folders
 
 
