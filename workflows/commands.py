@@ -3,9 +3,6 @@
 from ..rife_core.cli import Command
 
 COMMANDS = {
-    "run": Command("run a saved workflow without a server", f"{__package__}.local"),
-    "convert": Command(
-        "bring a workflow of other frame interpolation nodes over", f"{__package__}.convert"
-    ),
+    "run": Command("run a saved workflow without a server", f"{__package__}.local", True),
     "queue": Command("run a saved workflow on ComfyUI servers", f"{__package__}.client"),
 }

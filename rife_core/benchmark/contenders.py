@@ -91,7 +91,9 @@ class Own(Contender):
         timeline = Timeline.multiply(multiplier)
         with warnings.catch_warnings():
             # A backend that cannot do it goes on in eager mode and warns; here that is a failure.
-            warnings.filterwarnings("error", "The backend .* is not used", RuntimeWarning)
+            warnings.filterwarnings(
+                "error", "The (backend|fast form) .* is not used", RuntimeWarning
+            )
             yield lambda clip: interpolate(network, clip, timeline, batch_size=self.batch_size)
 
 

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..inference.rife import RIFE
+from ..networks.ifnet import FlowNetwork
 from ..networks.specs import SPECS, NetworkSpec, distinct_specs, with_channels
 from .tensor_files import CheckpointError, read_tensors
 
@@ -69,7 +70,7 @@ def load_rife(path: str | os.PathLike[str]) -> RIFE:
     return network.eval()
 
 
-def save_rife(network: RIFE, path: str | os.PathLike[str]) -> None:
+def save_rife(network: FlowNetwork, path: str | os.PathLike[str]) -> None:
     """Writes `network` as safetensors, with its row in the metadata.
 
     The file appears under its name only when it is complete.

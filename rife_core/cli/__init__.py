@@ -10,10 +10,12 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib import import_module
 from types import MappingProxyType
 from typing import NamedTuple
+
+from ..ops.dispatch import plain_ops
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
@@ -25,25 +27,27 @@ class Command(NamedTuple):
     Attributes:
         help: what it does, in a few words.
         module: where it is, by its full name.
+        has_network: whether it runs a network, and so can do without fast forms.
     """
 
     help: str
     module: str
+    has_network: bool = False
 
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
-        "interpolate": Command("make a video smoother", f"{__name__}.interpolate"),
+        "interpolate": Command("make a video smoother", f"{__name__}.interpolate", True),
         "sample": Command("paint a short clip to try things on", f"{__name__}.sample"),
         "strip": Command("show source and made frames in one picture", f"{__name__}.strip"),
         "models": Command("list the weights that can be loaded", f"{__name__}.models"),
         "weights": Command("list, fetch and verify published networks", f"{__name__}.weights"),
-        "train": Command("train a network", f"{__name__}.train"),
-        "evaluate": Command("measure weights on real clips", f"{__name__}.evaluate"),
-        "bench": Command("time it beside its peers", f"{__name__}.bench"),
-        "adapt": Command("fine-tune weights on one clip", f"{__name__}.adapt"),
+        "train": Command("train a network", f"{__name__}.train", True),
+        "evaluate": Command("measure weights on real clips", f"{__name__}.evaluate", True),
+        "bench": Command("time it beside its peers", f"{__name__}.bench", True),
+        "adapt": Command("fine-tune weights on one clip", f"{__name__}.adapt", True),
         "export": Command("write a network as an ONNX file", f"{__name__}.export"),
-        "crops": Command("write crops of clips beside a teacher's flow", f"{__name__}.crops"),
+        "crops": Command("write crops of clips beside a teacher's flow", f"{__name__}.crops", True),
     }
 )
 """The subcommands that need nothing but `rife_core`."""
@@ -71,10 +75,18 @@ def main(argv: Sequence[str] | None = None, table: Mapping[str, Command] = COMMA
             module = import_module(command.module)
             module.add_arguments(subparser)
             run = module.run
+            if command.has_network:
+                subparser.add_argument(
+                    "--plain-ops",
+                    action="store_true",
+                    help="run every operation in its plain form, to rule the fast ones out",
+                )
     args = parser.parse_args(argv)
     assert run is not None, "argparse accepts the commands of the table only"
+    wants_plain = getattr(args, "plain_ops", False)
     try:
-        return run(args)
+        with plain_ops(children=True) if wants_plain else nullcontext():
+            return run(args)
     except BrokenPipeError:  # whoever read the frames has seen enough
         _let_go_of_stdout()
         return _BROKEN_PIPE

@@ -1,4 +1,4 @@
-"""What the blocks of a pyramid have found, computed only where the next block reads it.
+"""The pyramid of blocks, computed only where the next block reads it.
 
 A block at scale s begins by shrinking its input s times, bilinearly and without
 antialiasing: of every s x s pixels it reads the four in the middle. So what comes
@@ -17,8 +17,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ..networks.estimate import IMAGE_CHANNELS
+from ..networks.estimate import IMAGE_CHANNELS, Estimate, FramePair
+from ..networks.frame_order import average, frame_orders
+from ..networks.ifnet import FlowNetwork
+from ..networks.padding import alignment
 from ..networks.specs import BLOCK_STRIDE, CARRIED_FROM, FLOW_CHANNELS
+from ..ops.dispatch import FastForm, wave
 from ..ops.grid_sample import grid_sample
 from ..ops.resize import resize
 from ..ops.warp import warp
@@ -27,7 +31,77 @@ DENSE_UP_TO = 2
 """At this scale and below a block reads every pixel."""
 
 
-class Pyramid:
+def final_estimate(
+    network: FlowNetwork, pair: FramePair, scales: Sequence[float], ensemble: bool = False
+) -> Estimate:
+    """`FlowNetwork.final_estimate`; of the estimates before, only what the blocks read."""
+    return _final_estimate(network, pair, scales, ensemble)
+
+
+def _dense(
+    network: FlowNetwork, pair: FramePair, scales: Sequence[float], ensemble: bool
+) -> Estimate:
+    return FlowNetwork.final_estimate(network, pair, scales, ensemble)
+
+
+def _sparse(
+    network: FlowNetwork, pair: FramePair, scales: Sequence[float], ensemble: bool
+) -> Estimate:
+    spec, swap = network.spec, network.swaps(ensemble)
+    pyramid = SparsePyramid((pair.frame0.planes, pair.frame1.planes), spec.mask_adds)
+    for index, (block, scale) in enumerate(zip(network.blocks, scales, strict=True)):
+        wanted = CARRIED_FROM + (spec.carried if index + 1 < len(scales) else 0)
+        # What a block reads is let go of before it runs.
+        stems = _stems(network, pyramid, index, pair.times, scale, swap)
+        updates = [block.body(stems.pop(0), scale, wanted) for _ in range(len(stems))]
+        pyramid.add(average(updates), block.growth * scale)
+    return Estimate.of(pyramid.flow(1), pyramid.mask(1), *pair.images)
+
+
+def _stems(
+    network: FlowNetwork,
+    pyramid: SparsePyramid,
+    index: int,
+    times: Tensor,
+    scale: float,
+    swap: bool,
+) -> list[Tensor]:
+    """The stem of block `index`; with `swap` that of the other order too."""
+    spec, block = network.spec, network.blocks[index]
+    first = index == 0 and not spec.starts_at_zero
+    names = spec.first_inputs if first else spec.inputs
+    named = {"timestep": times, **_view(pyramid, names, scale, spec.carried, block.dtype)}
+    flow = None if first else pyramid.flow(scale)
+    return [block.stem(*order, scale) for order in frame_orders(names, named, flow, swap)]
+
+
+def _view(
+    pyramid: SparsePyramid, names: Sequence[str], scale: float, carried: int, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """What a block at `scale` reads of the pair, by name.
+
+    What is made for it alone waits in `dtype`, the block's own, to be joined: it takes
+    less memory so.
+    """
+    view: dict[str, Tensor] = {}
+    for index, side in enumerate(pyramid.downsampled(scale) if "img0" in names else ()):
+        view |= _split(side, f"img{index}", f"feat{index}")
+    for index, side in enumerate(pyramid.warped(scale) if "warped_img0" in names else ()):
+        view |= _split(side.to(dtype), f"warped_img{index}", f"warped_feat{index}")
+    if "mask" in names:
+        view["mask"] = pyramid.mask(scale)
+    if carried and "carried" in names:
+        view["carried"] = pyramid.carried(scale, carried).to(dtype)
+    return view
+
+
+def _split(side: Tensor, image: str, features: str) -> dict[str, Tensor]:
+    """The parts of a frame's planes under these names; features of no width are absent."""
+    parts = {image: side[:, :IMAGE_CHANNELS], features: side[:, IMAGE_CHANNELS:]}
+    return {name: part for name, part in parts.items() if part.shape[1]}
+
+
+class SparsePyramid:
     """Collects the blocks' updates and gives the next block its view of the pair.
 
     Args:
@@ -40,7 +114,7 @@ class Pyramid:
         self.mask_adds = mask_adds
         self._updates: list[tuple[Tensor, int]] = []
         self._flow: Tensor | None = None
-        self._grown = 0
+        self._upsampled = 0
 
     @staticmethod
     def can_run(scales: Sequence[float], height: int, width: int) -> bool:
@@ -58,7 +132,7 @@ class Pyramid:
         """
         self._updates.append((planes, int(growth)))
 
-    def shrunk(self, scale: float) -> tuple[Tensor, Tensor]:
+    def downsampled(self, scale: float) -> tuple[Tensor, Tensor]:
         """Both sides as they are, at 1/scale."""
         side0, side1 = self.sides
         return resize(side0, 1 / scale), resize(side1, 1 / scale)
@@ -66,7 +140,7 @@ class Pyramid:
     def warped(self, scale: float) -> tuple[Tensor, Tensor]:
         """Both sides warped by the flow so far, at 1/scale."""
         if not self._updates:
-            return self.shrunk(scale)
+            return self.downsampled(scale)
         if scale <= DENSE_UP_TO:
             flow, points = self.flow(1), None
         else:
@@ -82,10 +156,10 @@ class Pyramid:
         """The flow so far in pixels of the full image, at 1/scale: B 4 H/scale W/scale."""
         if scale > 1:
             return self._sum(slice(FLOW_CHANNELS), scale)
-        for update, growth in self._updates[self._grown :]:
+        for update, growth in self._updates[self._upsampled :]:
             part = resize(update[:, :FLOW_CHANNELS], growth)
             self._flow = part if self._flow is None else self._flow + part
-        self._grown = len(self._updates)
+        self._upsampled = len(self._updates)
         return self._sum(slice(FLOW_CHANNELS), scale) if self._flow is None else self._flow
 
     def mask(self, scale: float) -> Tensor:
@@ -136,27 +210,33 @@ class Pyramid:
         return sum(rest, total)
 
 
-def view_of_pair(
-    pyramid: Pyramid, names: Sequence[str], scale: float, carried: int, dtype: torch.dtype
-) -> dict[str, Tensor]:
-    """What a block at `scale` reads of the pair, by name.
-
-    What is made for it alone waits in `dtype`, the block's own, to be joined: it takes
-    less memory so.
-    """
-    view: dict[str, Tensor] = {}
-    for index, side in enumerate(pyramid.shrunk(scale) if "img0" in names else ()):
-        view |= _split(side, f"img{index}", f"feat{index}")
-    for index, side in enumerate(pyramid.warped(scale) if "warped_img0" in names else ()):
-        view |= _split(side.to(dtype), f"warped_img{index}", f"warped_feat{index}")
-    if "mask" in names:
-        view["mask"] = pyramid.mask(scale)
-    if carried and "carried" in names:
-        view["carried"] = pyramid.carried(scale, carried).to(dtype)
-    return view
+def _applies(
+    network: FlowNetwork, pair: FramePair, scales: Sequence[float], ensemble: bool
+) -> bool:
+    size = pair.frame0.planes.shape[-2:]
+    return not network.spec.rerun_above and SparsePyramid.can_run(scales, *size)
 
 
-def _split(side: Tensor, image: str, features: str) -> dict[str, Tensor]:
-    """The parts of a frame's planes under these names; features of no width are absent."""
-    parts = {image: side[:, :IMAGE_CHANNELS], features: side[:, IMAGE_CHANNELS:]}
-    return {name: part for name, part in parts.items() if part.shape[1]}
+def _sample(
+    network: FlowNetwork, pair: FramePair, scales: Sequence[float], ensemble: bool
+) -> tuple[FlowNetwork, FramePair, Sequence[float], bool]:
+    side = alignment(network.spec, scales[0])
+    image = wave(1, 3, side, side).cumsum(-1).sin().abs().to(pair.frame0.planes)
+    frame0, frame1 = (network.encode_frame(each) for each in (image, image.roll(3, -1)))
+    return network, FramePair(frame0, frame1, pair.times[:1]), scales, ensemble
+
+
+_final_estimate = FastForm(
+    "sparse pyramid",
+    _dense,
+    _sparse,
+    _applies,
+    _sample,
+    kind=lambda network, pair, scales, ensemble: (
+        network.spec,
+        network.blocks[0].dtype,
+        pair.times.device.type,
+    ),
+    near=0.05,
+    compared=lambda estimate: (estimate.flow, torch.sigmoid(estimate.mask)),
+)

@@ -13,7 +13,7 @@ from ..ops.dispatch import at_least_float32
 from ..ops.prelu import PReLU
 from ..ops.resize import resize
 from ..ops.transposed_conv import conv_transpose2x
-from ..ops.winograd_conv import EvenOddRows, WinogradConv2d
+from ..ops.winograd_conv import WinogradConv2d, residual_chain
 from .layers import ResConv, conv, leaky_conv, separate_head
 from .padding import crop
 from .specs import CARRIED_FROM, FLOW_CHANNELS, MASK_CHANNELS, Output, Trunk
@@ -149,13 +149,7 @@ class IFBlock(nn.Module):
             return x
         if self.trunk != "residual":
             return self.convblock(x)
-        if not WinogradConv2d.is_faster_for(x):
-            return self.convblock(x) + x
-        rows = EvenOddRows.of(x)
-        for layer in self.convblock:
-            conv, activation = cast(nn.Sequential, layer)
-            rows = EvenOddRows(*map(activation, cast(WinogradConv2d, conv).by_rows(rows)))
-        return rows.plus(x)
+        return residual_chain(self.convblock, x)
 
     def _output(self, x: Tensor, wanted: int | None) -> Tensor:
         if self.output in ("separate", "separate_half"):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..ops.warp import warp
+from ..ops.warp import warp, warp_both
 from .specs import CARRIED_FROM, FLOW_CHANNELS, MASK_CHANNELS
 
 IMAGE_CHANNELS = 3
@@ -57,6 +58,32 @@ class EncodedFrame:
         ]
 
 
+class FramePair(NamedTuple):
+    """Two source frames, and where between them a frame is wanted.
+
+    Attributes:
+        times: B 1 1 1; 0 is frame0, 1 is frame1.
+    """
+
+    frame0: EncodedFrame
+    frame1: EncodedFrame
+    times: Tensor
+
+    @property
+    def images(self) -> tuple[Tensor, Tensor]:
+        """Both images, B 3 H W each."""
+        return self.frame0.image, self.frame1.image
+
+    def split(self) -> list[FramePair]:
+        """The samples of a batch, one pair each."""
+        return [
+            FramePair(*sample)
+            for sample in zip(
+                self.frame0.split(), self.frame1.split(), self.times.split(1), strict=True
+            )
+        ]
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What is known after a block: running flow, mask logits and the two warped sides.
@@ -74,11 +101,7 @@ class Estimate:
     @staticmethod
     def of(flow: Tensor, mask: Tensor, img0: Tensor, img1: Tensor) -> Estimate:
         """Warps both sides by `flow`."""
-        if img0.is_cuda and not torch.is_grad_enabled():
-            from ..ops.triton_kernels import blend  # Triton is loaded only where it can run
-
-            return Estimate(flow, mask, *blend(img0, img1, flow, mask))
-        return Estimate(flow, mask, warp(img0, flow[:, :2]), warp(img1, flow[:, 2:]))
+        return Estimate(flow, mask, *warp_both(img0, img1, flow, mask))
 
     @staticmethod
     def zero(img0: Tensor, img1: Tensor) -> Estimate:
@@ -87,12 +110,19 @@ class Estimate:
         flow = img0.new_zeros(batch, FLOW_CHANNELS, height, width)
         return Estimate(flow, flow[:, :MASK_CHANNELS], img0, img1)
 
-    def updated(self, planes: Tensor, mask_adds: bool, img0: Tensor, img1: Tensor) -> Estimate:
-        """The estimate after a block gave `planes`."""
-        flow = self.flow + planes[:, :FLOW_CHANNELS]
-        mask = planes[:, FLOW_CHANNELS:CARRIED_FROM]
+    def updated(self, update: Tensor, mask_adds: bool, img0: Tensor, img1: Tensor) -> Estimate:
+        """The estimate after a block returned `update`, its output at full resolution."""
+        flow = self.flow + update[:, :FLOW_CHANNELS]
+        mask = update[:, FLOW_CHANNELS:CARRIED_FROM]
         mask = self.mask + mask if mask_adds else mask
         return Estimate.of(flow, mask, img0, img1)
+
+    @staticmethod
+    def join(parts: Sequence[Estimate]) -> Estimate:
+        """Several estimates as one batch."""
+        fields = [vars(part) for part in parts]
+        known = [name for name, value in fields[0].items() if value is not None]
+        return Estimate(**{name: torch.cat([each[name] for each in fields]) for name in known})
 
     def detach(self) -> Estimate:
         """The same numbers, with no gradient to what made them."""
@@ -116,7 +146,7 @@ class Estimate:
 
 
 class TrainingOutput(NamedTuple):
-    """What a run gives that learns.
+    """What a training forward pass returns.
 
     Attributes:
         estimates: what is known after each block.
@@ -131,3 +161,20 @@ class TrainingOutput(NamedTuple):
     flow_teacher: Tensor | None
     merged_teacher: Tensor | None
     loss_distill: Tensor | float
+
+
+def as_timesteps(timestep: float | Fraction | Tensor, like: Tensor) -> Tensor:
+    """Timesteps as B 1 1 1, on the device and in the type of `like`.
+
+    Raises:
+        ValueError: one is outside [0, 1], or there is not one for each of the B samples.
+    """
+    if not isinstance(timestep, Tensor):
+        timestep = torch.tensor(float(timestep))
+    times = timestep.reshape(-1, 1, 1, 1)  # looked at where it is: a device would be waited for
+    if len(times) not in (1, len(like)) or not bool(((times >= 0) & (times <= 1)).all()):
+        raise ValueError(
+            f"timestep is {timestep.tolist()}; it must lie in [0, 1], one number for all "
+            f"or one for each of the {len(like)} samples."
+        )
+    return times.to(like, non_blocking=True).expand(len(like), 1, 1, 1)

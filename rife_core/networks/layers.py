@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
-from ..ops.dispatch import uses_cpu_bf16_ops
-from ..ops.fused_conv import convolve_onto
+from ..ops.fused_conv import add_scaled_conv
 from ..ops.prelu import PReLU
 from .specs import HeadSpec
 
@@ -36,11 +33,7 @@ class ResConv(nn.Module):
         self.relu = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not uses_cpu_bf16_ops(x.device, x.dtype):
-            return self.relu(torch.addcmul(x, self.conv(x), self.beta))
-        conv, beta = self.conv, self.beta.view(-1)
-        weight, bias = conv.weight * beta[:, None, None, None], cast(Tensor, conv.bias) * beta
-        return self.relu(convolve_onto(x, x, weight, bias, (1, 1), conv.groups))
+        return self.relu(add_scaled_conv(x, self.conv, self.beta))
 
 
 def separate_head(c: int, planes: int) -> nn.Sequential:

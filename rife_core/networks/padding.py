@@ -1,4 +1,4 @@
-"""Bringing any frame to a size that a network can halve, and back."""
+"""What sizes a network takes, and bringing any frame to such a size and back."""
 
 from __future__ import annotations
 
@@ -63,3 +63,19 @@ def pad_to_multiple(img: Tensor, multiple: int) -> Tensor:
 def crop(img: Tensor, height: int, width: int) -> Tensor:
     """The top left `height` x `width` pixels: undoes `pad_to_multiple`."""
     return img[..., :height, :width]
+
+
+def check_input(spec: NetworkSpec, x: Tensor, scales: Sequence[float]) -> None:
+    """Raises ValueError unless a network takes these frames, joined as for training."""
+    align = forward_multiple(spec, scales)
+    if x.ndim != 4 or x.shape[1] not in (6, 9) or x.shape[2] % align or x.shape[3] % align:
+        raise ValueError(
+            f"The network {spec.version!r} takes B 6 H W (two frames) or B 9 H W (with "
+            f"ground truth), H and W multiples of {align}, but got {tuple(x.shape)}. "
+            "`inference` takes any size."
+        )
+    if len(scales) != len(spec.channels):
+        raise ValueError(
+            f"The network {spec.version!r} has {len(spec.channels)} blocks, "
+            f"but scale lists {len(scales)}: {tuple(scales)}."
+        )

@@ -1,4 +1,4 @@
-"""Planes of a picture: resized, and laid side by side for a convolution to read."""
+"""Tensors concatenated along channels, and a convolution that reads them a band at a time."""
 
 from __future__ import annotations
 
@@ -9,28 +9,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .dispatch import uses_cpu_bf16_ops
+from .dispatch import FastForm, uses_cpu_bf16_ops, wave
 
 _BAND = 2**15
 """Pixels that are laid out at once: they stay near the processor."""
 
 
 def concatenate(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """Planes joined along channels, in `dtype`; laid out for convolutions where that is faster.
+    """Tensors concatenated along channels, in `dtype`.
+
+    Its fast form, for bfloat16 on a CPU, lays the result out as convolutions want it.
 
     Shape:
         parts: B C H W each, all but the first perhaps B C 1 1 -> B (sum of C) H W
     """
-    _, _, height, width = parts[0].shape
-    if not uses_cpu_bf16_ops(parts[0].device, dtype):
-        return torch.cat([part.to(dtype).expand(-1, -1, height, width) for part in parts], 1)
+    return _concatenate(parts, dtype)
+
+
+def _plain(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    height, width = parts[0].shape[-2:]
+    return torch.cat([part.to(dtype).expand(-1, -1, height, width) for part in parts], 1)
+
+
+def _fast(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     return _Bands(parts, dtype, fine=False).joined()
 
 
 def convolve_concatenated(
     parts: Sequence[Tensor], layer: nn.Sequential, fine: Tensor | None = None
 ) -> Tensor:
-    """What a convolution and the activation after it make of planes joined along channels.
+    """What a convolution and the activation after it make of concatenated tensors.
 
     In bfloat16 on a CPU only a band of rows is ever joined; that takes as long, and less memory.
 
@@ -38,27 +46,34 @@ def convolve_concatenated(
         parts: see `concatenate`.
         layer: `nn.Conv2d` of 3 x 3, stride 2 and padding 1, then an activation.
         fine: one part more, whose values bfloat16 would cut too short: a flow of 60 pixels to
-            quarters of one. There it is read in two halves, what fits and what that leaves.
+            quarters of one. The fast form reads it in two halves, what fits and what that
+            leaves.
 
     Shape:
         parts, fine -> B C' H/2 W/2, rounded up
     """
+    return _convolve_concatenated(parts, layer, fine)
+
+
+def _plain_conv(parts: Sequence[Tensor], layer: nn.Sequential, fine: Tensor | None) -> Tensor:
+    parts = parts if fine is None else [*parts, fine]
+    return layer(_plain(parts, _dtype_of(layer)))
+
+
+def _conv_by_bands(parts: Sequence[Tensor], layer: nn.Sequential, fine: Tensor | None) -> Tensor:
     conv, activation = cast(nn.Conv2d, layer[0]), layer[1]
     weight, dtype = conv.weight, conv.weight.dtype
     if fine is not None:
         parts = [*parts, fine]
-    if not uses_cpu_bf16_ops(parts[0].device, dtype):
-        return layer(concatenate(parts, dtype))
-    if fine is not None:
         weight = torch.cat((weight, weight[:, -fine.shape[1] :]), 1)
     batch, _, height, width = parts[0].shape
     bands = _Bands(parts, dtype, fine is not None)
     if height % 2:
         return activation(F.conv2d(bands.joined(), weight, conv.bias, 2, 1))
-    made = torch.empty((batch, height // 2, (width + 1) // 2, conv.out_channels), dtype=dtype)
+    result = torch.empty((batch, height // 2, (width + 1) // 2, conv.out_channels), dtype=dtype)
     # Its first row is what lies above the band: padding, then the last row of the band before.
     joined = torch.empty((1 + bands.rows, width, bands.count), dtype=dtype)
-    for index, pixels in enumerate(made):
+    for index, pixels in enumerate(result):
         joined[0] = 0
         for top, out in zip(
             range(0, height, bands.rows), pixels.split(bands.rows // 2), strict=True
@@ -69,11 +84,11 @@ def convolve_concatenated(
             rows = activation(F.conv2d(read, weight, conv.bias, 2, (0, 1)))
             out.copy_(rows[0].permute(1, 2, 0))
             joined[0] = joined[2 * len(out)]
-    return made.permute(0, 3, 1, 2)
+    return result.permute(0, 3, 1, 2)
 
 
 class _Bands:
-    """Lays planes side by side, pixel by pixel, a band of rows at a time.
+    """Lays channels side by side, pixel by pixel, a band of rows at a time.
 
     Args:
         fine: the last part is laid in two halves; see `convolve_concatenated`.
@@ -115,3 +130,48 @@ class _Bands:
         # A product with the unit matrix transposes planes to pixels, twice as fast as a copy does.
         planes = self._planes[:, : len(band)].flatten(1)
         torch.mm(planes.t(), self._unit, out=band.view(-1, self.count))
+
+
+def _sample_parts() -> list[Tensor]:
+    return [wave(2, 3, 6, 5), wave(2, 1, 1, 1)]
+
+
+def _applies(parts: Sequence[Tensor], dtype: torch.dtype) -> bool:
+    return uses_cpu_bf16_ops(parts[0].device, dtype)
+
+
+def _applies_to_conv(parts: Sequence[Tensor], layer: nn.Sequential, fine: Tensor | None) -> bool:
+    return _applies(parts, _dtype_of(layer))
+
+
+def _dtype_of(layer: nn.Sequential) -> torch.dtype:
+    return cast(nn.Conv2d, layer[0]).weight.dtype
+
+
+def _sample_conv(
+    parts: Sequence[Tensor], layer: nn.Sequential, fine: Tensor | None
+) -> tuple[list[Tensor], nn.Sequential, Tensor]:
+    dtype = _dtype_of(layer)
+    small = nn.Sequential(nn.Conv2d(6, 4, 3, 2, 1), nn.LeakyReLU(0.2)).to(dtype)
+    return _sample_parts(), small, wave(2, 2, 6, 5)
+
+
+_concatenate = FastForm(
+    "concatenation by bands",
+    _plain,
+    _fast,
+    _applies,
+    lambda parts, dtype: (_sample_parts(), dtype),
+    kind=lambda parts, dtype: dtype,
+    near=1e-2,
+)
+
+_convolve_concatenated = FastForm(
+    "convolution by bands",
+    _plain_conv,
+    _conv_by_bands,
+    _applies_to_conv,
+    _sample_conv,
+    kind=lambda parts, layer, fine: _dtype_of(layer),
+    near=1e-2,
+)

@@ -1,9 +1,156 @@
-"""Which form of an operation runs here: by device, number format, and whether it is recorded."""
+"""Which form of an operation runs here: the plain one, or a fast one that gives the same.
+
+Every operation has a plain form, which is PyTorch as anyone would write it. Some have a
+fast form for one device or number format as well. A fast form is compared with the plain
+one before it is first used; where it fails or differs, it steps aside with one warning.
+`RIFE_VIDEO_PLAIN_OPS=1` in the environment, `rife-video --plain-ops` and the context
+manager `plain_ops` switch all fast forms off.
+"""
 
 from __future__ import annotations
 
+import os
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any, Generic, ParamSpec, TypeVar
+
 import torch
 from torch import Tensor
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PLAIN_OPS = "RIFE_VIDEO_PLAIN_OPS"
+"""The environment variable that switches fast forms off, unless it is empty or 0."""
+
+OUT_OF_MEMORY = torch.OutOfMemoryError
+
+
+class _Switch:
+    """How many want plain forms at the moment: the environment, and open `plain_ops`."""
+
+    lock = Lock()
+    plain = int(os.environ.get(PLAIN_OPS, "0") not in ("", "0"))
+
+
+@contextmanager
+def plain_ops(children: bool = False) -> Generator[None]:
+    """Switches all fast forms off, in every thread, until the last such context is left.
+
+    Args:
+        children: also in processes that are started meanwhile.
+
+    Example:
+        >>> with plain_ops():
+        ...     fast_forms_are_off()
+        True
+    """
+    before = os.environ.get(PLAIN_OPS)
+    with _Switch.lock:
+        _Switch.plain += 1
+    if children:
+        os.environ[PLAIN_OPS] = "1"
+    try:
+        yield
+    finally:
+        with _Switch.lock:
+            _Switch.plain -= 1
+        if children and before is None:
+            del os.environ[PLAIN_OPS]
+        elif children and before is not None:
+            os.environ[PLAIN_OPS] = before
+
+
+def fast_forms_are_off() -> bool:
+    """Whether somebody wants plain forms only."""
+    return _Switch.plain > 0
+
+
+class FastForm(Generic[P, T]):
+    """An operation in two forms; calling it runs the fast one where it applies and is right.
+
+    Args:
+        name: what a warning calls the fast form.
+        plain: the operation.
+        fast: the same, faster.
+        applies: whether the fast form can take these arguments, and is faster for them.
+        sample: makes small arguments like the given ones, on which the two forms are
+            compared before the fast one is used; None compares them on the arguments
+            themselves.
+        kind: what must be compared anew; by default the type of the first tensor.
+        near: the mean difference that rounding may make, as a share of the largest value.
+        compared: the tensors of a result that are compared.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        plain: Callable[P, T],
+        fast: Callable[..., T],
+        applies: Callable[..., bool],
+        sample: Callable[P, tuple[Any, ...]] | None = None,
+        kind: Callable[P, object] | None = None,
+        near: float = 1e-3,
+        compared: Callable[[T], Sequence[Tensor]] | None = None,
+    ) -> None:
+        self.name = name
+        self.plain, self.fast, self.applies = plain, fast, applies
+        self.near = near
+        self.off = False
+        self.proven: set[object] = set()
+        self._sample, self._kind = sample, kind or _dtype_of
+        self._compared: Callable[[T], Sequence[Tensor]] = compared or _tensors
+
+    def __call__(self, *args: P.args, **named: P.kwargs) -> T:
+        if self.off or _Switch.plain or not self.applies(*args, **named):
+            return self.plain(*args, **named)
+        if torch.compiler.is_compiling():
+            return self.fast(*args, **named)
+        try:
+            kind = self._kind(*args, **named)
+            if kind in self.proven or _is_recording():
+                return self.fast(*args, **named)
+            if self._sample is None:
+                result = self.fast(*args, **named)
+                self._compare(result, self.plain(*args, **named))
+                self.proven.add(kind)
+                return result
+            with torch.random.fork_rng(devices=()):  # layers of a sample draw their weights
+                sample = self._sample(*args, **named)
+            plain: Callable[..., T] = self.plain
+            self._compare(self.fast(*_own(sample)), plain(*_own(sample)))
+            self.proven.add(kind)
+            return self.fast(*args, **named)
+        except OUT_OF_MEMORY:
+            raise
+        except Exception as error:  # whatever a library or a compiler may raise
+            self._step_aside(error)
+            return self.plain(*args, **named)
+
+    def _compare(self, result: T, expected: T) -> None:
+        for a, b in zip(self._compared(result), self._compared(expected), strict=True):
+            a, b = (each.float().nan_to_num(0, 0, 0) for each in (a, b))
+            difference = float((a - b).abs().mean() / b.abs().max().clamp(min=1))
+            if not difference <= self.near:
+                raise ArithmeticError(f"it differs from the plain form by {difference:.2g}")
+
+    def _step_aside(self, error: Exception) -> None:
+        told, self.off = self.off, True
+        if not told:
+            warnings.warn(
+                f"The fast form {self.name!r} is not used: {type(error).__name__}: {error}. "
+                "The plain form does its work, in more time.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+
+
+def wave(*size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Numbers in [-1, 1] to compare two forms on: always the same, no two neighbours equal."""
+    count = torch.Size(size).numel()
+    return torch.arange(count, dtype=torch.float32).mul(0.7).sin().reshape(size).to(dtype)
 
 
 def is_traced() -> bool:
@@ -14,18 +161,22 @@ def is_traced() -> bool:
     return torch.is_grad_enabled() or torch.compiler.is_compiling()
 
 
+def runs_on_cpu(device: torch.device) -> bool:
+    """Whether this is a CPU that nobody records, and that computes in the types of its tensors."""
+    return device.type == "cpu" and not is_traced() and not torch.is_autocast_enabled("cpu")
+
+
 def uses_cpu_bf16_ops(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether a CPU computes in bfloat16, untraced: there PyTorch's own ways are not the fastest.
+
+    Under autocast they are PyTorch's business: weights stay float32 there.
 
     Example:
         >>> with torch.no_grad():
         ...     uses_cpu_bf16_ops(torch.device("cpu"), torch.bfloat16)
         True
     """
-    return device.type == "cpu" and dtype is torch.bfloat16 and not is_traced()
-
-
-OUT_OF_MEMORY = torch.OutOfMemoryError
+    return dtype is torch.bfloat16 and runs_on_cpu(device)
 
 
 def at_least_float32(
@@ -34,3 +185,22 @@ def at_least_float32(
     """Half precision widened to float32; wider types as they are."""
     dtype = torch.promote_types(x.dtype, torch.float32)
     return x.to(dtype, memory_format=memory_format)
+
+
+def _is_recording() -> bool:
+    """Whether what runs now is written down to be run again: then nothing may run beside it."""
+    capturing = torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
+    return capturing or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+
+
+def _tensors(value: Any) -> Sequence[Tensor]:
+    return [value] if isinstance(value, Tensor) else value
+
+
+def _own(args: tuple[Any, ...]) -> list[Any]:
+    """Copies of the tensors: a form may overwrite what it is given."""
+    return [each.clone() if isinstance(each, Tensor) else each for each in args]
+
+
+def _dtype_of(*args: Any) -> object:
+    return next(each.dtype for each in args if isinstance(each, Tensor))

@@ -59,6 +59,6 @@ def _is_finite(grid: Tensor) -> bool:
     Where a coordinate is NaN, PyTorch's backward pass on a CPU reads outside of its memory, and
     its forward pass takes the first pixel. A sum finds it in one look.
     """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
         return True
     return bool(grid.sum().isfinite())

@@ -9,41 +9,47 @@ that a head gives leave most empty.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .dispatch import uses_cpu_bf16_ops
-from .prelu import prelu
+from .dispatch import FastForm, uses_cpu_bf16_ops, wave
+from .prelu import PReLU, prelu
 
 
 def conv_transpose2x(
-    x: Tensor, deconv: nn.ConvTranspose2d, cell: int = 1, planes: int | None = None
+    x: Tensor, deconv: nn.ConvTranspose2d, cell: int = 1, channels: int | None = None
 ) -> Tensor:
-    """What `deconv`, then `F.pixel_shuffle` by `cell`, make of `x`.
+    """`deconv(x)`, then `F.pixel_shuffle` by `cell`.
 
     Args:
         deconv: kernel 4, stride 2, padding 1.
-        planes: how many to make, from the first on; None: all.
+        channels: how many to compute, from the first on; None: all.
 
     Shape:
-        x: B C H W -> B planes 2*cell*H 2*cell*W
+        x: B C H W -> B channels 2*cell*H 2*cell*W
     """
     weight, bias = deconv.weight, cast(Tensor, deconv.bias)
-    if planes:
-        weight, bias = weight[:, : planes * cell**2], bias[: planes * cell**2]
-    if not uses_cpu_bf16_ops(x.device, x.dtype):
-        x = F.conv_transpose2d(x, weight, bias, 2, 1)
-        return F.pixel_shuffle(x, cell) if cell > 1 else x
+    if channels:
+        weight, bias = weight[:, : channels * cell**2], bias[: channels * cell**2]
+    return _conv_transpose2x(x, weight, bias, cell)
+
+
+def _plain(x: Tensor, weight: Tensor, bias: Tensor, cell: int) -> Tensor:
+    x = F.conv_transpose2d(x, weight, bias, 2, 1)
+    return F.pixel_shuffle(x, cell) if cell > 1 else x
+
+
+def _at_corners(x: Tensor, weight: Tensor, bias: Tensor, cell: int) -> Tensor:
     corners = _corners(x, weight, bias, cell)
     # Half of what lies around the outermost corners is outside.
     return F.pixel_shuffle(corners, 2 * cell)[..., cell:-cell, cell:-cell]
 
 
 def conv_transpose2x_then_conv(x: Tensor, layer: nn.Sequential, conv: nn.Conv2d) -> Tensor:
-    """What `layer`, then `conv`, make of `x`: large planes of few channels that are never laid out.
+    """`conv(layer(x))`: large planes of few channels, which the fast form never lays out.
 
     Args:
         layer: a transposed convolution as for `conv_transpose2x`, then a PReLU with a slope
@@ -53,9 +59,15 @@ def conv_transpose2x_then_conv(x: Tensor, layer: nn.Sequential, conv: nn.Conv2d)
     Shape:
         x: B C H W -> B C' 2*H 2*W
     """
+    return _conv_transpose2x_then_conv(x, layer, conv)
+
+
+def _plain_then_conv(x: Tensor, layer: nn.Sequential, conv: nn.Conv2d) -> Tensor:
+    return conv(layer(x))
+
+
+def _at_corners_then_conv(x: Tensor, layer: nn.Sequential, conv: nn.Conv2d) -> Tensor:
     deconv, activation = cast(nn.ConvTranspose2d, layer[0]), cast(nn.PReLU, layer[1])
-    if not uses_cpu_bf16_ops(x.device, x.dtype):
-        return conv(layer(x))
     corners = _corners(x, deconv.weight, cast(Tensor, deconv.bias), 1)
     corners = prelu(corners, activation.weight.repeat_interleave(4))
     # What lies outside is padding to the second convolution.
@@ -88,3 +100,39 @@ def _corners(x: Tensor, weight: Tensor, bias: Tensor, cell: int) -> Tensor:
     taps = taps.permute(1, 5, 2, 7, 3, 0, 4, 6).reshape(-1, channels, 2, 2)
     biases = bias.reshape(-1, 1, cell, 1, cell).expand(-1, 2, -1, 2, -1).reshape(-1)
     return F.conv2d(x, taps, biases, padding=1)
+
+
+def _applies(x: Tensor, *_: Any) -> bool:
+    return uses_cpu_bf16_ops(x.device, x.dtype)
+
+
+def _sample_then_conv(
+    x: Tensor, layer: nn.Sequential, conv: nn.Conv2d
+) -> tuple[Tensor, nn.Sequential, nn.Conv2d]:
+    layer = nn.Sequential(nn.ConvTranspose2d(3, 4, 4, 2, 1), PReLU(4)).to(x.dtype)
+    return wave(1, 3, 5, 4, dtype=x.dtype), layer, nn.Conv2d(4, 2, 3, 1, 1).to(x.dtype)
+
+
+_conv_transpose2x = FastForm(
+    "transposed convolution at corners",
+    _plain,
+    _at_corners,
+    _applies,
+    lambda x, weight, bias, cell: (
+        wave(1, 3, 5, 4, dtype=x.dtype),
+        wave(3, 2 * cell**2, 4, 4, dtype=x.dtype),
+        wave(2 * cell**2, dtype=x.dtype),
+        cell,
+    ),
+    kind=lambda x, weight, bias, cell: (x.dtype, cell),
+    near=1e-2,
+)
+
+_conv_transpose2x_then_conv = FastForm(
+    "transposed convolution and convolution at corners",
+    _plain_then_conv,
+    _at_corners_then_conv,
+    _applies,
+    _sample_then_conv,
+    near=1e-2,
+)

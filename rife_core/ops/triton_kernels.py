@@ -4,8 +4,7 @@ On a GPU these networks wait for memory. PyTorch's sampling writes a grid of pos
 before it reads a pixel, and widens planes of half precision first. Here positions stay in
 registers, planes are read as they lie, and blending takes no pass of its own.
 
-A kernel is compared with PyTorch's way when it first meets a kind of input. Where it fails
-or differs, and where there is no Triton, PyTorch's way is taken from then on.
+A kernel is compared with PyTorch's way on the first input of each kind that it meets.
 """
 
 # Triton reads the annotations of kernels itself, and knows no other than its own.
@@ -14,7 +13,6 @@ or differs, and where there is no Triton, PyTorch's way is taken from then on.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,87 +21,48 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from .dispatch import FastForm
 from .grid_sample import sample
 
 _FORMATS = (torch.float32, torch.float16, torch.bfloat16)
 _BLOCK = 256
-_NEAR = 1e-3
-"""Mean difference from PyTorch's way, as a share of the largest value, that rounding may make."""
-
 _triton: Any = import_module("triton") if find_spec("triton") else None
 tl: Any = import_module("triton.language") if _triton else None
 
 Points: TypeAlias = tuple[Tensor, Tensor] | None
-Tensors: TypeAlias = tuple[Tensor, ...]
+Blended: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
 def _jit(function: Callable[..., Any]) -> Any:
     return _triton.jit(function) if _triton else function
 
 
-class _State:
-    """Whether kernels are used, and for what they have been found right."""
-
-    off = _triton is None
-    proven: set[object] = set()  # noqa: RUF012
-
-
 def warp(input: Tensor, flow: Tensor, points: Points = None) -> Tensor:
     """See `warp.warp`, of which this is the one for devices; without gradients."""
-    return _either(_launch_warp, lambda *args: (sample(*args),), input, flow, points)[0]
+    return _warp(input, flow, points)
 
 
-def blend(img0: Tensor, img1: Tensor, flow: Tensor, mask: Tensor) -> Tensors:
+def blend(img0: Tensor, img1: Tensor, flow: Tensor, mask: Tensor) -> Blended:
     """Both sides warped, and mixed by the mask.
 
     Shape:
         img0, img1: B C H W; flow: B 4 H W in pixels; mask: B 1 H W, logits
         returns: warped_img0, warped_img1 and the blend, B C H W each, float32
     """
-    return _either(_launch_blend, _blend_by_pytorch, img0, img1, flow, mask)
+    return _blend(img0, img1, flow, mask)
 
 
-def _blend_by_pytorch(img0: Tensor, img1: Tensor, flow: Tensor, mask: Tensor) -> Tensors:
+def _blend_by_pytorch(img0: Tensor, img1: Tensor, flow: Tensor, mask: Tensor) -> Blended:
     warped0, warped1 = sample(img0, flow[:, :2]), sample(img1, flow[:, 2:4])
     return warped0, warped1, torch.lerp(warped1, warped0, torch.sigmoid(mask))
 
 
-def _either(launch: Callable[..., Tensors], by_pytorch: Callable[..., Tensors], *args: Any):
-    """The kernel's result where it can be had, else PyTorch's."""
-    input: Tensor = args[0]
+def _applies(input: Tensor, *_: object) -> bool:
     # A compiler fuses by itself, and better what it can look into.
-    if _State.off or input.dtype not in _FORMATS or torch.compiler.is_compiling():
-        return by_pytorch(*args)
-    kind = (launch, input.dtype, args[-1] is None)
-    try:
-        made = launch(*args)
-        capturing = input.is_cuda and torch.cuda.is_current_stream_capturing()
-        if kind not in _State.proven and not capturing:
-            _compare(made, by_pytorch(*args))
-            _State.proven.add(kind)
-        return made
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:  # whatever Triton or the compiler that it calls may raise
-        _State.off = True
-        warnings.warn(
-            f"Triton kernels are not used: {type(error).__name__}: {error}. "
-            "PyTorch does their work, in more steps.",
-            RuntimeWarning,
-            stacklevel=3,
-        )
-        return by_pytorch(*args)
+    return _triton is not None and input.dtype in _FORMATS and not torch.compiler.is_compiling()
 
 
-def _compare(made: Tensors, right: Tensors) -> None:
-    for a, b in zip(made, right, strict=True):
-        b = b.nan_to_num(0, 0, 0)
-        difference = (a.nan_to_num(0, 0, 0) - b).abs().mean() / b.abs().max().clamp(min=1)
-        if not float(difference) < _NEAR:
-            raise ArithmeticError(f"they differ from PyTorch by {float(difference):.2g}")
-
-
-def _launch_warp(input: Tensor, flow: Tensor, points: Points) -> Tensors:
+def _launch_warp(input: Tensor, flow: Tensor, points: Points) -> Tensor:
     batch, planes, height, width = input.shape
     out = input.new_empty((batch, planes, *flow.shape[2:]), dtype=torch.float32)
     pixels = flow.shape[2] * flow.shape[3]
@@ -115,10 +74,10 @@ def _launch_warp(input: Tensor, flow: Tensor, points: Points) -> Tensors:
         at_points=points is not None,
         block=_BLOCK,
     )
-    return (out,)
+    return out
 
 
-def _launch_blend(img0: Tensor, img1: Tensor, flow: Tensor, mask: Tensor) -> Tensors:
+def _launch_blend(img0: Tensor, img1: Tensor, flow: Tensor, mask: Tensor) -> Blended:
     batch, planes, height, width = img0.shape
     shape = (3, batch, planes, height, width)
     out = img0.new_empty(shape, dtype=torch.float32)
@@ -129,7 +88,8 @@ def _launch_blend(img0: Tensor, img1: Tensor, flow: Tensor, mask: Tensor) -> Ten
         *(mask.stride(0), mask.stride(2), mask.stride(3)),
         block=_BLOCK,
     )
-    return tuple(out)
+    warped0, warped1, blended = out
+    return warped0, warped1, blended
 
 
 @_jit
@@ -268,3 +228,13 @@ def _blend_kernel(
         img0 += img0_c
         img1 += img1_c
         out += height * width
+
+
+_warp = FastForm(
+    "Triton kernel that warps",
+    sample,
+    _launch_warp,
+    _applies,
+    kind=lambda input, flow, points: (input.dtype, points is None),
+)
+_blend = FastForm("Triton kernel that warps and blends", _blend_by_pytorch, _launch_blend, _applies)

@@ -41,3 +41,20 @@ def warp(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = Non
 
         return warp_at_once(input, flow, points)
     return sample(input, flow, points)
+
+
+def warp_both(
+    img0: Tensor, img1: Tensor, flow: Tensor, mask: Tensor
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Warps two images, and on a device that does it in the same pass blends them.
+
+    Shape:
+        img0, img1: B C H W; flow: B 4 H W in pixels, for img0 then for img1;
+        mask: B 1 H W, logits, high takes img0
+        returns: both warped, B C H W each, and their blend or None
+    """
+    if img0.is_cuda and not torch.is_grad_enabled():
+        from .triton_kernels import blend  # Triton is loaded only where it can run
+
+        return blend(img0, img1, flow, mask)
+    return warp(img0, flow[:, :2]), warp(img1, flow[:, 2:]), None

@@ -22,8 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .dispatch import uses_cpu_bf16_ops
+from .dispatch import FastForm, uses_cpu_bf16_ops, wave
 from .fused_conv import convolve_onto
+from .prelu import PReLU
 from .weight_rounding import round_keeping_sum
 
 _PIXELS, _CHANNELS = 1024, 90
@@ -53,6 +54,43 @@ class EvenOddRows(NamedTuple):
         return total
 
 
+def residual_chain(layers: nn.Sequential, x: Tensor) -> Tensor:
+    """`layers(x) + x`, where the layers are pairs of a `WinogradConv2d` and an activation.
+
+    Shape:
+        x: B C H W -> B C H W
+    """
+    return _residual_chain(layers, x)
+
+
+def _plain(layers: nn.Sequential, x: Tensor) -> Tensor:
+    return layers(x) + x
+
+
+def _by_rows(layers: nn.Sequential, x: Tensor) -> Tensor:
+    rows = EvenOddRows.of(x)
+    for layer in layers:
+        conv, activation = cast(nn.Sequential, layer)
+        rows = EvenOddRows(*map(activation, cast(WinogradConv2d, conv).by_rows(rows)))
+    return rows.plus(x)
+
+
+def is_faster_for(x: Tensor) -> bool:
+    """Whether rows apart can take `x`, B C H W, and are faster."""
+    channels, height, width = x.shape[1:]
+    large = channels >= _CHANNELS and height * width >= _PIXELS
+    return large and height % 2 == 0 and uses_cpu_bf16_ops(x.device, x.dtype)
+
+
+def _applies(layers: nn.Sequential, x: Tensor) -> bool:
+    return is_faster_for(x)
+
+
+def _sample(layers: nn.Sequential, x: Tensor) -> tuple[nn.Sequential, Tensor]:
+    chain = nn.Sequential(*(nn.Sequential(WinogradConv2d(8, 8), PReLU(8)) for _ in range(2)))
+    return chain.to(x.dtype), wave(1, 8, 6, 5, dtype=x.dtype)
+
+
 class WinogradConv2d(nn.Conv2d):
     """`nn.Conv2d` of 3 x 3, stride 1 and padding 1, that can take even and odd rows apart.
 
@@ -63,13 +101,6 @@ class WinogradConv2d(nn.Conv2d):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 3, 1, 1)
         self._kernels: tuple[object, list[Tensor]] = (None, [])
-
-    @staticmethod
-    def is_faster_for(x: Tensor) -> bool:
-        """Whether `by_rows` can take `x`, B C H W, and is faster."""
-        channels, height, width = x.shape[1:]
-        large = channels >= _CHANNELS and height * width >= _PIXELS
-        return large and height % 2 == 0 and uses_cpu_bf16_ops(x.device, x.dtype)
 
     def by_rows(self, rows: EvenOddRows) -> EvenOddRows:
         """What the convolution makes of a picture, by rows."""
@@ -110,3 +141,14 @@ def _less(x: Tensor, before: bool) -> Tensor:
     torch.sub(x[:, :, others], x[:, :, inner], out=result[:, :, inner])
     torch.neg(x[:, :, edge], out=result[:, :, edge])
     return result
+
+
+_residual_chain = FastForm(
+    "convolution by rows",
+    _plain,
+    _by_rows,
+    _applies,
+    _sample,
+    kind=lambda layers, x: x.dtype,
+    near=1e-2,
+)

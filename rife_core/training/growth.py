@@ -13,8 +13,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from ..inference.rife import RIFE
 from ..networks.block import IFBlock
+from ..networks.ifnet import FlowNetwork
 from ..networks.specs import FLOW_CHANNELS, NetworkSpec
 
 FIRST_GAIN = 3.0
@@ -22,18 +22,18 @@ TRUNK_GAIN = 0.5
 LAST_GAIN = 0.1
 
 
-def build_fresh(spec: NetworkSpec, seed: int) -> RIFE:
+def build_fresh(spec: NetworkSpec, seed: int) -> FlowNetwork:
     """A network of `spec` with the weights that training starts from."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = RIFE(spec)
+        network = FlowNetwork(spec)
         for block in [*network.blocks, network.block_tea]:
             if block is not None:
                 initialise_block(block)
     return network
 
 
-def build_tied(spec: NetworkSpec, seed: int, width: int, scales: Sequence[float]) -> RIFE:
+def build_tied(spec: NetworkSpec, seed: int, width: int, scales: Sequence[float]) -> FlowNetwork:
     """A network like `spec` whose blocks, one for each of `scales`, are one and the same.
 
     It starts from zero flow and mask, so that the first block reads what the others read.
@@ -77,7 +77,7 @@ def initialise_block(block: IFBlock) -> None:
 
 
 @torch.no_grad()
-def transplant(source: RIFE, target: RIFE) -> None:
+def transplant(source: FlowNetwork, target: FlowNetwork) -> None:
     """Copies what `source` learned into `target`, which may be untied and wider.
 
     Where the target is wider, the new channels keep their fresh incoming weights and

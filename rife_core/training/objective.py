@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..inference.rife import RIFE
 from ..losses.census import ternary
 from ..losses.laplacian import lap_loss
 from ..networks.estimate import Estimate
+from ..networks.ifnet import FlowNetwork
 from .synthetic import SceneBatch
 from .taught import frame_error
 
@@ -59,7 +59,7 @@ class LossWeights:
 
 
 def objective(
-    network: RIFE,
+    network: FlowNetwork,
     batch: SceneBatch,
     scales: Sequence[float],
     weights: LossWeights,
@@ -69,7 +69,7 @@ def objective(
     """The loss of a batch and the figures to log.
 
     Args:
-        network, batch, scales, detach: see `RIFE.flow_pyramid`.
+        network, batch, scales, detach: see `FlowNetwork.flow_pyramid`.
         weights: of the parts.
         perceptual: the losses "vgg" and "lpips" of two frames in [0, 1], where `weights` want
             them.

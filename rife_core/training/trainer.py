@@ -26,9 +26,9 @@ from torch import Tensor
 from ..charts.training import Curve, curve_svg, preview_png
 from ..checkpoints.rife import save_rife
 from ..engine.allocator import keep_memory
-from ..inference.rife import RIFE
 from ..losses.lpips_alex import LPIPSAlex
 from ..losses.vgg import VGGPerceptualLoss
+from ..networks.ifnet import FlowNetwork
 from .batches import Ahead, BatchSource, Mixture
 from .config import Stage, TrainConfig
 from .growth import build_fresh, build_tied, transplant
@@ -71,7 +71,7 @@ class Trainer:
         out: Path,
         device: torch.device | str = "cpu",
         clips: Mapping[int, BatchSource] | None = None,
-        start: RIFE | None = None,
+        start: FlowNetwork | None = None,
         shard_bytes: int = 0,
     ) -> None:
         self.config = config
@@ -160,7 +160,7 @@ class Trainer:
                 self.ema[name].lerp_(parameter, 1 - decay)
         return figures
 
-    def averaged(self) -> RIFE:
+    def averaged(self) -> FlowNetwork:
         """The network with the averaged weights, on the CPU, as it will be used."""
         network = copy.deepcopy(self.network).cpu()
         with torch.no_grad():
@@ -200,7 +200,7 @@ class Trainer:
         self.ema = state["ema"]
         self.optimizer.load_state_dict(state["optimizer"])
 
-    def _enter(self, stage: int, source: RIFE | None) -> None:
+    def _enter(self, stage: int, source: FlowNetwork | None) -> None:
         """Builds network, optimiser and material of a stage; weights go on from `source`."""
         config = self.config
         self.stage, self.plan = stage, config.stages[stage]

@@ -12,7 +12,7 @@ from threading import RLock
 import torch
 from torch import Tensor, nn
 
-from ...networks.estimate import EncodedFrame, Estimate
+from ...networks.estimate import EncodedFrame, Estimate, FramePair
 from ...ops.dispatch import OUT_OF_MEMORY
 from ..rife import RIFE, Synthesis
 
@@ -45,16 +45,14 @@ class InferenceStep(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         if self.scale is None:
-            frame = self.network._frame(inputs[0])  # pyright: ignore[reportPrivateUsage]
+            frame = self.network.encode_frame(inputs[0])
             return frame.context or (frame.planes,)  # where there is context, planes are the image
         half = len(inputs) // 2
         frame0, frame1 = (
             EncodedFrame(planes, tuple(context))
             for planes, *context in (inputs[:half], inputs[half : 2 * half])
         )
-        made = self.network._made(  # pyright: ignore[reportPrivateUsage]
-            frame0, frame1, inputs[-1], self.scale, False
-        )
+        made = self.network.run_eagerly(FramePair(frame0, frame1, inputs[-1]), self.scale)
         last = made.estimate
         return made.image, last.flow, last.mask, last.warped_img0, last.warped_img1
 
@@ -97,14 +95,12 @@ class Checked(ABC):
             return None
         return EncodedFrame(image, tuple(made)) if spec.refine else EncodedFrame(made[0])
 
-    def synthesize(
-        self, frame0: EncodedFrame, frame1: EncodedFrame, times: Tensor, scale: float
-    ) -> Synthesis | None:
+    def synthesize(self, pair: FramePair, scale: float) -> Synthesis | None:
         """See `InferenceBackend`."""
         if self._network.spec.rerun_above:  # decides by what it sees, which no program can
             return None
-        sides = (frame0.planes, *frame0.context, frame1.planes, *frame1.context)
-        made = self._run(scale, (*sides, times))
+        sides = [x for frame in pair[:2] for x in (frame.planes, *frame.context)]
+        made = self._run(scale, (*sides, pair.times))
         return None if made is None else Synthesis(made[0], Estimate(*made[1:]))
 
     def release(self) -> None:

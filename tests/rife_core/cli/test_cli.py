@@ -1,5 +1,6 @@
 """The command line, as a person calls it."""
 
+import os
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 from rife_video.__main__ import COMMANDS, main
 from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.rife_core.files import resume as parts
+from rife_video.rife_core.ops.dispatch import fast_forms_are_off
 from rife_video.rife_core.video import VideoReader, VideoWriter
 
 ON_CPU = ("--device", "cpu", "--backend")
@@ -135,6 +137,23 @@ def test_help_is_there(command, capsys):
         main([command, "--help"] if command else ["--help"])
     assert stopped.value.code == 0
     assert "usage: rife-video" in capsys.readouterr().out
+
+
+def test_plain_ops_switches_fast_forms_off(monkeypatch, clip_file, weights, tmp_path):
+    seen = []
+    monkeypatch.setattr(
+        "rife_video.rife_core.cli.interpolate.interpolate_file",
+        lambda *args, **options: seen.append(fast_forms_are_off()) or interrupt(),
+    )
+    command = ["interpolate", str(clip_file), str(tmp_path / "o.mp4"), "--model", str(weights)]
+    before = fast_forms_are_off(), os.environ.get("RIFE_VIDEO_PLAIN_OPS")
+    assert main([*command, "--plain-ops"]) == 130
+    assert seen == [True]
+    assert (fast_forms_are_off(), os.environ.get("RIFE_VIDEO_PLAIN_OPS")) == before
+
+
+def interrupt():
+    raise KeyboardInterrupt
 
 
 def test_the_installed_command_runs():

@@ -180,3 +180,23 @@ def test_gradients_reach_every_parameter_of_a_training_call():
 def test_errors_say_what_was_found(network, call, message):
     with pytest.raises(ValueError, match=message):
         call(network, torch.rand(1, 3, 16, 16))
+
+
+def test_an_estimate_of_a_midpoint_network_takes_no_other_time(midpoint_network):
+    frame0, frame1 = (midpoint_network.prepare(torch.rand(1, 3, 32, 32)) for _ in range(2))
+    assert midpoint_network.estimate(frame0, frame1).flow.shape == (1, 4, 32, 32)
+    with pytest.raises(ValueError, match="knows the midpoint only"):
+        midpoint_network.estimate(frame0, frame1, 0.25)
+
+
+@torch.no_grad()
+def test_an_estimate_does_not_rerun_its_neighbours():
+    """4.0 starts again where motion is large; a pair at rest beside it must not."""
+    network = fill(build_network("4.0"), (("lastconv", 3.0),)).eval()
+    img0, img1 = torch.rand(2, 2, 3, 64, 64)
+    img1[0] = img0[0] = 0.5
+    frame0, frame1 = network.prepare(img0), network.prepare(img1)
+    together = network.estimate(frame0, frame1, torch.tensor([0.25, 0.5]))
+    for index, (one0, one1) in enumerate(zip(frame0.split(), frame1.split(), strict=True)):
+        alone = network.estimate(one0, one1, (0.25, 0.5)[index])
+        assert_close(together.flow[index : index + 1], alone.flow, atol=1e-4, rtol=1e-4)

@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+from rife_video.rife_core.engine import interpolate
+from rife_video.rife_core.inference.flow import estimate_flow
 from rife_video.rife_core.inference.rife import RIFE
-from rife_video.rife_core.inference.sparse_pyramid import Pyramid
+from rife_video.rife_core.inference.sparse_pyramid import SparsePyramid
 from rife_video.rife_core.networks.specs import distinct_specs, with_channels
 from rife_video.rife_core.ops.resize import resize
 from rife_video.rife_core.ops.warp import warp
+from rife_video.rife_core.timeline import Timeline
 from support import fill
 from torch.testing import assert_close
 
@@ -27,7 +30,7 @@ def test_sparse_equals_dense(monkeypatch, spec, scale):
     timestep = 0.3 if spec.arbitrary_timestep else 0.5
     ensemble = spec.ensemble != "none"
     sparse = network.inference(img0, img1, timestep, scale, ensemble)
-    monkeypatch.setattr(Pyramid, "can_run", staticmethod(lambda *_: False))
+    monkeypatch.setattr(SparsePyramid, "can_run", staticmethod(lambda *_: False))
     dense = network.inference(img0, img1, timestep, scale, ensemble)
     assert_close(sparse, dense, atol=2e-5, rtol=0)
     assert (dense - (img0 + img1) / 2).abs().max() > 0.01
@@ -44,14 +47,14 @@ def test_sparse_equals_dense(monkeypatch, spec, scale):
     ],
 )
 def test_where_it_can_run(scales, size, can):
-    assert Pyramid.can_run(scales, *size) == can
+    assert SparsePyramid.can_run(scales, *size) == can
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
 def test_warped_sides_are_those_of_the_full_flow(scale):
     sides = tuple(torch.rand(2, 1, 5, 32, 64))
     updates = [(torch.randn(1, 6, 2, 4) * 4, 16), (torch.randn(1, 6, 4, 8), 8)]
-    pyramid = Pyramid(sides, mask_adds=True)
+    pyramid = SparsePyramid(sides, mask_adds=True)
     for update in updates:
         pyramid.add(*update)
     flow = sum(resize(planes[:, :4], growth) for planes, growth in updates)
@@ -59,3 +62,18 @@ def test_warped_sides_are_those_of_the_full_flow(scale):
         assert_close(made, resize(warp(side, part), 1 / scale), atol=2e-5, rtol=0)
     mask = sum(resize(planes[:, 4:5], growth) for planes, growth in updates)
     assert_close(pyramid.mask(scale), resize(mask, 1 / scale), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("spec", distinct_specs(), ids=lambda spec: spec.version)
+def test_without_it_everything_runs(monkeypatch, spec):
+    """Removed, not switched off: only the plain network is left."""
+    network = narrow(spec)
+    noise = torch.nn.functional.interpolate(torch.rand(1, 3, 10, 14), (40, 60), mode="bicubic")
+    img0, img1 = noise.clamp(0, 1), noise.roll(2, -1).clamp(0, 1)
+    sparse = network.inference(img0, img1)
+    frames = torch.cat((img0, img1)).movedim(1, -1)
+    monkeypatch.delattr(RIFE, "final_estimate")
+    monkeypatch.delattr("rife_video.rife_core.inference.rife.sparse_pyramid")
+    assert_close(network.inference(img0, img1), sparse, atol=2e-5, rtol=0)
+    assert len(interpolate(network, frames, Timeline.multiply(4))) == 5
+    assert estimate_flow(network, frames).shape == (1, 4, 40, 60)

@@ -1,12 +1,17 @@
-"""The pyramid of blocks in training: who learns from which estimate."""
+"""The plain network: who learns from which estimate, and that the fast one is its equal."""
 
+import ast
+import inspect
 from dataclasses import replace
 
 import pytest
 import torch
 from rife_video.rife_core.inference.rife import RIFE
-from rife_video.rife_core.networks.specs import get_spec
+from rife_video.rife_core.networks import ifnet
+from rife_video.rife_core.networks.ifnet import FlowNetwork
+from rife_video.rife_core.networks.specs import get_spec, with_channels
 from support import fill
+from torch.testing import assert_close
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -42,3 +47,60 @@ def test_carried_features_are_taught_by_the_block_that_reads_them():
     flow_and_mask = 4 * 5  # each channel has four places before the shuffle
     assert not grad[:, :flow_and_mask].any()
     assert grad[:, flow_and_mask : 4 * 13].any()
+
+
+def build(version, kind=FlowNetwork):
+    spec = get_spec(version)
+    network = kind(with_channels(spec, [8] * len(spec.channels)))
+    return fill(network, [(name, 0.2) for name in ("lastconv", "conv1.2.", "conv2.2.")])
+
+
+def images(side=64):
+    noise = torch.rand(1, 3, 8, 8)
+    img0 = torch.nn.functional.interpolate(noise, (side, side), mode="bicubic").clamp(0, 1)
+    return img0, img0.roll((1, 2), (-2, -1))
+
+
+def blocks_with_gradients(network):
+    return [
+        any(p.grad is not None and p.grad.any() for p in b.parameters()) for b in network.blocks
+    ]
+
+
+def test_detached_the_numbers_are_the_same():
+    network = build("4.6").train()
+    pair = images()
+    together = network.flow_pyramid(*pair)
+    for a, b in zip(together, network.flow_pyramid(*pair, detach=True), strict=True):
+        assert torch.equal(a.flow, b.flow)
+
+
+def test_the_teacher_takes_no_gradient_from_distillation():
+    network = build("rife").train()
+    img0, img1 = images()
+    output = network.forward_train(img0, img1, torch.rand_like(img0))
+    output.loss_distill.backward()
+    assert all(p.grad is None or not p.grad.any() for p in network.block_tea.parameters())
+    assert any(blocks_with_gradients(network))
+
+
+@pytest.mark.parametrize("version", ["rife", "rife_m", "hdv3", "4.0", "4.7", "4.26"])
+def test_the_fast_network_makes_the_same_frame(version):
+    plain = build(version).eval()
+    fast = build(version, RIFE).eval()
+    fast.load_state_dict(plain.state_dict())
+    img0, img1 = images(128)
+    with torch.no_grad():
+        output = plain.forward_train(img0, img1)
+    assert_close(fast.inference(img0, img1), output.merged[-1].clamp(0, 1), atol=2e-5, rtol=0)
+
+
+def test_it_is_plain():
+    """No fast form, no device and no number format is named in it."""
+    names = {
+        node.id
+        for node in ast.walk(ast.parse(inspect.getsource(ifnet)))
+        if isinstance(node, ast.Name)
+    }
+    assert not names & {"uses_cpu_bf16_ops", "FastForm", "plain_ops", "sparse_pyramid"}
+    assert len(inspect.getsource(ifnet).splitlines()) < 300

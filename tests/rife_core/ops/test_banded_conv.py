@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from rife_video.rife_core.ops import banded_conv as planes
+from rife_video.rife_core.ops import banded_conv
 from rife_video.rife_core.ops.banded_conv import concatenate, convolve_concatenated
 from torch import nn
 from torch.testing import assert_close
@@ -18,7 +18,7 @@ def dtype(request):
 @pytest.mark.parametrize("size", [(12, 10), (10, 9), (7, 8), (2, 3)])
 def test_planes_by_bands(monkeypatch, size, dtype):
     """Bands of four rows, the last one shorter; two samples; a plane that is one number."""
-    monkeypatch.setattr(planes, "_BAND", 4 * size[1])
+    monkeypatch.setattr(banded_conv, "_BAND", 4 * size[1])
     parts = [torch.randn(2, 3, *size), torch.randn(2, 1, 1, 1), torch.randn(2, 5, *size).to(dtype)]
     whole = torch.cat([part.to(dtype).expand(-1, -1, *size) for part in parts], 1)
     layer = nn.Sequential(nn.Conv2d(9, 4, 3, 2, 1), nn.LeakyReLU(0.2, inplace=True)).to(dtype)
@@ -31,7 +31,7 @@ def test_planes_by_bands(monkeypatch, size, dtype):
 
 @pytest.mark.parametrize("size", [(12, 10), (7, 8)])
 def test_large_numbers_are_read_in_two_halves(monkeypatch, size):
-    monkeypatch.setattr(planes, "_BAND", 4 * size[1])
+    monkeypatch.setattr(banded_conv, "_BAND", 4 * size[1])
     parts, flow = [torch.rand(2, 3, *size).bfloat16()], 100 * torch.rand(2, 4, *size)
     layer = nn.Sequential(nn.Conv2d(7, 4, 3, 2, 1), nn.Identity())
     layer[0].weight.data = layer[0].weight.data.bfloat16().float()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from rife_video.rife_core.ops import transposed_conv as corners
+from rife_video.rife_core.ops import transposed_conv
 from rife_video.rife_core.ops.prelu import PReLU
 from rife_video.rife_core.ops.transposed_conv import conv_transpose2x, conv_transpose2x_then_conv
 from torch import nn
@@ -14,18 +14,20 @@ pytestmark = pytest.mark.usefixtures("seeded")
 
 @pytest.fixture(autouse=True)
 def in_float32_too(monkeypatch):
-    monkeypatch.setattr(corners, "uses_cpu_bf16_ops", lambda *_: not torch.is_grad_enabled())
+    monkeypatch.setattr(
+        transposed_conv, "uses_cpu_bf16_ops", lambda *_: not torch.is_grad_enabled()
+    )
 
 
-@pytest.mark.parametrize(("cell", "planes"), [(1, None), (1, 2), (2, None), (2, 3)])
+@pytest.mark.parametrize(("cell", "channels"), [(1, None), (1, 2), (2, None), (2, 3)])
 @pytest.mark.parametrize("size", [(4, 5), (1, 3)])
-def test_doubling(size, cell, planes):
+def test_doubling(size, cell, channels):
     deconv = nn.ConvTranspose2d(6, 5 * cell**2, 4, 2, 1)
     x = torch.randn(2, 6, *size)
-    expected = F.pixel_shuffle(deconv(x), cell)[:, :planes]
-    assert torch.equal(conv_transpose2x(x, deconv, cell, planes), expected)
+    expected = F.pixel_shuffle(deconv(x), cell)[:, :channels]
+    assert torch.equal(conv_transpose2x(x, deconv, cell, channels), expected)
     with torch.no_grad():
-        assert_close(conv_transpose2x(x, deconv, cell, planes), expected)
+        assert_close(conv_transpose2x(x, deconv, cell, channels), expected)
 
 
 @pytest.mark.parametrize("size", [(4, 5), (1, 1)])

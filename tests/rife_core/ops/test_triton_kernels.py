@@ -13,7 +13,6 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when kernels are defined, Triton's own too
 pytest.importorskip("triton", reason="Triton is not installed")
 
-from rife_video.rife_core.networks.estimate import Estimate
 from rife_video.rife_core.ops import triton_kernels as kernels
 from rife_video.rife_core.ops.grid_sample import sample
 from torch.testing import assert_close
@@ -25,8 +24,9 @@ NEAR = {"atol": 1e-4, "rtol": 0}
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch, seeded):
     """Neither switched off nor proven by another test; a fallback is an error."""
-    monkeypatch.setattr(kernels._State, "off", False)
-    monkeypatch.setattr(kernels._State, "proven", set())
+    for form in (kernels._warp, kernels._blend):
+        monkeypatch.setattr(form, "off", False)
+        monkeypatch.setattr(form, "proven", set())
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         yield
@@ -42,16 +42,14 @@ def scene(batch=2, planes=5, height=13, width=37, reach=8.0):
 @pytest.mark.parametrize("reach", [0.0, 1.5, 1000.0])
 def test_warp(size, reach):
     image, flow = scene(height=size[0], width=size[1], reach=reach)
-    assert_close(
-        kernels._launch_warp(image, flow[:, :2], None)[0], sample(image, flow[:, :2]), **NEAR
-    )
+    assert_close(kernels._launch_warp(image, flow[:, :2], None), sample(image, flow[:, :2]), **NEAR)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_warp_reads_half_precision(dtype):
     image, flow = scene()
     image = image.to(dtype)
-    (made,) = kernels._launch_warp(image, flow[:, 2:], None)
+    made = kernels._launch_warp(image, flow[:, 2:], None)
     assert made.dtype is torch.float32
     assert_close(made, sample(image, flow[:, 2:]), **NEAR)
 
@@ -60,9 +58,9 @@ def test_warp_reads_planes_as_they_lie():
     image, flow = scene(planes=8)
     image, flow = image[:, 2:5, :, 3:].permute(0, 1, 3, 2), flow[:, 1:3, :, 3:].permute(0, 1, 3, 2)
     assert not image.is_contiguous()
-    assert_close(kernels._launch_warp(image, flow, None)[0], sample(image, flow), **NEAR)
+    assert_close(kernels._launch_warp(image, flow, None), sample(image, flow), **NEAR)
     laid_out = image.contiguous(memory_format=torch.channels_last)
-    assert_close(kernels._launch_warp(laid_out, flow, None)[0], sample(image, flow), **NEAR)
+    assert_close(kernels._launch_warp(laid_out, flow, None), sample(image, flow), **NEAR)
 
 
 def test_warp_at_points():
@@ -80,7 +78,7 @@ def test_what_is_no_number_is_no_address():
     flow[0, 0, 2, 3] = torch.nan
     flow[1, 1, 4, 5] = torch.inf
     flow[1, 0, 4, 6] = -torch.inf
-    (made,) = kernels._launch_warp(image, flow[:, :2], None)
+    made = kernels._launch_warp(image, flow[:, :2], None)
     assert made.isfinite().all()
     assert_close(made[1], sample(image, flow[:, :2])[1], **NEAR)
 
@@ -94,7 +92,7 @@ def test_blend(size):
     made = kernels.blend(*inputs)
     for each, right in zip(made, kernels._blend_by_pytorch(*inputs), strict=True):
         assert_close(each, right, **NEAR)
-    assert kernels._State.proven
+    assert kernels._blend.proven
 
 
 def fail(*args):
@@ -102,17 +100,17 @@ def fail(*args):
 
 
 def differ(image, flow, points):
-    return (sample(image, flow, points) + 0.01,)
+    return sample(image, flow, points) + 0.01
 
 
-@pytest.mark.parametrize(("launch", "reason"), [(fail, "no compiler"), (differ, "they differ")])
+@pytest.mark.parametrize(("launch", "reason"), [(fail, "no compiler"), (differ, "it differs")])
 def test_kernels_that_fail_or_differ_are_switched_off(monkeypatch, launch, reason):
     image, flow = scene()
-    monkeypatch.setattr(kernels, "_launch_warp", launch)
-    with pytest.warns(RuntimeWarning, match=f"Triton kernels are not used.*{reason}"):
+    monkeypatch.setattr(kernels._warp, "fast", launch)
+    with pytest.warns(RuntimeWarning, match=f"'Triton kernel that warps' is not used.*{reason}"):
         made = kernels.warp(image, flow[:, :2])
     assert_close(made, sample(image, flow[:, :2]), atol=0, rtol=0)
-    monkeypatch.setattr(kernels, "_launch_warp", None)
+    monkeypatch.setattr(kernels._warp, "fast", None)
     assert_close(kernels.warp(image, flow[:, :2]), made, atol=0, rtol=0)
 
 
@@ -120,11 +118,11 @@ def test_running_out_of_memory_is_for_the_caller(monkeypatch):
     def greedy(*args):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(kernels, "_launch_warp", greedy)
+    monkeypatch.setattr(kernels._warp, "fast", greedy)
     image, flow = scene()
     with pytest.raises(torch.OutOfMemoryError):
         kernels.warp(image, flow[:, :2])
-    assert not kernels._State.off
+    assert not kernels._warp.off
 
 
 def test_double_precision_is_left_to_pytorch():
@@ -139,15 +137,15 @@ def test_a_whole_network_through_the_kernels(monkeypatch, network):
     expected = network.inference(image0.to(DEVICE), image1.to(DEVICE), 0.25)
     used = []
 
-    def of(flow, mask, img0, img1):
+    def warp_both(*inputs):
         used.append("blend")
-        return Estimate(flow, mask, *kernels.blend(img0, img1, flow, mask))
+        return kernels.blend(*inputs)
 
     def warp(*inputs):
         used.append("warp")
         return kernels.warp(*inputs)
 
-    monkeypatch.setattr(Estimate, "of", of)
+    monkeypatch.setattr("rife_video.rife_core.networks.estimate.warp_both", warp_both)
     monkeypatch.setattr("rife_video.rife_core.inference.sparse_pyramid.warp", warp)
     made = network.inference(image0.to(DEVICE), image1.to(DEVICE), 0.25)
     assert_close(made, expected, **NEAR)

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from rife_video.rife_core.networks.block import IFBlock
-from rife_video.rife_core.ops import winograd_conv as rowpairs
+from rife_video.rife_core.ops import winograd_conv
 from rife_video.rife_core.ops.winograd_conv import EvenOddRows, WinogradConv2d
 from torch.testing import assert_close
 
@@ -53,12 +53,14 @@ def test_weights_made_in_inference_mode():
 
 @pytest.mark.parametrize("size", [(64, 48), (56, 40)])  # 8 x 6 in the trunk, and 7 x 5: odd
 def test_a_block(monkeypatch, size):
-    monkeypatch.setattr(rowpairs, "_PIXELS", 1)
-    monkeypatch.setattr(rowpairs, "_CHANNELS", 1)
+    monkeypatch.setattr(winograd_conv, "_PIXELS", 1)
+    monkeypatch.setattr(winograd_conv, "_CHANNELS", 1)
     block = IFBlock(6, 16)
     x, calls = torch.rand(1, 6, *size), []
     expected = block(x, None, 2)
-    monkeypatch.setattr(rowpairs, "uses_cpu_bf16_ops", lambda *_: True)
+    monkeypatch.setattr(winograd_conv, "uses_cpu_bf16_ops", lambda *_: True)
+    with torch.no_grad():
+        block(x, None, 2)  # compared with the plain form on a sample, once
     by_rows = WinogradConv2d.by_rows
     monkeypatch.setattr(WinogradConv2d, "by_rows", lambda *args: calls.append(1) or by_rows(*args))
     with torch.no_grad():

@@ -1,0 +1,159 @@
+"""Fast forms: compared once, stepping aside, switched off; autocast is left to PyTorch."""
+
+import os
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from rife_video.rife_core.inference.precision import set_precision
+from rife_video.rife_core.inference.rife import RIFE
+from rife_video.rife_core.networks.specs import distinct_specs, get_spec, with_channels
+from rife_video.rife_core.ops.dispatch import FastForm, fast_forms_are_off, plain_ops, wave
+from support import fill
+from torch.testing import assert_close
+
+pytestmark = pytest.mark.usefixtures("seeded")
+
+
+def narrow(spec, channels=8):
+    network = RIFE(with_channels(spec, [channels] * len(spec.channels)), teacher=False)
+    return fill(network, [(name, 0.2) for name in ("lastconv", "conv1.2.", "conv2.2.")]).eval()
+
+
+def pair(size=(64, 128)):
+    noise = torch.rand(1, 3, size[0] // 8, size[1] // 8)
+    img0 = torch.nn.functional.interpolate(noise, size, mode="bicubic").clamp(0, 1)
+    return img0, img0.roll((1, 3), (-2, -1))
+
+
+class Doubling:
+    """An operation in two forms that count their calls."""
+
+    def __init__(self, factor=2.0, error=None):
+        self.calls = []
+        self.factor, self.error = factor, error
+        self.form = FastForm(
+            "doubling",
+            self.plain,
+            self.fast,
+            lambda x: not x.requires_grad,
+            lambda x: (wave(4, dtype=x.dtype),),
+        )
+
+    def plain(self, x):
+        self.calls.append("plain")
+        return 2 * x
+
+    def fast(self, x):
+        self.calls.append("fast")
+        if self.error:
+            raise self.error
+        return self.factor * x
+
+
+def test_a_fast_form_is_compared_once_for_each_type():
+    double, x = Doubling(), torch.ones(3)
+    assert torch.equal(double.form(x), 2 * x)
+    assert double.calls == ["fast", "plain", "fast"]
+    double.form(x)
+    assert double.calls[3:] == ["fast"]
+    double.form(x.double())
+    assert double.calls[4:] == ["fast", "plain", "fast"]
+    double.form(x.requires_grad_())
+    assert double.calls[7:] == ["plain"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"factor": 2.1}, "ArithmeticError: it differs from the plain form by 0.0"),
+        ({"error": RuntimeError("no such kernel")}, "RuntimeError: no such kernel"),
+    ],
+)
+def test_where_it_is_wrong_or_fails_it_steps_aside_with_one_warning(options, reason):
+    double, x = Doubling(**options), torch.ones(3)
+    with pytest.warns(RuntimeWarning, match=f"'doubling' is not used: {reason}") as told:
+        assert torch.equal(double.form(x), 2 * x)
+    assert torch.equal(double.form(x.double()), 2 * x.double())
+    assert len(told) == 1
+    double.calls.clear()
+    double.form(x)
+    assert double.calls == ["plain"]
+
+
+def test_running_out_of_memory_is_for_the_caller():
+    double = Doubling(error=torch.OutOfMemoryError())
+    with pytest.raises(torch.OutOfMemoryError):
+        double.form(torch.ones(3))
+    assert not double.form.off
+
+
+def test_comparing_draws_no_random_numbers():
+    form = FastForm("drawing", torch.sin, torch.sin, lambda x: True, lambda x: (torch.rand(3),))
+    expected = torch.manual_seed(7).get_state().clone()
+    form(torch.ones(1))
+    assert torch.equal(torch.get_rng_state(), expected)
+
+
+def test_plain_ops_counts_and_reaches_other_threads():
+    double, x = Doubling(), torch.ones(3)
+    before = fast_forms_are_off()
+    with plain_ops():
+        with plain_ops():
+            assert fast_forms_are_off()
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(double.form, x).result().sum() == 6
+    assert double.calls == ["plain"]
+    assert fast_forms_are_off() == before
+
+
+@pytest.mark.parametrize(("value", "off"), [("1", True), ("0", False), ("", False)])
+def test_the_environment_switches_fast_forms_off(value, off):
+    script = "from rife_video.rife_core.ops.dispatch import *; print(fast_forms_are_off())"
+    environment = {**os.environ, "RIFE_VIDEO_PLAIN_OPS": value}
+    run = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == str(off)
+
+
+@pytest.mark.parametrize("spec", distinct_specs(), ids=lambda spec: spec.version)
+def test_switched_off_the_frames_are_the_same(spec):
+    network, images = narrow(spec), pair()
+    ensemble = spec.ensemble != "none"
+    fast = network.inference(*images, ensemble=ensemble)
+    with plain_ops():
+        plain = network.inference(*images, ensemble=ensemble)
+    assert_close(fast, plain, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("version", ["rife", "4.0", "4.6", "4.26"])
+def test_in_bfloat16_every_fast_form_is_right(version):
+    """None steps aside: that would be a warning."""
+    network, images = narrow(get_spec(version), 96), pair()
+    exact = network.inference(*images)
+    set_precision(network, torch.bfloat16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        fast = network.inference(*images)
+    with plain_ops():
+        plain = network.inference(*images)
+    for made in (fast, plain):
+        assert (made - exact).square().mean() < 1e-3
+
+
+@pytest.mark.parametrize("spec", distinct_specs(), ids=lambda spec: spec.version)
+def test_under_autocast_a_validation_step_runs(spec):
+    """A library user's training script: autocast is on, gradients are off."""
+    network, images = narrow(spec, 96), pair()
+    plain = network.inference(*images)
+    x = torch.cat(images, 1)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        made = network.inference(*images)
+        merged = network(x if spec.align <= 64 else x.repeat(1, 1, 2, 1))[2]
+    assert made.isfinite().all()
+    assert (made - plain).square().mean() < 1e-2
+    assert merged[-1].isfinite().all()
