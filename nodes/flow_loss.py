@@ -15,7 +15,7 @@ from ..rife_core.engine.memory_plan import auto_batch_size, estimate_memory
 from ..rife_core.losses import epe
 from ..rife_core.losses.compare import MAPS, MEASURES, check_frames, compare
 from ..rife_core.timeline import Timeline
-from .host import Outputs, RIFEModel, colours, compute_device, model_folders, progress
+from .host import Outputs, RIFEModel, advising, colours, compute_device, model_folders, progress
 
 _FLOW_ERROR = "flow_error"
 _FIRST = tuple(name for name, measure in MEASURES.items() if not measure.late)
@@ -134,7 +134,7 @@ class ComputeFlowLoss:
                 prediction, target, frames = _remade(model, target)
             assert prediction is not None
             names = [name for name, m in MEASURES.items() if chosen.get(name, m.chosen)]
-            with progress("Compute Flow Loss") as advance:
+            with advising(), progress("Compute Flow Loss") as advance:
                 measured, heat = compare(
                     prediction,
                     target,

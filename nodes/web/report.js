@@ -45,11 +45,25 @@ function show(node, text) {
   node.setDirtyCanvas?.(true, true);
 }
 
+// Older pages know how to fold rare inputs (right click, Show Advanced), but not which ones.
+function fold(node) {
+  const { category, input } = node.constructor.nodeData ?? {};
+  if (category !== "RIFE Video") return;
+  const declared = { ...input?.required, ...input?.optional };
+  const rare = (node.widgets ?? []).filter(
+    (widget) => widget.advanced == null && declared[widget.name]?.[1]?.advanced
+  );
+  if (!rare.length) return;
+  for (const widget of rare) widget.advanced = true;
+  node.setSize([node.size[0], node.computeSize()[1]]);
+}
+
 app.registerExtension({
   name: "rife_video.report",
   nodeCreated(node) {
     const title = TITLES[node.comfyClass];
     if (title && node.title === node.constructor.title) node.title = title;
+    fold(node);
   },
   beforeRegisterNodeDef(nodeType, nodeData) {
     if (nodeData.category !== "RIFE Video") return;

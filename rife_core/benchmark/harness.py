@@ -78,14 +78,14 @@ class Result:
         row, size, multiplier: see `Case`.
         contender, kind, precision: see `Contender`.
         error: why there are no figures, or empty.
-        ms: a made frame, median of the rounds.
+        ms: an interpolated frame, median of the rounds.
         spread: the slowest round over the fastest one.
         vs_reference, vs_peer: how many times as fast as the reference and as the fastest
             peer; median of the rounds' ratios.
-        psnr: dB, against the reference; of the worst made frame.
+        psnr: dB, against the reference; of the worst interpolated frame.
         peak_mib: memory beyond what was resident before the first run.
         first_s: seconds of the first run, with whatever is done once.
-        gflop, gbyte: a made frame, of this project's eager path in this precision.
+        gflop, gbyte: an interpolated frame, of this project's eager path in this precision.
         share: of the roofline: the least time for that work over the time taken.
     """
 

@@ -18,7 +18,7 @@ _EAGER = "eager "
 _COLUMNS: tuple[tuple[str, Callable[[Entry], str]], ...] = (
     ("row", lambda e: e["row"]),
     ("contender", lambda e: e["contender"]),
-    ("ms a made frame", lambda e: _figure(e, "ms", "{:.4g}") or e.get("error", "")),
+    ("ms per frame", lambda e: _figure(e, "ms", "{:.4g}") or e.get("error", "")),
     ("spread", lambda e: _figure(e, "spread", "{:.2f}")),
     ("x reference", lambda e: _figure(e, "vs_reference", "{:.2f}")),
     ("x fastest peer", lambda e: _figure(e, "vs_peer", "{:.2f}")),
@@ -31,21 +31,22 @@ _COLUMNS: tuple[tuple[str, Callable[[Entry], str]], ...] = (
 )
 
 _LEGEND = """\
-- ms a made frame: median of the rounds; all contenders take a turn in each round. Source
-  frames are copied into the result in that time too.
-- spread: the slowest round over the fastest one. Far above 1, the machine had other work,
-  and the line is worth little.
-- x reference, x fastest peer: how many times as fast; median of the rounds' ratios.
-- reference: plain eager float32 the way the published code does it
+- ms per frame: time for one interpolated frame, median of the rounds; all contenders take a
+  turn in each round. Copying source frames into the result is included.
+- spread: the slowest round over the fastest. Far above 1, the machine was busy with other
+  work, and the line says little. Shared processors also differ from run to run: compare
+  figures within a run.
+- x reference, x fastest peer: speed-up; median of the rounds' ratios.
+- reference: plain eager float32, as the published code runs it
   (`rife_core/benchmark/reference.py`).
-- PSNR: of the worst made frame against the reference, on a part of the picture whose sides
-  all networks divide, because each contender pads in its own way.
+- PSNR: of the worst interpolated frame against the reference, on a crop whose sides all
+  networks divide, because each contender pads in its own way.
 - peak memory: beyond what the process held before its first run, output included.
-- GFLOP, GB: of a made frame, convolutions and matrix products, and all tensors that the
-  operations of this project's eager path read and write in that precision.
-- share of roofline: the time that the longer one of the two takes at the rates measured in
-  the same run (matrix product or convolution, large copy), over the time taken. Operands
-  that stay in a cache can carry it above 100%.
+- GFLOP, GB: per interpolated frame; convolutions and matrix products, and all tensors that
+  the operations of this project's eager path read and write in that precision.
+- share of roofline: the longer of compute and memory time at the rates measured in the same
+  run (matrix product or convolution, large copy), over the measured time. Operands that
+  stay in a cache can push it above 100%.
 - Peers run as they ship, in float32 on a CPU. A peer that does not run a row is left out.
 """
 
@@ -165,7 +166,7 @@ def picture(results: Sequence[Entry]) -> str:
     head = [
         svg.opening(_WIDTH, y + 6),
         _text(10, 18, title, bold=True),
-        _text(10, 36, "Milliseconds a made frame beside the bars"),
+        _text(10, 36, "Milliseconds per interpolated frame beside the bars"),
     ]
     return "\n".join((*head, line, *parts, "</svg>\n"))
 

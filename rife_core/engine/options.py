@@ -23,7 +23,7 @@ class Options(TypedDict, total=False):
     """How frames are made; every entry may be left out.
 
     Attributes:
-        scale: see `RIFE.inference`; or "auto": 1, but where the two sides of a made frame
+        scale: see `RIFE.inference`; or "auto": 1, but where the two sides of an interpolated frame
             contradict each other, what of 1, 0.5 and 0.25 makes them agree best, chosen
             once for each pair.
         ensemble: see `RIFE.inference`.

@@ -167,7 +167,7 @@ class Model:
             flow_gt: unused, likewise.
 
         Returns:
-            The made frame B 3 H W, and a dictionary: merged_tea, mask, mask_tea (B 1 H W
+            The interpolated frame B 3 H W, and a dictionary: merged_tea, mask, mask_tea (B 1 H W
             in [0, 1]), flow (B 2 H W, the middle frame to img0), flow_tea (B 4 H W, the
             teacher's flow; without training the student's, as the published code has it),
             loss_l1, loss_tea, loss_distill (scalars).

@@ -1,4 +1,6 @@
 import copy
+import sys
+from types import ModuleType
 
 import pytest
 import torch
@@ -43,6 +45,24 @@ def test_lists_weights_of_both_folders_and_nothing_else(folders):
         "a.pth": folders / "models/rife/a.pth",
         "sub/b.pkl": folders / "models/rife/sub/b.pkl",
     }
+
+
+def test_weights_of_the_pack_beside_are_listed(monkeypatch, tmp_path):
+    packs = tmp_path / "custom_nodes"
+    place = packs / "ComfyUI-Frame-Interpolation/ckpts/rife/rife47.pth"
+    place.parent.mkdir(parents=True)
+    place.touch()
+    paths = ModuleType("folder_paths")
+    paths.models_dir = str(tmp_path / "models")
+    paths.folder_names_and_paths = {"custom_nodes": ([str(packs)], set())}
+
+    def add(key, folder):
+        paths.folder_names_and_paths.setdefault(key, ([folder], set()))
+
+    paths.add_model_folder_path = add
+    monkeypatch.setitem(sys.modules, "folder_paths", paths)
+    monkeypatch.setitem(sys.modules, "comfy.model_management", ModuleType("management"))
+    assert list_models()["rife47.pth"] == place
 
 
 @pytest.mark.parametrize("name", ["../secret.pth", "/etc/passwd", "gone.pth", "", "rife/../a.pth"])

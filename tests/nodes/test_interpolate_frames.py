@@ -45,7 +45,7 @@ class TestInterpolateFrames:
         assert count == len(frames)
         assert f"4 frames at {options.get('source_fps', 8.0):g} fps" in report
         assert f"became {count} at" in report
-        assert "per made frame, with 'small'" in report or timeline.step == 2
+        assert "per interpolated frame, with 'small'" in report or timeline.step == 2
 
     def test_options_reach_the_engine(self, model):
         clip = moving_square(2)

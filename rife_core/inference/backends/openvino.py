@@ -6,7 +6,7 @@ take those along, and cost up to 15 dB; it stays off.
 
 Measured on two cores of an AMD EPYC with bfloat16 at 480p, against eager code
 (`rife-video bench --rows rife,4.6,4.26 --backends eager,openvino --precisions bf16`, run 4
-of docs/benchmark.md): 305, 139 and 164 ms a made frame against 293, 116 and 127, at about
+of docs/benchmark.md): 305, 139 and 164 ms per frame against 293, 116 and 127, at about
 equal PSNR and twice the memory. So it is there for processors on which that comes out
 otherwise.
 """

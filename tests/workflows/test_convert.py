@@ -1,0 +1,142 @@
+"""Graphs of other packs, brought over: both formats, run as they are then."""
+
+import copy
+import json
+
+import pytest
+from rife_video.__main__ import main
+from rife_video.workflows.convert import convert
+from rife_video.workflows.graph import WorkflowError, problems
+from rife_video.workflows.local import KNOWN_NODES
+
+CFI = {
+    "1": {"class_type": "LoadVideo", "inputs": {"file": "a.mp4"}},
+    "2": {"class_type": "GetVideoComponents", "inputs": {"video": ["1", 0]}},
+    "3": {
+        "class_type": "Make Interpolation State List",
+        "inputs": {"frame_indices": "1,2", "is_skip_list": True},
+    },
+    "4": {
+        "class_type": "RIFE VFI",
+        "inputs": {
+            "ckpt_name": "rife47.pth",
+            "frames": ["2", 0],
+            "clear_cache_after_n_frames": 10,
+            "multiplier": 3,
+            "fast_mode": True,
+            "ensemble": False,
+            "scale_factor": 0.5,
+            "dtype": "float16",
+            "torch_compile": False,
+            "batch_size": 2,
+            "optional_interpolation_states": ["3", 0],
+        },
+    },
+    "5": {"class_type": "SaveImage", "inputs": {"images": ["4", 0], "filename_prefix": "a"}},
+}
+CORE = {
+    **{name: CFI[name] for name in ("1", "2")},
+    "3": {"class_type": "FrameInterpolationModelLoader", "inputs": {"model_name": "r.pth"}},
+    "4": {
+        "class_type": "FrameInterpolate",
+        "inputs": {"interp_model": ["3", 0], "images": ["2", 0], "multiplier": 4},
+    },
+    "5": CFI["5"],
+}
+FILES = {("LoadVideo", "file"), ("LoadRIFE", "model_name")}
+WIDGETS = {
+    "RIFE VFI": [
+        *("ckpt_name", "clear_cache_after_n_frames", "multiplier", "fast_mode", "ensemble"),
+        *("scale_factor", "dtype", "torch_compile", "batch_size"),
+    ],
+    "Make Interpolation State List": ["frame_indices", "is_skip_list"],
+    "FrameInterpolationModelLoader": ["model_name"],
+    "FrameInterpolate": ["multiplier"],
+}
+
+
+def test_rife_vfi():
+    before = copy.deepcopy(CFI)
+    converted = convert(CFI)
+    assert before == CFI
+    graph = converted.graph
+    assert set(graph) == {"1", "2", "4", "5", "6"}
+    expected = {"model_name": "rife47.pth", "precision": "fp16", "backend": "auto"}
+    assert (graph["6"]["class_type"], graph["6"]["inputs"]) == ("LoadRIFE", expected)
+    assert graph["4"]["class_type"] == "InterpolateFrames"
+    inputs = graph["4"]["inputs"]
+    wanted = {
+        **{"model": ["6", 0], "frames": ["2", 0], "multiplier": 3, "scale": 0.5, "batch_size": 2},
+        **{"schedule": "2:1, 3:1", "at_cut": "interpolate", "ensemble": False},
+    }
+    assert {name: inputs[name] for name in wanted} == wanted
+    assert {(p.class_type, p.input) for p in problems(graph, KNOWN_NODES)} <= FILES
+    assert "RIFE VFI (node 4) became Interpolate Frames." in converted.notes[0]
+
+
+def test_frames_that_are_taken_alone():
+    old = copy.deepcopy(CFI)
+    old["3"]["inputs"] = {"frame_indices": "0", "is_skip_list": False}
+    assert convert(old).graph["4"]["inputs"]["schedule"] == "1:3, rest 1"
+
+
+def test_core_nodes():
+    graph = convert(CORE).graph
+    assert set(graph) == set(CORE)
+    assert graph["3"]["class_type"] == "LoadRIFE"
+    assert graph["4"]["inputs"]["model"] == ["3", 0]
+    assert graph["4"]["inputs"]["multiplier"] == 4
+    assert {(p.class_type, p.input) for p in problems(graph, KNOWN_NODES)} <= FILES
+
+
+def page_of(graph):
+    """A graph in the page's format, as far as it matters here."""
+    nodes, links = {}, []
+    for name, node in graph.items():
+        given = node["inputs"]
+        inputs = [{"name": k, "link": None} for k, v in given.items() if isinstance(v, list)]
+        nodes[int(name)] = {
+            **{"id": int(name), "type": node["class_type"], "pos": [400, 0], "inputs": inputs},
+            "outputs": [{"name": "o", "type": "*", "links": []}],
+            "widgets_values": [given[w] for w in WIDGETS.get(node["class_type"], ())],
+        }
+    for number, node in nodes.items():
+        for slot, entry in enumerate(node["inputs"]):
+            source = int(graph[str(number)]["inputs"][entry["name"]][0])
+            entry["link"] = len(links) + 1
+            links.append([entry["link"], source, 0, number, slot, "*"])
+            nodes[source]["outputs"][0]["links"].append(entry["link"])
+    return {"nodes": list(nodes.values()), "links": links, "version": 0.4}
+
+
+@pytest.mark.parametrize("graph", [CFI, CORE], ids=["RIFE VFI", "core"])
+def test_the_format_of_the_page(graph):
+    page, expected = convert(page_of(graph)).graph, convert(graph).graph
+    nodes = {str(node["id"]): node for node in page["nodes"]}
+    assert set(nodes) == set(expected)
+    links = {link[0]: link for link in page["links"]}
+    for name, node in nodes.items():
+        assert node["type"] == expected[name]["class_type"]
+        if node["type"] not in ("LoadRIFE", "InterpolateFrames"):
+            continue
+        values = iter(node["widgets_values"])
+        found = {e["name"]: next(values) for e in node["inputs"] if "widget" in e}
+        for slot, entry in enumerate(node["inputs"]):
+            if entry["link"] is not None:
+                _, source, output, target, place, _ = links[entry["link"]]
+                assert (str(target), place) == (name, slot)
+                assert entry["link"] in nodes[str(source)]["outputs"][output]["links"]
+                found[entry["name"]] = [str(source), output]
+        assert found == expected[name]["inputs"]
+
+
+def test_nothing_to_convert():
+    with pytest.raises(WorkflowError, match="nothing to convert"):
+        convert({"1": CFI["1"]})
+
+
+def test_command_line(tmp_path, capsys):
+    (tmp_path / "old.json").write_text(json.dumps(CFI))
+    assert main(["convert", str(tmp_path / "old.json"), str(tmp_path / "new.json")]) == 0
+    assert json.loads((tmp_path / "new.json").read_text()) == convert(CFI).graph
+    assert "became Interpolate Frames" in capsys.readouterr().out
