@@ -12,11 +12,14 @@ the places: see `scenes`.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil, floor
 from typing import Literal, NamedTuple, get_args
+
+from .speed_curve import SpeedCurve
 
 End = Literal["last_frame", "keep_duration", "loop"]
 ENDS: tuple[End, ...] = get_args(End)
@@ -165,18 +168,26 @@ class Timeline:
             the first frame, which is not repeated.
         schedule: stretches of pairs with a multiplier of their own.
         target: the frame rate to reach, where that was asked for and not a multiplier.
+        speed: how fast the clip runs from moment to moment; None: at one speed.
+        second: how many places a second of the source has; where there is a `speed`.
     """
 
     step: Fraction
     end: End = "last_frame"
     schedule: tuple[Stretch, ...] = ()
     target: Fraction | None = field(default=None, compare=False)
+    speed: SpeedCurve | None = None
+    second: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
         if self.step <= 0:
             raise ValueError(f"step is {self.step}; it must be above 0.")
         if self.end not in ENDS:
             raise ValueError(f"end is {self.end!r}; it must be one of {', '.join(ENDS)}.")
+        if self.schedule and self.speed:
+            raise ValueError(
+                "A schedule of multipliers and a speed curve exclude each other; give one of them."
+            )
         if self.schedule and self.step.numerator != 1:
             raise ValueError(
                 "A schedule of multipliers and a target frame rate exclude each other; "
@@ -238,7 +249,7 @@ class Timeline:
             >>> Timeline.multiply(2, "keep_duration").output_count(49)
             98
         """
-        if self.schedule or begin or count < 2:
+        if self.schedule or self.speed or begin or count < 2:
             return sum(1 for _ in self.steps(count, begin))
         if self.end == "last_frame":
             return (count - 1) // self.step + 1
@@ -255,6 +266,9 @@ class Timeline:
 
     def places(self, start: Fraction | int, stop: Fraction | int) -> Iterator[Fraction]:
         """The same, one at a time: a stretch may be long."""
+        if self.speed:
+            first, end = self._index(start), self._index(stop)
+            return (self._place(index) for index in range(first, end))
         if not self.schedule:
             first, end = ceil(start / self.step), ceil(stop / self.step)
             return (index * self.step for index in range(first, end))
@@ -286,6 +300,8 @@ class Timeline:
 
     def count(self, start: Fraction | int, stop: Fraction | int) -> int:
         """How many places there are in [start, stop)."""
+        if self.speed:
+            return max(0, self._index(stop) - self._index(start))
         if self.schedule:
             return sum(1 for _ in self.places(start, stop))
         return max(0, ceil(stop / self.step) - ceil(start / self.step))
@@ -305,6 +321,18 @@ class Timeline:
             repeat = last if interval is None else max(last, stop - interval)
             stop = repeat + self.step / MAX_MULTIPLIER  # that one counts
         return self.places(last, stop)
+
+    def _place(self, index: int) -> Fraction:
+        """Where output frame `index` lies under the speed curve."""
+        assert self.speed is not None
+        return self.second * self.speed.source_at(index * self.step / self.second)
+
+    def _index(self, place: Fraction | int) -> int:
+        """The first output frame at a place or after it, under the speed curve."""
+        end = 1
+        while self._place(end) < place:
+            end *= 2
+        return bisect_left(range(end), place, key=self._place)
 
     def _multiplier(self, pair: int) -> int:
         for stretch in self.schedule:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,17 +15,20 @@ from ..engine.memory_plan import GIB
 from ..engine.options import AUTO as AUTO_SCALE
 from ..engine.options import SCALES, Scale
 from ..engine.scenes import AT_CUT, REPEATS, SceneRules, parse_cuts
-from ..files.clip import Clip
+from ..files.clip import Clip, parse_replaced
 from ..files.convert import FileReport, interpolate_file
 from ..files.destination import check_destination, is_written_one_by_one
 from ..files.resume import parts_folder
 from ..inference.backends import AUTO, BACKEND_NAMES, set_backend
 from ..inference.precision import PRECISIONS, default_device, resolve_precision, set_precision
+from ..speed_curve import SpeedCurve
 from ..timeline import ENDS, Timeline
 from ..video import FILE_TYPES, PIPE
 from .clips import add_encoding, add_source, request_of, source_of
 from .models import add_models_folder
 from .weights import load_chosen
+
+_AUTO = "auto"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,8 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-m",
         "--multiplier",
         type=int,
-        default=2,
-        help="output frames for each source frame, at the same speed (default: 2)",
+        help="output frames for each source frame at the same speed (default: 2; 1 with --replace)",
     )
     rate.add_argument(
         "--fps", metavar="RATE", help="the frame rate to reach instead, such as 60 or 24000/1001"
@@ -51,6 +54,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         default="",
         help='multipliers of single pairs, counted from 1, such as "1-10:4, 11:1, rest 2"',
+    )
+    parser.add_argument(
+        "--replace",
+        metavar="FRAMES",
+        default="",
+        help='frames that are made anew from their neighbours, counted from 1, such as "120-123, '
+        '500", or auto for those that repeat the one before them; the others are copied',
+    )
+    parser.add_argument(
+        "--speed",
+        metavar="CURVE",
+        help='how fast the clip runs: seconds of the source and speeds, such as "0-2s:1, 2-3s:0.25 '
+        'ease, 3s-:1"; without sound',
     )
     parser.add_argument(
         "--slow-motion",
@@ -147,18 +163,26 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             "--fps goes with neither --schedule nor --slow-motion; give --multiplier instead."
         )
+    if args.speed and args.slow_motion:
+        raise ValueError("--speed and --slow-motion both say how fast to run; give one of them.")
     request = request_of(args)
     reader = source_of(args, args.output, request)
     is_pipe = args.output == PIPE
     if not is_written_one_by_one(args.output):
         check_destination(args.output, reader)
+    multiplier = args.multiplier if args.multiplier is not None else (1 if args.replace else 2)
     timeline = (
         Timeline.retime(reader.fps, args.fps, args.end)
         if args.fps
-        else Timeline.multiply(args.multiplier, args.end, args.schedule)
+        else Timeline.multiply(multiplier, args.end, args.schedule)
     )
+    if args.speed:
+        timeline = replace(timeline, speed=SpeedCurve.parse(args.speed))
+    finds_repeats = args.replace.strip() == _AUTO
+    replaced = frozenset[int]() if finds_repeats else parse_replaced(args.replace)
+    repeats = "retime" if finds_repeats else args.repeats
     reader.check()
-    Clip.of(reader, timeline)  # refuses what does not fit before the network is loaded
+    Clip.of(reader, timeline, replaced)  # refuses what does not fit before the network is loaded
     network = load_chosen(args.model, args.models)
     set_precision(network, resolve_precision(args.precision, args.device))
     set_backend(network.to(args.device), args.backend)
@@ -179,10 +203,11 @@ def run(args: argparse.Namespace) -> int:
                 ensemble=args.ensemble,
                 batch_size=args.batch_size,
                 max_memory=int(args.max_memory * GIB),
-                scenes=SceneRules(args.at_cut, parse_cuts(args.cuts), args.repeats),
+                scenes=SceneRules(args.at_cut, parse_cuts(args.cuts), repeats),
                 encoder=request,
                 pipe_format=args.pipe_format,
                 first_number=args.first_number,
+                replaced=replaced,
                 resume=args.resume,
                 progress=progress,
             )

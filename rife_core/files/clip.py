@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..timeline import MAX_MULTIPLIER, Rhythm, Timeline
+from ..timeline import LONGEST_STEP, MAX_MULTIPLIER, Rhythm, Timeline
 from ..video import FrameSource
 
+_FRAMES = re.compile(r"(\d{1,9})(?:\s*-\s*(\d{1,9}))?")
 _DRIFT = 1.5  # output frames; a source frame that is shown farther from its time is misplaced
 _LARGEST_FACTOR = 16  # to the rate, so that each source frame gets an output frame
 _ROUNDING = 2  # ticks of the file; so near an output frame a source frame is that frame
@@ -33,6 +34,7 @@ class Clip:
         interval: from one place of a source frame to the next, as it prevails.
         slots: of uneven clips whose frames are multiplied, the output frame that each source
             frame becomes; all of them are shown.
+        replaced: frames, counted from 1, that are made from their neighbours and not used.
         note: a sentence where the rate is not what was asked for.
     """
 
@@ -43,13 +45,16 @@ class Clip:
     interval: Fraction = Fraction(1)
     slots: NDArray[np.int64] | None = None
     note: str | None = None
+    replaced: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         self.last_place = Fraction(-1)
         self.given = 0
 
     @classmethod
-    def of(cls, reader: FrameSource, timeline: Timeline) -> Clip:
+    def of(
+        cls, reader: FrameSource, timeline: Timeline, replaced: frozenset[int] = frozenset()
+    ) -> Clip:
         """The clip in `reader`.
 
         Raises:
@@ -60,8 +65,15 @@ class Clip:
         if clock.constant:
             if timeline.target:
                 timeline = replace(timeline, step=reader.fps / timeline.target)
+            if timeline.speed:
+                timeline = replace(timeline, second=reader.fps)
             _check_ratio(timeline.step)
-            return cls(reader, timeline, True, fps)
+            _check_replaced(replaced, clock.count)
+            return cls(reader, timeline, True, fps, replaced=replaced)
+        if replaced:
+            raise ValueError(
+                f"{reader.path.name} has uneven frame times; none of them is replaced."
+            )
         if timeline.schedule:
             raise ValueError(
                 f"{reader.path.name} has uneven frame times, for which a schedule of multipliers "
@@ -69,7 +81,7 @@ class Clip:
             )
         interval = 1 / reader.fps
         _check_ratio(1 / fps / interval)
-        if timeline.target:
+        if timeline.target or timeline.speed:
             return cls(reader, replace(timeline, step=1 / fps), False, fps, interval)
         slots, factor = _dealt(clock.ticks, float(clock.tick * fps))
         note = None
@@ -98,6 +110,8 @@ class Clip:
         """Frames from number `first` on, each with its place; places rise."""
         self.last_place = self._place(first - 1) if first else Fraction(-1)
         for index, (seconds, frame) in enumerate(self.reader.timed(first), first):
+            if index + 1 in self.replaced:
+                continue
             place = self._placed(index, seconds)
             self.last_place = place
             self.given += 1
@@ -172,9 +186,7 @@ class Clip:
         return self._before_place(self._place(index))
 
     def _before_place(self, place: Fraction) -> int:
-        if self.timeline.schedule:
-            return self.timeline.count(0, place)
-        return ceil(place / self.timeline.step)
+        return self.timeline.count(0, place)
 
 
 def _dealt(ticks: NDArray[np.int64], ratio: float) -> tuple[NDArray[np.int64], int]:
@@ -195,6 +207,42 @@ def _dealt(ticks: NDArray[np.int64], ratio: float) -> tuple[NDArray[np.int64], i
         if factor == _LARGEST_FACTOR or np.abs(slots - exact).max(initial=0) <= _DRIFT:
             return slots, factor
         factor *= 2
+
+
+def parse_replaced(text: str) -> frozenset[int]:
+    """Reads frames such as "120-123, 500", counted from 1.
+
+    Example:
+        >>> sorted(parse_replaced("3-5, 9"))
+        [3, 4, 5, 9]
+    """
+    numbers: set[int] = set()
+    for entry in filter(None, map(str.strip, text.split(","))):
+        match = _FRAMES.fullmatch(entry)
+        if match is None or not 0 < int(match[1]) <= int(match[2] or match[1]):
+            raise ValueError(
+                f"The frames {entry!r} cannot be read. Write numbers counted from 1, such as "
+                "'120-123, 500', or 'auto' for repeats."
+            )
+        numbers.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return frozenset(numbers)
+
+
+def _check_replaced(replaced: frozenset[int], count: int) -> None:
+    """Raises a ValueError where a frame has no neighbours from which it could be made."""
+    if not replaced:
+        return
+    if 1 in replaced or (count and max(replaced) >= count):
+        raise ValueError(
+            f"Frames 2 to {max(count - 1, 2)} can be replaced: the first and the last one have no "
+            "neighbours on both sides."
+        )
+    for first in replaced:
+        if all(number in replaced for number in range(first, first + LONGEST_STEP)):
+            raise ValueError(
+                f"From frame {first} on {LONGEST_STEP} frames or more are to be replaced; at most "
+                f"{LONGEST_STEP - 1} in a row can be."
+            )
 
 
 def _check_ratio(step: Fraction) -> None:

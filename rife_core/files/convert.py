@@ -56,6 +56,7 @@ def interpolate_file(
     encoder: EncoderRequest | None = None,
     pipe_format: str = "y4m",
     first_number: int = 1,
+    replaced: frozenset[int] = frozenset(),
     resume: bool = True,
     progress: Progress | None = None,
     watch: Watch | None = None,
@@ -81,9 +82,10 @@ def interpolate_file(
         encoder: what is asked of the encoder; goes before `crf`.
         pipe_format: of standard output: "y4m", "rgb24" or "rgb48".
         first_number: of numbered pictures.
+        replaced: source frames, counted from 1, that are made anew from their neighbours.
         resume: goes on where an earlier run with the same source and options stopped,
             and keeps the finished segments of this one (see `resume`) if it is stopped.
-            Loops and damaged sources are always made in one go.
+            Loops, damaged sources and replaced frames are always made in one go.
         progress: called with the frames written so far and in all (None: not known);
             whatever it raises stops the work.
         watch: see `engine.Watch`.
@@ -103,7 +105,7 @@ def interpolate_file(
         reader = open_source(reader, destination, encoder=request)
     if is_written_one_by_one(destination):
         reader.check()
-        clip = Clip.of(reader, timeline)
+        clip = Clip.of(reader, timeline, replaced)
         fps = fps or clip.fps
         job = _job(network, clip, fps, request, options)
         keeps = resume and _can_resume(clip)
@@ -122,7 +124,7 @@ def interpolate_file(
             )
     destination = check_destination(destination, reader)
     reader.check()
-    clip = Clip.of(reader, timeline)
+    clip = Clip.of(reader, timeline, replaced)
     fps = fps or clip.fps
     _check_encoder(destination, reader, fps, request)
     whole = _joined(destination, clip, fps, request)
@@ -164,12 +166,13 @@ def interpolate_file(
 
 def _in_step(clip: Clip, fps: Fraction) -> bool:
     """Whether the result runs as fast as the source all the while."""
-    return fps == clip.fps and not clip.timeline.schedule
+    return fps == clip.fps and not clip.timeline.schedule and not clip.timeline.speed
 
 
 def _can_resume(clip: Clip) -> bool:
     again = clip.reader.identity() is not None
-    return again and clip.timeline.end != "loop" and not clip.reader.allow_damaged
+    whole = clip.timeline.end == "loop" or clip.reader.allow_damaged or clip.replaced
+    return again and not whole
 
 
 def _kind_of(reader: FrameSource) -> PixelKind:

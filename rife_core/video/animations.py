@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, cast
 
-import av
 from av.error import FFmpegError
 from av.filter import Graph
 from av.filter.context import FilterContext
@@ -24,7 +24,7 @@ from .containers import VideoError, open_input, open_output, packets_of
 from .encoders import FILE_TYPES, EncoderRequest, Quality
 
 _LAYOUT = "bgra"  # what both encoders and the palette's filters read
-_READY = (BlockingIOError, EOFError, av.error.BlockingIOError, av.error.EOFError)
+_READY = (BlockingIOError, EOFError)
 
 
 class _Kind(NamedTuple):
@@ -159,34 +159,26 @@ def _settings(suffix: str, request: EncoderRequest) -> dict[str, str]:
 def _with_palette(pictures: Callable[[], Iterator[VideoFrame]]) -> Iterator[VideoFrame]:
     """The pictures in 256 colours that fit all of them best."""
     palette = _palette_of(pictures())
-    graph: Graph | None = None
-    for picture in pictures():
-        if graph is None:
-            graph = Graph()
-            frames, colours = _source(graph, picture), _source(graph, palette)
-            use = graph.add("paletteuse", "dither=sierra2_4a:diff_mode=rectangle")
-            sink = graph.add("buffersink")
-            frames.link_to(use, 0, 0)
-            colours.link_to(use, 0, 1)
-            use.link_to(sink)
-            graph.configure()
-            colours.push(palette)
-            colours.push(None)
+    graph, first = Graph(), next(pictures())
+    frames, colours = _source(graph, first), _source(graph, palette)
+    use = graph.add("paletteuse", "dither=sierra2_4a:diff_mode=rectangle")
+    sink = graph.add("buffersink")
+    frames.link_to(use, 0, 0)
+    colours.link_to(use, 0, 1)
+    use.link_to(sink)
+    graph.configure()
+    colours.push(palette)
+    colours.push(None)
+    for picture in chain(pictures(), (None,)):
         frames.push(picture)
-        yield from _ready(sink)
-    if graph is not None:
-        frames.push(None)
         yield from _ready(sink)
 
 
 def _palette_of(pictures: Iterator[VideoFrame]) -> VideoFrame:
-    graph: Graph | None = None
-    for picture in pictures:
-        if graph is None:
-            graph = Graph()
-            source = _source(graph, picture)
-            graph.link_nodes(source, graph.add("palettegen"), sink := graph.add("buffersink"))
-            graph.configure()
+    graph, first = Graph(), next(pictures)
+    source, sink = _source(graph, first), graph.add("buffersink")
+    graph.link_nodes(source, graph.add("palettegen"), sink).configure()
+    for picture in chain((first,), pictures):
         source.push(picture)
     source.push(None)
     return next(_ready(sink))

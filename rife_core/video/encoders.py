@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-import av
 import numpy as np
 from av.codec.codec import Codec, UnknownCodecError
+from av.codec.context import CodecContext
 from av.error import FFmpegError
+from av.video.codeccontext import VideoCodecContext
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
@@ -157,7 +158,7 @@ _NVENC_PRESETS = Preset("preset", "p5", tuple(f"p{number}" for number in range(1
 _QSV_PRESETS = Preset("preset", "medium", (*_X26X[2:], "veryslow"))
 _AMF_PRESETS = Preset("quality", "balanced", ("speed", "balanced", "quality"))
 
-_HVC1 = dict.fromkeys(_ISO, "hvc1")
+_HVC1: Mapping[str, str] = dict.fromkeys(_ISO, "hvc1")
 _IN_H264 = (*_ISO, ".mkv", ".ts", ".avi")
 _IN_H265 = (*_ISO, ".mkv", ".ts")
 _IN_AV1 = (".mp4", ".mkv", ".webm")
@@ -463,7 +464,7 @@ def fault_of(
 ) -> str | None:
     """Encodes one black frame; returns why that fails, or None where it works."""
     try:
-        context = av.VideoCodecContext.create(codec, "w")
+        context = cast(VideoCodecContext, CodecContext.create(codec, "w"))
         context.width, context.height, context.pix_fmt = width, height, layout
         context.time_base, context.framerate = 1 / _TRIED_RATE, _TRIED_RATE
         context.options = dict(options)

@@ -15,8 +15,6 @@ from torch import Tensor
 
 from .clock import Clock
 from .frame_source import FrameSource
-from .image_sequence import ImageSequenceReader
-from .pipes import PipeReader
 from .reader import VideoReader
 
 _FRAME = re.compile(r"(\d{1,12})\s*f")
@@ -114,7 +112,6 @@ def excerpt(source: FrameSource, part: Part) -> FrameSource:
     first, count = part.span(source.clock)
     if isinstance(source, VideoReader):
         return VideoExcerpt(source, first, cast(int, count))
-    assert isinstance(source, (ImageSequenceReader, PipeReader))
     return source.part(first, count)
 
 

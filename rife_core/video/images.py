@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-import av
 import numpy as np
 import torch
 from av.codec.context import CodecContext
 from av.error import FFmpegError
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 from torch import Tensor
@@ -114,7 +114,7 @@ def read_image(path: Path) -> Image:
             f"{path.name} is no picture that can be read. Give PNG, JPEG, WebP, TIFF or EXR."
         )
     try:
-        context = CodecContext.create(codec, "r")
+        context = cast(VideoCodecContext, CodecContext.create(codec, "r"))
         if codec in _STRICT:
             context.options = {"err_detect": "explode"}
         frames = [*context.decode(Packet(content)), *context.decode(None)]
@@ -204,7 +204,7 @@ def encode_image(
     if layout not in layouts_of(how.codec):
         raise VideoError(f"This PyAV cannot write {suffix} pictures; install one that can.")
     picture = to_frame(image if alpha else image[..., :3], deep=deep)
-    encoder = av.VideoCodecContext.create(how.codec, "w")
+    encoder = cast(VideoCodecContext, CodecContext.create(how.codec, "w"))
     encoder.width, encoder.height = picture.width, picture.height
     encoder.pix_fmt, encoder.time_base = layout, Fraction(1)
     encoder.options = _settings(suffix, quality)
@@ -230,7 +230,7 @@ def _settings(suffix: str, quality: int | None) -> dict[str, str]:
 
 def _open_exr() -> Any:
     try:
-        import OpenEXR
+        import OpenEXR  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise VideoError(
             'EXR pictures need the package OpenEXR: pip install "rife-video[images]"'
@@ -258,7 +258,7 @@ def _read_exr(path: Path) -> Image:
     kind = np.result_type(*planes)
     pixels = np.stack([plane.astype(kind) for plane in planes], axis=-1)
     left_out = tuple(name for name in channels if name not in (*names, "A"))
-    if kind not in (np.float16, np.float32):
+    if kind.kind != "f":
         raise VideoError(
             f"{path.name} holds whole numbers ({kind}), not light; give float or half."
         )

@@ -25,6 +25,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
+from numpy.typing import NDArray
 
 from .clock import shifted
 from .containers import VideoError, open_input
@@ -184,13 +185,12 @@ def carry_chapters(source: VideoReader, output: OutputContainer) -> None:
         )
         chapters = container.chapters() if hasattr(container, "chapters") else []
     for chapter in chapters:
-        shift = round(source.start / Fraction(chapter["time_base"] or 1))
+        tick = Fraction(chapter["time_base"] or 1)
+        shift = round(source.start / tick)
         chapter["start"] = max(0, chapter["start"] - shift)
         chapter["end"] = max(0, chapter["end"] - shift)
         if source.stop is not None:
-            chapter["end"] = min(
-                chapter["end"], round(source.stop / Fraction(chapter["time_base"]))
-            )
+            chapter["end"] = min(chapter["end"], round(source.stop / tick))
     kept = [chapter for chapter in chapters if chapter["end"] > chapter["start"]]
     if kept:
         output.set_chapters(kept)
@@ -406,7 +406,9 @@ def _cut(frame: AudioFrame, begin: int, end: int) -> AudioFrame:
         channels = frame.layout.nb_channels
         part = samples[:, begin * channels : end * channels]
     cut = AudioFrame.from_ndarray(
-        np.ascontiguousarray(part), format=frame.format.name, layout=frame.layout.name
+        cast("NDArray[np.float32]", np.ascontiguousarray(part)),  # of whichever type
+        format=frame.format.name,
+        layout=frame.layout.name,
     )
     cut.sample_rate = frame.sample_rate
     return cut

@@ -245,7 +245,7 @@ class VideoWriter:
         self._tags = self.kind.color
         if is_rgb(layout):
             self._tags = self._tags._replace(matrix=_RGB, range=_FULL_RANGE)
-        stream.options = self._encoder_options(choice)
+        stream.options = {**self._encoder_options(choice)}
         stream.time_base = context.time_base = 1 / self.fps
         context.sample_aspect_ratio = self.kind.aspect
         if choice.tag:
