@@ -158,7 +158,10 @@ def to_frame(image: Tensor, *, deep: bool) -> VideoFrame:
     array: NDArray[np.float32] = np.ascontiguousarray(image.cpu().numpy())
     kinds = {3: ("rgb24", "rgb48le"), 4: ("rgba", "rgba64le")}[array.shape[2]]
     values = array.astype(np.uint16 if deep else np.uint8)
-    return VideoFrame.from_ndarray(values, format=kinds[deep])
+    return VideoFrame.from_ndarray(
+        values,  # pyright: ignore[reportArgumentType]  # one of two types
+        format=kinds[deep],
+    )
 
 
 class Orientation(NamedTuple):

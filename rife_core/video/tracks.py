@@ -85,7 +85,7 @@ class _Sound(NamedTuple):
 class _Planned(NamedTuple):
     """A track that goes along: `sound` says how it is encoded; None copies its packets."""
 
-    index: int
+    index: int  # pyright: ignore[reportIncompatibleMethodOverride]
     sound: _Sound | None
 
 
@@ -203,7 +203,7 @@ def carry_attachments(source: VideoReader, output: OutputContainer) -> None:
     with open_input(source.path) as container:
         for stream in container.streams:
             if stream.type == "attachment":
-                attached = cast("av.stream.AttachmentStream", stream)
+                attached = cast("av.stream.AttachmentStream", stream)  # pyright: ignore[reportAttributeAccessIssue]
                 name = attached.metadata.get("filename", f"attachment {stream.index}")
                 mimetype = attached.metadata.get("mimetype", "application/octet-stream")
                 output.add_attachment(name, mimetype, attached.data)
