@@ -226,17 +226,18 @@ def _sample(
     return network, FramePair(frame0, frame1, pair.times[:1]), scales, ensemble
 
 
+def _kind(network: FlowNetwork, pair: FramePair, scales: Sequence[float], ensemble: bool) -> object:
+    device = pair.times.device.type
+    return None if device == "meta" else (network.spec, network.blocks[0].dtype, device)
+
+
 _final_estimate = FastForm(
     "sparse pyramid",
     _dense,
     _sparse,
     _applies,
     _sample,
-    kind=lambda network, pair, scales, ensemble: (
-        network.spec,
-        network.blocks[0].dtype,
-        pair.times.device.type,
-    ),
+    _kind,
     near=0.05,
     compared=lambda estimate: (estimate.flow, torch.sigmoid(estimate.mask)),
 )

@@ -79,7 +79,8 @@ class FastForm(Generic[P, T]):
         sample: makes small arguments like the given ones, on which the two forms are
             compared before the fast one is used; None compares them on the arguments
             themselves.
-        kind: what must be compared anew; by default the type of the first tensor.
+        kind: what must be compared anew, by default the type of the first tensor; None where
+            there are no values to compare.
         near: the mean difference that rounding may make, as a share of the largest value.
         compared: the tensors of a result that are compared.
     """
@@ -110,7 +111,7 @@ class FastForm(Generic[P, T]):
             return self.fast(*args, **named)
         try:
             kind = self._kind(*args, **named)
-            if kind in self.proven or _is_recording():
+            if kind is None or kind in self.proven or _is_recording():
                 return self.fast(*args, **named)
             if self._sample is None:
                 result = self.fast(*args, **named)
