@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ..video import PIPE, FrameSource, VideoError, check_suffix, is_image_sequence
+from ..video import FILE_TYPES, PIPE, FrameSource, VideoError, check_suffix, is_image_sequence
 from .resume import parts_folder
 
 _LONGEST_NAME = 255  # bytes, on most file systems
@@ -37,7 +37,8 @@ def check_destination(destination: str | os.PathLike[str], source: FrameSource) 
 def is_written_one_by_one(destination: str | os.PathLike[str]) -> bool:
     """Whether frames go to numbered pictures or a pipe, not into a video file."""
     name = os.fspath(destination)
-    return name == PIPE or is_image_sequence(name)
+    is_video = Path(name).suffix.lower() in FILE_TYPES  # though a folder may bear such a name
+    return name == PIPE or (is_image_sequence(name) and not is_video)
 
 
 def check_pictures(folder: Path, source: FrameSource) -> None:

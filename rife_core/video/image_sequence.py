@@ -53,8 +53,9 @@ def is_image_sequence(name: str) -> bool:
         return False
     if path.is_dir() or name.endswith(("/", "\\")):
         return True
-    is_picture = path.suffix.lower() in FORMATS
-    return bool(_PLACE.search(path.name)) or (is_picture and bool(re.search(r"[*?\[]", path.name)))
+    if path.suffix.lower() not in FORMATS:  # in the name of a video a %d is just a name
+        return False
+    return bool(_PLACE.search(path.name) or re.search(r"[*?\[]", path.name))
 
 
 class ImageSequenceReader:
