@@ -114,7 +114,8 @@ def example(spec: NetworkSpec, rows: int, columns: int) -> tuple[Tensor, ...]:
 
 def _write(step: OneStep, spec: NetworkSpec, path: Path) -> None:
     axes = {name: {2: "height", 3: "width"} for name in ("img0", "img1", "frame")}
-    names = list(input_names(spec))
+    # This road knows sizes that differ from run to run; older versions of PyTorch have no other.
+    road: dict[str, Any] = {"dynamo": False} if _has_dynamo() else {}
     # With gradients on, the code takes roads that can be traced; none is computed.
     with torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -122,11 +123,11 @@ def _write(step: OneStep, spec: NetworkSpec, path: Path) -> None:
             step,
             example(spec, 2, 3),
             str(path),
-            input_names=names,
+            input_names=list(input_names(spec)),
             output_names=["frame"],
             opset_version=OPSET,
             dynamic_axes=axes,
-            **({"dynamo": False} if _has_dynamo() else {}),
+            **road,
         )
     import onnx
 
