@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "strip": Command("show source and made frames in one picture", f"{__name__}.strip"),
         "models": Command("list the weights that can be loaded", f"{__name__}.models"),
         "weights": Command("list, fetch and verify published networks", f"{__name__}.weights"),
+        "doctor": Command("say what is there and what is missing", f"{__name__}.doctor"),
         "train": Command("train a network", f"{__name__}.train", True),
         "evaluate": Command("measure weights on real clips", f"{__name__}.evaluate", True),
         "bench": Command("time it beside its peers", f"{__name__}.bench", True),
