@@ -1,4 +1,4 @@
-"""ComputeFlowLoss, EstimateFlow and VideoAELoss: the numbers, the wires, the errors."""
+"""ComputeFlowLoss: the numbers, the wires, the errors."""
 
 import json
 import math
@@ -7,16 +7,8 @@ import re
 import pytest
 import torch
 from rife_video.nodes import NODE_CLASS_MAPPINGS
-from rife_video.nodes.host import Folders, RIFEModel, use_folders
-from rife_video.nodes.video_ae_loss import _windows
 from rife_video.rife_core.engine.loop import interpolate
-from rife_video.rife_core.inference.flow import estimate_flow
 from rife_video.rife_core.losses.census import Ternary
-from rife_video.rife_core.losses.discriminators.models import (
-    Discriminator,
-    Discriminator3D,
-    Discriminator3DWithfirstframe,
-)
 from rife_video.rife_core.losses.edges import SOBEL
 from rife_video.rife_core.losses.flow import EPE
 from rife_video.rife_core.losses.laplacian import LapLoss
@@ -24,21 +16,14 @@ from rife_video.rife_core.losses.lpips import LPIPS
 from rife_video.rife_core.losses.lpips_alex import LPIPSAlex
 from rife_video.rife_core.losses.metrics import psnr, ssim
 from rife_video.rife_core.losses.pretrained import (
-    LPIPS_FILE,
-    VGG_FILES,
     MissingWeightsError,
-    vgg_features,
 )
 from rife_video.rife_core.losses.ssimulacra2 import has_ssimulacra2, ssimulacra2
 from rife_video.rife_core.losses.vgg import VGGPerceptualLoss
 from rife_video.rife_core.timeline import Timeline
-from safetensors.torch import save_file
 from support import moving_square
-from torch.testing import assert_close
 
 pytestmark = pytest.mark.usefixtures("seeded")
-
-SMALL = {"dim": 2, "image_size": 16, "max_dim": 8}
 
 
 def test_reports_are_shown_on_the_node(model):
@@ -74,40 +59,11 @@ def call(node_id, **inputs):
     return dict(zip(node.RETURN_NAMES, outputs, strict=True))
 
 
-@pytest.fixture
-def model(network):
-    return RIFEModel(network, "small", "fp32")
-
-
-@pytest.fixture
-def models(tmp_path, monkeypatch):
-    """An empty folder of models, and nothing in torch.hub's."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    folder = tmp_path / "models"
-    folder.mkdir()
-    with use_folders(Folders(models=(folder,))):
-        yield folder
-
-
-@pytest.fixture
-def perceptual_files(models):
-    torch.manual_seed(0)
-    for depth, name in VGG_FILES.items():
-        torch.save(vgg_features(depth).state_dict(), models / name)
-    widths = enumerate((64, 128, 256, 512, 512))
-    linear = {f"lin{i}.model.1.weight": torch.rand(1, c, 1, 1) for i, c in widths}
-    torch.save(linear, models / LPIPS_FILE)
-    return models
-
-
 def pair(frames=3, height=40, width=48):
     generator = torch.Generator().manual_seed(0)
     target = torch.rand(frames, height, width, 3, generator=generator)
     noise = torch.rand(frames, height, width, 3, generator=generator)
     return (target + 0.1 * (noise - 0.5)).clamp(0, 1), target
-
-
-# --- Compute Flow Loss
 
 
 def test_numbers_are_those_of_the_library():
@@ -285,166 +241,3 @@ def test_refused_with_a_model(model):
         call("ComputeFlowLoss", prediction=A, target=B, model=model)
     with pytest.raises(ValueError, match="has 2 frames; to leave one out"):
         call("ComputeFlowLoss", target=B[:2], model=model)
-
-
-# --- Estimate Flow
-
-
-def test_estimated_flow_can_be_judged(model):
-    clip = moving_square(3)
-    out = call("EstimateFlow", model=model, frames=clip)
-    assert_close(out["flow"], estimate_flow(model.network, clip))
-    assert out["picture"].shape == (2, 36, 52, 3)
-    assert out["report"].startswith("2 pairs at timestep 0.5.")
-    judged = call("ComputeFlowLoss", predicted_flow=out["flow"], true_flow=out["flow"])
-    assert judged["flow_error"] == pytest.approx(0.001)
-
-
-def test_the_picture_shows_what_is_asked_for(model):
-    clip = moving_square(2)
-    there = call("EstimateFlow", model=model, frames=clip)
-    back = call("EstimateFlow", model=model, frames=clip, show="to the previous frame")
-    pale = call("EstimateFlow", model=model, frames=clip, full_colour_at=1000.0)
-    assert torch.equal(there["flow"], back["flow"])
-    assert not torch.equal(there["picture"], back["picture"])
-    assert pale["picture"].mean() > there["picture"].mean()
-
-
-def test_one_frame_has_no_flow(model):
-    with pytest.raises(ValueError, match="at least two frames"):
-        call("EstimateFlow", model=model, frames=moving_square(1))
-
-
-# --- Video AE Loss
-
-
-def clips(frames=5, size=16):
-    return pair(frames, size, size)
-
-
-def test_without_more_it_is_the_squared_error():
-    made, real = clips()
-    out = call("VideoAELoss", original=real, reconstruction=made)
-    assert out["total"] == pytest.approx(4 * (made - real).square().mean().item(), rel=1e-4)
-    assert out["error_map"].shape == (5, 16, 16, 3)
-    report = json.loads(out["report"])
-    assert report["windows"][0]["last_frame"] == 4
-    assert report["mean"]["gen_loss"] == 0
-    assert call("VideoAELoss", original=real, reconstruction=real)["total"] == 0
-
-
-def test_weighted_terms_add_up(perceptual_files):
-    made, real = clips()
-    weights = {"perceptual_weight": 0.5, "quantizer_aux_loss_weight": 2.0, "aux_loss": 0.25}
-    out = call("VideoAELoss", original=real, reconstruction=made, **weights)
-    terms = json.loads(out["report"])["mean"]
-    expected = terms["recon_loss"] + 0.5 * terms["perceptual_loss"] + 2 * 0.25
-    assert terms["perceptual_loss"] > 0
-    assert out["total"] == pytest.approx(expected, rel=1e-4)
-
-
-def test_the_seed_chooses_the_frames(perceptual_files):
-    made, real = clips(16)
-    before = torch.get_rng_state()
-
-    def seen(seed):
-        out = call(
-            "VideoAELoss", original=real, reconstruction=made, perceptual_weight=1.0, seed=seed
-        )
-        return out["total"]
-
-    assert seen(0) == seen(0)
-    assert len({seen(seed) for seed in range(6)}) > 1
-    assert torch.equal(torch.get_rng_state(), before)  # nobody else's numbers change
-
-
-JUDGES = {
-    "2d": (Discriminator(**SMALL), 16),
-    "3d": (Discriminator3D(**SMALL, frame_num=4), 4),
-    "first frame": (Discriminator3DWithfirstframe(**SMALL, frame_num=4), 5),
-}
-
-
-@pytest.mark.parametrize("kind", JUDGES)
-def test_a_discriminator_judges_in_windows(models, kind):
-    judge, length = JUDGES[kind]
-    save_file(judge.state_dict(), models / "judge.safetensors")
-    made, real = clips(11)
-    out = call(
-        "VideoAELoss",
-        original=real,
-        reconstruction=made,
-        discriminator="judge.safetensors",
-        adversarial_loss_weight=0.5,
-        grad_penalty_loss_weight=1.0,
-    )
-    report = json.loads(out["report"])
-    spans = [(w["first_frame"], w["last_frame"] + 1) for w in report["windows"]]
-    assert spans == _windows(11, length)
-    terms = report["mean"]
-    assert out["total"] == pytest.approx(terms["recon_loss"] + 0.5 * terms["gen_loss"], rel=1e-3)
-    assert terms["grad_penalty_loss"] > 0
-    if kind == "3d":
-        first = 2 * made[:4].permute(3, 0, 1, 2)[None] - 1
-        assert report["windows"][0]["gen_loss"] == pytest.approx(-judge(first).item(), rel=1e-3)
-
-
-def test_before_disc_start_the_verdict_does_not_count(models):
-    save_file(JUDGES["3d"][0].state_dict(), models / "judge.safetensors")
-    made, real = clips(4)
-    inputs = {
-        "original": real,
-        "reconstruction": made,
-        "discriminator": "judge.safetensors",
-        "adversarial_loss_weight": 1.0,
-        "disc_start": 10,
-    }
-    before = json.loads(call("VideoAELoss", **inputs, global_step=9)["report"])["mean"]
-    after = json.loads(call("VideoAELoss", **inputs, global_step=10)["report"])["mean"]
-    assert before["gen_loss"] == 0 != after["gen_loss"]
-
-
-def test_windows_cover_every_frame():
-    for count in range(1, 30):
-        for length in range(1, 12):
-            spans = _windows(count, length)
-            assert {i for span in spans for i in range(*span)} == set(range(count))
-            assert {end - first for first, end in spans} == {min(length, count)}
-
-
-def test_what_video_ae_loss_refuses(models):
-    made, real = clips(4)
-    with pytest.raises(ValueError, match=r"\(4, 16, 16, 3\), reconstruction \(3, 16, 16, 3\)"):
-        call("VideoAELoss", original=real, reconstruction=made[:3])
-    with pytest.raises(ValueError, match=r"\(4, 16, 16, 3\), reconstruction \(4, 8, 16, 3\)"):
-        call("VideoAELoss", original=real, reconstruction=made[:, :8])
-    with pytest.raises(ValueError, match="Frame 0 of reconstruction"):
-        call("VideoAELoss", original=real, reconstruction=made / 0)
-    with pytest.raises(ValueError, match="there is no discriminator"):
-        call("VideoAELoss", original=real, reconstruction=made, adversarial_loss_weight=1.0)
-    with pytest.raises(ValueError, match=r"no weights file '\.\./judge\.pth'"):
-        call("VideoAELoss", original=real, reconstruction=made, discriminator="../judge.pth")
-    with pytest.raises(MissingWeightsError):
-        call("VideoAELoss", original=real, reconstruction=made, perceptual_weight=1.0)
-    save_file(JUDGES["3d"][0].state_dict(), models / "judge.safetensors")
-    with pytest.raises(ValueError, match=r"expected \(B, 3, 4, 16, 16\)"):
-        call(
-            "VideoAELoss",
-            original=real[:2],
-            reconstruction=made[:2],
-            discriminator="judge.safetensors",
-        )
-
-
-def test_discriminators_are_checked_before_the_run(models):
-    node = NODE_CLASS_MAPPINGS["VideoAELoss"]
-    save_file(JUDGES["3d"][0].state_dict(), models / "judge.safetensors")
-    names, _ = node.INPUT_TYPES()["optional"]["discriminator"]
-    assert {"none", "judge.safetensors"} <= set(names)
-    assert node.VALIDATE_INPUTS() is node.VALIDATE_INPUTS("none") is True
-    assert node.VALIDATE_INPUTS("judge.safetensors") is True
-    assert "'gone.pth'" in node.VALIDATE_INPUTS("gone.pth")
-    before = node.IS_CHANGED("judge.safetensors", seed=0)
-    assert node.IS_CHANGED() == node.IS_CHANGED("none", original=None) != before
-    save_file(JUDGES["2d"][0].state_dict(), models / "judge.safetensors")
-    assert node.IS_CHANGED("judge.safetensors", seed=0) != before
