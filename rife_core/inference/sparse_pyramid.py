@@ -12,7 +12,6 @@ the coarse levels cost almost nothing. Two facts make that exact:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -120,7 +119,8 @@ class SparsePyramid:
     def can_run(scales: Sequence[float], height: int, width: int) -> bool:
         """Whether the two facts above hold: whole scales that halve, at a size they divide."""
         whole = all(scale >= 1 and scale == int(scale) for scale in scales)
-        halving = all(a % (2 * b) == 0 for a, b in pairwise(scales))
+        # By index: torch.compile of 2.4 cannot trace itertools.pairwise.
+        halving = all(scales[i] % (2 * scales[i + 1]) == 0 for i in range(len(scales) - 1))
         fits = not any(side % (BLOCK_STRIDE * scales[0]) for side in (height, width))
         return whole and halving and fits
 

@@ -23,7 +23,7 @@ from av.codec.codec import Codec, UnknownCodecError
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 from numpy.typing import NDArray
 
@@ -215,7 +215,8 @@ def describe(target: Stream, source: Stream) -> None:
         {key: source.metadata[key] for key in _DESCRIBING if key in source.metadata}
     )
     with suppress(AttributeError):  # older releases of PyAV can only read it
-        target.disposition = source.disposition
+        # Its number: PyAV 14 refuses the flags that it gives.
+        target.disposition = Disposition(source.disposition).value
 
 
 def _name(stream: Stream) -> str:
