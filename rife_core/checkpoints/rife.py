@@ -22,11 +22,11 @@ from torch import Tensor
 from ..inference.rife import RIFE
 from ..networks.ifnet import FlowNetwork
 from ..networks.specs import SPECS, NetworkSpec, distinct_specs, with_channels
-from .tensor_files import CheckpointError, read_tensors
+from .tensor_files import CheckpointError, float_weights, read_tensors, shown
 
 SUFFIXES = (".safetensors", ".pkl", ".pth")
 
-_PREFIXES = ("module.", "flownet.", "model.", "_orig_mod.")
+_PREFIXES = re.compile(r"^(?:module\.|flownet\.|model\.|_orig_mod\.)+")
 _WRAPPERS = ("state_dict", "model", "params")
 _NEVER_USED = ("teacher.", "caltime.")
 _TEACHER = "block_tea."
@@ -47,11 +47,13 @@ def load_rife(path: str | os.PathLike[str]) -> RIFE:
     """Reads the network in a file: .safetensors, or a .pkl or .pth of tensors.
 
     Returns:
-        The network, in float32, on the CPU, in evaluation mode.
+        The network, in float32, on the CPU, in evaluation mode. Its weights are its own:
+        what happens to the file afterwards does not matter.
 
     Raises:
         FileNotFoundError: there is no such file.
-        CheckpointError: the file holds no RIFE network, or is damaged or unsafe.
+        CheckpointError: the file holds no RIFE network, is damaged or unsafe, or has weights
+            that are no finite floating point numbers.
     """
     path = Path(path)
     state, metadata = _read(path)
@@ -61,12 +63,12 @@ def load_rife(path: str | os.PathLike[str]) -> RIFE:
     spec = spec or detect_spec(shapes)
     if spec is None:
         raise CheckpointError(_foreign(path, shapes))
-    state = {name: tensor.float() for name, tensor in state.items() if _belongs(name, spec)}
+    state = {name: tensor for name, tensor in state.items() if _belongs(name, spec)}
     network = _empty(spec, teacher=_has_teacher(state))
     expected, found = _shapes(network.state_dict()), _shapes(state)
     if expected != found:
         raise CheckpointError(_misfit(path, spec, expected, found))
-    network.load_state_dict(state, strict=True, assign=True)
+    network.load_state_dict(float_weights(path.name, state), strict=True, assign=True)
     return network.eval()
 
 
@@ -99,8 +101,9 @@ def list_weights(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Pa
     """
     weights = {DEFAULT: BUNDLED} if BUNDLED.is_file() else {}
     for folder in map(Path, folders):
-        for path in sorted(folder.rglob("*")):
-            if path.suffix in SUFFIXES and path.is_file():
+        for path in sorted(folder.rglob("*")) if os.path.isdir(folder) else ():
+            # os.path does not raise where a folder may be listed, but not looked into.
+            if path.suffix in SUFFIXES and os.path.isfile(path):
                 weights.setdefault(path.relative_to(folder).as_posix(), path)
     return weights
 
@@ -113,7 +116,7 @@ def find_weights(name: str, folders: Iterable[str | os.PathLike[str]] = ()) -> P
     """
     weights = list_weights(folders)
     path = weights.get(name, Path(name))
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(
             f"There are no weights {name!r}. Known: {', '.join(weights) or 'none'}; "
             "or give the path of a file."
@@ -143,8 +146,7 @@ def canonical_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same tensors under the published names, without known prefixes and leftovers."""
     named: dict[str, Tensor] = {}
     for name, tensor in state.items():
-        while name.startswith(_PREFIXES):
-            name = name.partition(".")[2]
+        name = _PREFIXES.sub("", name)
         if not name.startswith(_NEVER_USED):
             named[_RENAMED_BLOCK.sub(r"block\1.", name)] = tensor
     return named
@@ -183,13 +185,13 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     for wrapper in _WRAPPERS:
         if isinstance(content.get(wrapper), Mapping):
             content = cast(Mapping[str, Any], content[wrapper])
-    strays = [key for key, value in content.items() if not isinstance(value, Tensor)]
-    if strays:
-        raise CheckpointError(
-            f"{path.name} holds other things than tensors (first: {strays[0]!r}). "
-            "Put a RIFE flownet file here."
-        )
-    return {str(name): tensor for name, tensor in content.items()}, metadata
+    for key, value in content.items():
+        if not (isinstance(key, str) and isinstance(value, Tensor)):
+            raise CheckpointError(
+                f"{path.name} holds other things than tensors (first: {shown(key)}). "
+                "Put a RIFE flownet file here."
+            )
+    return dict(content), metadata
 
 
 def _declared_spec(metadata: Mapping[str, str], path: Path) -> NetworkSpec:
@@ -197,17 +199,17 @@ def _declared_spec(metadata: Mapping[str, str], path: Path) -> NetworkSpec:
     row = SPECS.get(metadata[_ROW])
     if row is None:
         raise CheckpointError(
-            f"{path.name} says that it holds the network {metadata[_ROW]!r}, which this version "
-            f"does not know. Known: {', '.join(SPECS)}."
+            f"{path.name} says that it holds the network {shown(metadata[_ROW])}, which this "
+            f"version does not know. Known: {', '.join(SPECS)}."
         )
     text = metadata.get(_CHANNELS, "[]")
     try:
         channels: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         channels = None
-    if not isinstance(channels, list):
+    if not isinstance(channels, list) or len(channels) > len(row.channels):
         raise CheckpointError(
-            f"{path.name} gives its channels as {text!r}; it must be a list of numbers."
+            f"{path.name} gives its channels as {shown(text)}; it must be a list of numbers."
         )
     try:
         return with_channels(row, cast(list[int], channels))
@@ -221,7 +223,7 @@ def _foreign(path: Path, shapes: Shapes) -> str:
         found = f"it has {len(shapes)} parameters, but they are of no published release"
     else:
         names = sorted(shapes)
-        first = f" (first: {names[0]!r})" if names else ""
+        first = f" (first: {shown(names[0])})" if names else ""
         found = f"no key {probe!r} among {len(names)} keys{first}"
     return (
         f"{path.name} holds no RIFE network: {found}. Put a RIFE flownet file here, "
@@ -234,6 +236,6 @@ def _misfit(path: Path, spec: NetworkSpec, expected: Shapes, found: Shapes) -> s
     name = wrong[0]
     return (
         f"{path.name} says that it holds the network {spec.version!r}, but {len(wrong)} parameters "
-        f"do not fit (first: {name!r} is {found.get(name, 'absent')}, "
+        f"do not fit (first: {shown(name)} is {found.get(name, 'absent')}, "
         f"expected {expected.get(name, 'absent')}). Fetch or convert the file again."
     )

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
 import pickle
+import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from torch import Tensor
 
-_DAMAGE = (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError)
+from .pickles import check_archive
+
+MAX_BYTES = 4 * 2**30
+"""Size of the largest file that is read; VGG-19, the largest of use here, has 0.6 GB."""
+
+_TRIES = 40
+_SETTLED_SECONDS = 0.025
+_SHOWN = 80
+_DAMAGE = (
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ArithmeticError,
+    MemoryError,
+    AssertionError,
+)
 
 
 class CheckpointError(ValueError):
@@ -22,7 +46,8 @@ def read_tensors(what: str, path: Path) -> tuple[Mapping[str, Any], dict[str, st
     """Reads a .safetensors file, or one that torch saved: named tensors and metadata.
 
     A file that torch saved may hold dictionaries of tensors in a dictionary, and plain
-    numbers and texts beside them; nothing else is read.
+    numbers and texts beside them; nothing else is read. What is returned does not change
+    with the file.
 
     Args:
         what: whose weights they should be, for errors.
@@ -30,20 +55,21 @@ def read_tensors(what: str, path: Path) -> tuple[Mapping[str, Any], dict[str, st
 
     Raises:
         FileNotFoundError: there is no such file.
-        CheckpointError: the file is empty or damaged, holds other things, or no dictionary.
+        CheckpointError: the file is empty or damaged, cannot be read, holds other things,
+            or no dictionary.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no file {str(path)!r} with {what} weights.")
-    if path.stat().st_size == 0:
+    content = _content(path)
+    if not content:
         raise CheckpointError(f"{path.name} is empty. Fetch or copy the file again.")
     try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, "pt") as file:
-                names = cast(list[str], file.keys())
-                return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
-        with warnings.catch_warnings():
+        with torch.device("cpu"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's remarks on a file that is refused anyway
-            content: object = torch.load(path, map_location="cpu", weights_only=True)
+            if path.suffix == ".safetensors":
+                return load_safetensors(content), _metadata(content)
+            check_archive(content)
+            loaded: object = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path.name} was refused: it is damaged, or holds other things than tensors, which "
@@ -55,9 +81,92 @@ def read_tensors(what: str, path: Path) -> tuple[Mapping[str, Any], dict[str, st
         raise CheckpointError(
             f"{path.name} is damaged or no weights file ({reason}). Fetch or copy the file again."
         ) from error
-    if not isinstance(content, Mapping):
+    if not isinstance(loaded, Mapping):
         raise CheckpointError(
-            f"{path.name} holds a {type(content).__name__}, but {what} weights are a dictionary "
+            f"{path.name} holds a {type(loaded).__name__}, but {what} weights are a dictionary "
             "of named tensors."
         )
-    return cast(Mapping[str, Any], content), {}
+    return cast(Mapping[str, Any], loaded), {}
+
+
+def float_weights(where: str, state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights as float32 tensors of their own, on the CPU.
+
+    Args:
+        where: they are from, for errors.
+        state: tensors by name.
+
+    Raises:
+        CheckpointError: one of them cannot be a network's weight: it holds whole numbers, is
+            sparse or quantised, has no content, or is not finite. The message names it.
+    """
+    weights: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        reason = _unfit(tensor)
+        if reason is None:
+            weights[name] = tensor.detach().to("cpu", torch.float32, copy=True).contiguous()
+            if not weights[name].isfinite().all():
+                reason = "has values that are NaN or infinite"
+        if reason:
+            raise CheckpointError(
+                f"{where} cannot be used: {shown(name)} {reason}, but weights are finite "
+                "floating point numbers. Fetch or convert the file again."
+            )
+    return weights
+
+
+def shown(name: object) -> str:
+    """A name out of a file, for a message: in quotes, and not too long."""
+    if not isinstance(name, str):
+        return f"a {type(name).__name__}"
+    return repr(name) if len(name) <= _SHOWN else f"{name[:_SHOWN]!r}..."
+
+
+def _unfit(tensor: object) -> str | None:
+    """Why something is no tensor of weights."""
+    if not isinstance(tensor, Tensor):
+        return f"is a {type(tensor).__name__}"
+    if tensor.is_quantized:
+        return "is quantised"
+    if tensor.layout is not torch.strided or tensor.is_nested:
+        return f"is {'nested' if tensor.is_nested else str(tensor.layout).removeprefix('torch.')}"
+    if tensor.is_meta:
+        return "has no content (device meta)"
+    if not tensor.is_floating_point():
+        return f"is of type {str(tensor.dtype).removeprefix('torch.')}"
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        return "repeats its values"
+    return None
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file as it was at one moment, even if somebody is writing it.
+
+    A file that is mapped, or read while it changes, gives a mixture of two networks.
+    """
+    try:
+        for _ in range(_TRIES):
+            with path.open("rb") as file:
+                before = os.fstat(file.fileno())
+                if before.st_size > MAX_BYTES:
+                    raise CheckpointError(
+                        f"{path.name} has {before.st_size / 2**30:.0f} GB; weights have less than "
+                        f"{MAX_BYTES / 2**30:.0f} GB."
+                    )
+                content = file.read(MAX_BYTES)
+                after = os.fstat(file.fileno())
+            # Times of files have steps of some milliseconds: what has just changed may change on.
+            is_fresh = 0 <= time.time() - after.st_mtime < _SETTLED_SECONDS
+            same = (before.st_mtime_ns, len(content)) == (after.st_mtime_ns, after.st_size)
+            if same and not is_fresh:
+                return content
+            time.sleep(_SETTLED_SECONDS)
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read ({error.strerror or error}).") from error
+    raise CheckpointError(f"{path.name} is being written. Try again when it is complete.")
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """The metadata of a .safetensors file that has been found to be sound."""
+    size = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + size]).get("__metadata__") or {}

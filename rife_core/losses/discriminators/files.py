@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...checkpoints.tensor_files import read_tensors
+from ...checkpoints.tensor_files import CheckpointError, float_weights, read_tensors
 from .models import Discriminator, Discriminator3D, Discriminator3DWithfirstframe
 
 AnyDiscriminator = Discriminator | Discriminator3D | Discriminator3DWithfirstframe
@@ -28,6 +28,7 @@ _WRAPPERS = (
 _CLIPS = ("discriminator_3d", "discr_3d")
 _END = "to_logits.0.weight"
 _HEAD_WIDTH = 8
+_MOST_WRAPPERS = 8
 
 
 def load_discriminator(
@@ -48,14 +49,17 @@ def load_discriminator(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: there is no discriminator in it.
+        ValueError: there is no discriminator in it, or one whose weights are no finite
+            floating point numbers.
     """
     path = Path(path)
     state: Any = read_tensors("discriminator", path)[0]
-    while isinstance(inner := next((state[w] for w in _WRAPPERS if w in state), None), Mapping):
-        state = inner
+    for _ in range(_MOST_WRAPPERS):  # a dictionary may hold itself
+        inner = next((state[wrapper] for wrapper in _WRAPPERS if wrapper in state), None)
+        state = inner if isinstance(inner, Mapping) else state
+    names = [name for name in state if isinstance(name, str)]
     ends = sorted(
-        (n for n in state if n.endswith(_END)),
+        (name for name in names if name.endswith(_END)),
         key=lambda name: not any(clip in name for clip in _CLIPS),
     )
     if not ends:
@@ -63,16 +67,20 @@ def load_discriminator(
             f"{path.name} holds no discriminator: no key ends in {_END!r} among {len(state)} keys."
         )
     prefix = ends[0].removesuffix(_END)
-    state = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
+    state = {n.removeprefix(prefix): state[n] for n in names if n.startswith(prefix)}
     try:
         kind, size = _size_of(state, image_size)
         with torch.device("meta"):
             judge = kind(**size)
-        judge.load_state_dict(state, strict=True, assign=True)
-    except (KeyError, RuntimeError, ValueError) as error:
+        weights = float_weights(path.name, state)
+        weights = {name: tensor.to(state[name].dtype) for name, tensor in weights.items()}
+        judge.load_state_dict(weights, strict=True, assign=True)
+    except CheckpointError:
+        raise
+    except (LookupError, RuntimeError, ValueError, AttributeError, TypeError, ArithmeticError) as e:
         raise ValueError(
-            f"{path.name} holds a discriminator that is not one of CogVideo's ({error})."
-        ) from error
+            f"{path.name} holds a discriminator that is not one of CogVideo's ({str(e)[:500]})."
+        ) from e
     return judge.eval()
 
 
@@ -88,6 +96,8 @@ def _size_of(
     kinds = (kind for kind, name in first_convs.items() if name.format(0) in state)
     kind = next(kinds, Discriminator)
     levels = 1 + max(int(n.split(".")[1]) for n in state if n.startswith("blocks."))
+    if levels > len(state):
+        raise ValueError(f"block {levels - 1} of a network of {len(state)} parameters")
     clip, frame = first_convs[kind], first_convs[Discriminator]
     temporal = sum(clip.format(i) in state for i in range(levels)) * (kind is not Discriminator)
     convs = [state[(clip if i < temporal else frame).format(i)] for i in range(levels)]
