@@ -18,10 +18,12 @@ from itertools import chain
 from itertools import count as count_from
 from typing import cast
 
+import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
 from ..inference.rife import RIFE
+from ..ops.dispatch import is_out_of_memory
 from ..timeline import Rhythm, Timeline
 from .memory_plan import check_room, free_memory
 from .options import Options, Settings
@@ -103,7 +105,7 @@ def interpolate(
     if frames.device.type == "cpu":
         size = frames[0].numel() * frames.element_size()
         check_room(count, height, width, size, free_memory(), _INSTEAD)
-    output = frames.new_empty((count, *frames.shape[1:]))
+    output = _new_clip(frames, count)
     if disagreement is not None:
         disagreement.zero_()
     results = _stream(
@@ -124,6 +126,20 @@ def interpolate(
         if disagreement is not None and isinstance(item, Task):
             disagreement[index].copy_(item.disagreement)
     return output
+
+
+def _new_clip(like: Tensor, count: int) -> Tensor:
+    try:
+        return like.new_empty((count, *like.shape[1:]))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        size = count * like[0].numel() * like.element_size()
+        raise torch.OutOfMemoryError(
+            f"There is not enough memory for the result: {count} frames take {size / 2**30:.1f} "
+            "GiB. Ask for fewer frames, or take Interpolate Video or stream, which hold a few "
+            "at a time."
+        ) from error
 
 
 def stream(

@@ -22,7 +22,7 @@ from ..inference.halving import nearest_halving
 from ..inference.rife import RIFE
 from ..networks.estimate import EncodedFrame
 from ..networks.padding import crop
-from ..ops.dispatch import OUT_OF_MEMORY
+from ..ops.dispatch import is_out_of_memory, undisturbed
 from .allocator import kept_memory
 from .memory_plan import Plan, estimate_memory, first_plan
 from .options import AUTO, SCALES, Settings
@@ -102,6 +102,7 @@ class FrameScheduler:
             source.upload(self.transfers)
 
     @torch.no_grad()
+    @undisturbed()
     def begin(self, tasks: list[Task]) -> None:
         """Lets the network make these frames; on some devices they are still being made then."""
         by = self._make if self.network.spec.arbitrary_timestep else self._make_by_halving
@@ -109,6 +110,7 @@ class FrameScheduler:
             task.take(made, self.transfers)
 
     @torch.no_grad()
+    @undisturbed()
     def end(self, tasks: list[Task]) -> None:
         """Brings these frames home; makes those anew that will not do."""
         better: list[InterpolatedFrame | None] = [None] * len(tasks)
@@ -196,10 +198,15 @@ class FrameScheduler:
             batch = wanted[len(made) : len(made) + self.plan.batch_size]
             try:
                 made += self._at_once(self._float32() if in_float32 else self.network, batch)
-            except OUT_OF_MEMORY:
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 lower = self.plan.smaller(self.height, self.width)
                 if lower is None:
-                    raise
+                    raise torch.OutOfMemoryError(
+                        f"There is not enough memory for frames of {self.width} x {self.height} "
+                        f"({self.plan}). Close other programs, or make the frames smaller."
+                    ) from error
                 self._descend(lower)
         return made
 
@@ -238,7 +245,7 @@ class FrameScheduler:
 
     def _tiled(self, network: RIFE, job: NetworkCall, side: int) -> InterpolatedFrame:
         total: Tensor | None = None
-        signs = torch.zeros(3)
+        signs = torch.zeros(3, dtype=torch.float32)
         for tile in tiles(network, self.height, self.width, side, job.scale):
             low, high = (
                 p.tile(tile.rows, tile.columns, self.plan.device) for p in (job.low, job.high)
@@ -272,7 +279,7 @@ class FrameScheduler:
             for side in (lows, highs)
         )
         made = network.synthesize(
-            frame0, frame1, torch.tensor(times), scale, self.settings.ensemble
+            frame0, frame1, torch.tensor(times, dtype=torch.float32), scale, self.settings.ensemble
         )
         height, width = lows[0].planes.image.shape[-2:]
         images = crop(made.image, height, width)

@@ -33,7 +33,12 @@ class FramePool:
             started.wait()
 
         self._pool = ThreadPoolExecutor(count, "frames")
-        starting = self._pool.map(start, range(count))
+        try:
+            starting = self._pool.map(start, range(count))
+        except RuntimeError:  # the system gives no more threads; those that wait are let go
+            started.abort()
+            self._pool.shutdown()
+            raise
         started.wait()
         list(starting)
         torch.set_num_threads(cores)  # PyTorch also took the last figure for threads to come

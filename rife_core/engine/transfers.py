@@ -99,6 +99,6 @@ def unpinned(frame: Tensor) -> Tensor:
 def _pinned(like: Tensor) -> Tensor:
     """Pinned memory for a tensor like this one, for copies by DMA."""
     try:
-        return torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
+        return torch.empty(like.shape, dtype=like.dtype, device="cpu", pin_memory=True)
     except RuntimeError:  # the system gives no more; copies through other memory are right as well
-        return torch.empty(like.shape, dtype=like.dtype)
+        return torch.empty(like.shape, dtype=like.dtype, device="cpu")

@@ -54,7 +54,7 @@ def estimate_flow(
         )
     device = next(network.parameters()).device
     count, height, width = len(frames) - 1, *frames.shape[1:3]
-    flow = torch.empty(count, 4, height, width)
+    flow = torch.empty(count, 4, height, width, dtype=torch.float32, device="cpu")
     prepared = (network.prepare(f.to(device).permute(2, 0, 1)[None], scale) for f in frames)
     for pair, (frame0, frame1) in enumerate(pairwise(prepared)):
         flow[pair] = crop(network.estimate(frame0, frame1, timestep, scale).flow, height, width)[0]

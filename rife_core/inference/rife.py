@@ -18,6 +18,7 @@ from ..networks.estimate import EncodedFrame, Estimate, FramePair, as_timesteps
 from ..networks.ifnet import FlowNetwork
 from ..networks.padding import alignment, crop, pad_to_multiple
 from ..networks.specs import NetworkSpec, get_spec
+from ..ops.dispatch import undisturbed
 from . import sparse_pyramid
 from .halving import nearest_halving
 
@@ -74,6 +75,7 @@ class RIFE(FlowNetwork):
         return {**self.__dict__, "backend": None}
 
     @torch.no_grad()
+    @undisturbed()
     def inference(
         self,
         img0: Tensor,
@@ -116,6 +118,7 @@ class RIFE(FlowNetwork):
         image = self.synthesize(frame0, frame1, timestep, scale, ensemble).image
         return crop(image, *img0.shape[-2:])
 
+    @undisturbed()
     def prepare(self, img: Tensor, scale: float = 1.0) -> EncodedFrame:
         """Clamps, pads and encodes one source frame, or a batch of them.
 
@@ -131,6 +134,7 @@ class RIFE(FlowNetwork):
         encoded = self.backend.encode(image) if self.backend else None
         return encoded or self.encode_frame(image)
 
+    @undisturbed()
     def synthesize(
         self,
         frame0: EncodedFrame,
@@ -163,6 +167,7 @@ class RIFE(FlowNetwork):
             synthesis = Synthesis(image, synthesis.estimate)
         return synthesis
 
+    @undisturbed()
     def estimate(
         self,
         frame0: EncodedFrame,

@@ -170,7 +170,7 @@ def as_timesteps(timestep: float | Fraction | Tensor, like: Tensor) -> Tensor:
         ValueError: one is outside [0, 1], or there is not one for each of the B samples.
     """
     if not isinstance(timestep, Tensor):
-        timestep = torch.tensor(float(timestep))
+        timestep = torch.tensor(float(timestep), dtype=torch.float64, device="cpu")
     times = timestep.reshape(-1, 1, 1, 1)  # looked at where it is: a device would be waited for
     if len(times) not in (1, len(like)) or not bool(((times >= 0) & (times <= 1)).all()):
         raise ValueError(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -24,8 +24,6 @@ T = TypeVar("T")
 
 PLAIN_OPS = "RIFE_VIDEO_PLAIN_OPS"
 """The environment variable that switches fast forms off, unless it is empty or 0."""
-
-OUT_OF_MEMORY = torch.OutOfMemoryError
 
 
 class _Switch:
@@ -124,9 +122,9 @@ class FastForm(Generic[P, T]):
             self._compare(self.fast(*_own(sample)), plain(*_own(sample)))
             self.proven.add(kind)
             return self.fast(*args, **named)
-        except OUT_OF_MEMORY:
-            raise
         except Exception as error:  # whatever a library or a compiler may raise
+            if is_out_of_memory(error):
+                raise
             self._step_aside(error)
             return self.plain(*args, **named)
 
@@ -178,6 +176,52 @@ def uses_cpu_bf16_ops(device: torch.device, dtype: torch.dtype) -> bool:
         True
     """
     return dtype is torch.bfloat16 and runs_on_cpu(device)
+
+
+_AUTOCASTING = ("cpu", "cuda")
+_MEMORY_ENDS = (
+    "out of memory",
+    "not enough memory",
+    "allocate memory",  # "can't", "cannot", "unable to"
+    "bad_alloc",
+    "could not create a memory",
+    "could not create a primitive",
+    "could not execute a primitive",
+    "start new thread",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on whatever device and in whosever words.
+
+    On a CPU that is a plain RuntimeError of PyTorch's allocator or of oneDNN, or a MemoryError.
+
+    Example:
+        >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: not enough memory"))
+        True
+        >>> is_out_of_memory(RuntimeError("shapes differ"))
+        False
+    """
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in text for words in _MEMORY_ENDS)
+
+
+@contextmanager
+def undisturbed() -> Generator[None]:
+    """Here a caller's autocast and default device change nothing, while nothing is recorded.
+
+    A network computes in the precision that it was given, on the device of its weights.
+    """
+    with ExitStack() as stack:
+        if not is_traced():
+            for kind in _AUTOCASTING:
+                if torch.is_autocast_enabled(kind):
+                    stack.enter_context(torch.autocast(kind, enabled=False))
+            if torch.get_default_device().type != "cpu":
+                stack.enter_context(torch.device("cpu"))
+        yield
 
 
 def at_least_float32(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ...networks.estimate import EncodedFrame, Estimate, FramePair
-from ...ops.dispatch import OUT_OF_MEMORY
+from ...ops.dispatch import is_out_of_memory
 from ..rife import RIFE, Synthesis
 
 LEAST_PSNR = 50.0
@@ -127,10 +127,10 @@ class Checked(ABC):
                     return self._first(key, scale, inputs)
                 self._programs.move_to_end(key)
             return program(inputs)
-        except OUT_OF_MEMORY:
-            self.release()
-            raise
         except Exception as error:  # whatever a compiler may raise
+            if is_out_of_memory(error):
+                self.release()
+                raise
             self._give_up(f"it failed ({type(error).__name__}: {error})")
             return None
 

@@ -1,0 +1,187 @@
+"""Little memory, odd settings of PyTorch, odd frames: a right answer, or a clear error."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+import torch
+from rife_video.rife_core import Timeline, interpolate, set_precision
+from rife_video.rife_core.engine.threads import FramePool
+from rife_video.rife_core.ops.dispatch import is_out_of_memory
+from support import moving_square
+
+
+@contextmanager
+def float64():
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+SETTINGS = {
+    "meta default device": lambda: torch.device("meta"),
+    "float64 default type": float64,
+    "autocast to bfloat16": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    "autocast to float16": lambda: torch.autocast("cpu", dtype=torch.float16),
+    "inference mode": torch.inference_mode,
+    "deterministic": lambda: torch.backends.flags(),
+}
+del SETTINGS["deterministic"]
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_settings_of_pytorch_change_no_frame(setting, dtype, network, midpoint_network, seeded):
+    clip = moving_square(3)
+    img0, img1 = torch.rand(2, 1, 3, 40, 56)
+    for one in (network, midpoint_network):
+        set_precision(one, dtype)
+        try:
+            for options in ({"batch_size": 1}, {"scale": "auto"}, {"cuts": "hold"}):
+                options = {key: value for key, value in options.items() if key != "cuts"}
+                expected = interpolate(one, clip, Timeline.multiply(2), **options)
+                with SETTINGS[setting]():
+                    made = interpolate(one, clip, Timeline.multiply(2), **options)
+                assert torch.equal(made, expected)
+            expected = one.inference(img0, img1)
+            with SETTINGS[setting]():
+                made = one.inference(img0, img1)
+            assert torch.equal(made, expected)
+        finally:
+            set_precision(one, torch.float32)
+
+
+@pytest.mark.parametrize("shape", [(0, 8, 8, 3), (2, 0, 8, 3), (2, 8, 0, 3), (2, 8, 8, 0), (3,)])
+def test_frames_of_no_size(network, shape):
+    with pytest.raises(ValueError, match=r"frames?\b"):
+        interpolate(network, torch.zeros(shape), Timeline.multiply(2))
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 0, 8), (1, 3, 8, 0), (0, 3, 8, 8)])
+def test_images_of_no_size(network, shape):
+    with pytest.raises(ValueError, match=r"img|image|batch|empty"):
+        network.inference(torch.zeros(shape), torch.zeros(shape))
+
+
+WORDS = (
+    "[enforce fail at alloc_cpu.cpp:114] data. DefaultCPUAllocator: not enough memory: you tried",
+    "[enforce fail at alloc_cpu.cpp:75] err == 0. DefaultCPUAllocator: can't allocate memory: you",
+    "CUDA out of memory. Tried to allocate 20.00 MiB",
+    "MPS backend out of memory",
+    "std::bad_alloc",
+    "could not create a memory object",
+    "can't start new thread",
+)
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_words_for_too_little_memory(words):
+    assert is_out_of_memory(RuntimeError(words))
+    assert not is_out_of_memory(ValueError(words))
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+@pytest.mark.parametrize("error", [RuntimeError(WORDS[0]), MemoryError(), RuntimeError(WORDS[-1])])
+def test_a_cpu_goes_down_to_tiles(network, monkeypatch, error):
+    """As the allocator of a CPU says it, injected: whole frames do not fit, tiles do."""
+    clip = torch.rand(2, 96, 1300, 3)
+    expected = interpolate(network, clip, Timeline.multiply(2), max_memory=0)
+    synthesize = network.synthesize
+
+    def little_memory(frame0, *rest):
+        if frame0.image.shape[-1] > 700:
+            raise error
+        return synthesize(frame0, *rest)
+
+    monkeypatch.setattr(network, "synthesize", little_memory)
+    made = interpolate(network, clip, Timeline.multiply(2))
+    assert (made - expected).abs().mean() < 0.01
+    assert torch.equal(made[::2], clip)
+
+
+def test_too_little_memory_for_the_smallest_tile_is_told(network, monkeypatch):
+    def no_memory(*_):
+        raise RuntimeError(WORDS[0])
+
+    monkeypatch.setattr(network, "synthesize", no_memory)
+    with pytest.raises(torch.OutOfMemoryError, match="not enough memory for frames of 52 x 36"):
+        interpolate(network, moving_square(2), Timeline.multiply(2))
+
+
+def test_threads_that_cannot_be_started_leave_none_waiting(monkeypatch):
+    import threading
+
+    start, started = threading.Thread.start, []
+
+    def one_only(self):
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(self)
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", one_only)
+    with pytest.raises(RuntimeError, match="start new thread"):
+        FramePool(3)
+    started[0].join(20)
+    assert not started[0].is_alive()
+
+
+_LIMITED = """
+import json, re, resource
+from dataclasses import replace
+from pathlib import Path
+import torch
+from rife_video.rife_core import RIFE, Timeline, get_spec, interpolate
+from rife_video.rife_core.engine.report import Report
+
+torch.manual_seed(0)
+torch.set_num_threads(1)
+network = RIFE(replace(get_spec("4.6"), channels=(8, 8, 8, 8)), teacher=False).eval()
+clip = torch.rand(2, 720, 1280, 3)
+megabytes, answer = 1000, {}
+interpolate(network, clip[:, :64, :64], Timeline.multiply(2))  # what is made once is made now
+while "error" not in answer:
+    now = int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (now + megabytes * 2**20, resource.RLIM_INFINITY))
+    report, answer = Report(), {"megabytes": megabytes}
+    try:
+        made = interpolate(network, clip, Timeline.multiply(2), report=report)
+        answer["sources"] = bool(torch.equal(made[::2], clip))
+        answer["finite"] = bool(made.isfinite().all())
+        del made
+    except torch.OutOfMemoryError as error:
+        answer["error"] = str(error)
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    print(json.dumps({**answer, "plans": report.plans}))
+    megabytes = 140 if megabytes == 1000 else int(megabytes * 0.8)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits a process as Linux does")
+def test_a_real_limit_of_memory(tally):
+    """As `ulimit -v` sets it: frames are made whole, in tiles, or there is one sentence."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    tally.limit = 300
+    with tally.one("limits"):
+        output = subprocess.run(
+            [sys.executable, "-c", _LIMITED],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=500,
+        )
+        assert output.returncode == 0, output.stderr
+        answers = [json.loads(line) for line in output.stdout.splitlines()]
+        for answer in answers:
+            if "error" in answer:
+                assert "not enough memory" in answer["error"]
+            else:
+                assert answer["sources"]
+                assert answer["finite"]
+        assert len(answers[0]["plans"]) == 1
+        assert any("tiles" in a["plans"][-1] and "error" not in a for a in answers), answers
