@@ -34,9 +34,10 @@ class ImageAlpha(NamedTuple):
 def check_frame(frame: Tensor, first: Tensor | None = None) -> None:
     """Raises ValueError unless `frame` is H W C in a known format, and matches `first`."""
     known = frame.is_floating_point() or frame.dtype == torch.uint8
-    if frame.ndim != 3 or frame.shape[2] not in CHANNELS or not known:
+    if frame.ndim != 3 or frame.shape[2] not in CHANNELS or not known or not frame.numel():
         raise ValueError(
-            f"A frame must be H W C with {', '.join(map(str, CHANNELS))} channels, floating point "
+            f"A frame must be H W C (at least one pixel) with "
+            f"{', '.join(map(str, CHANNELS))} channels, floating point "
             f"in [0, 1] or uint8, but is {tuple(frame.shape)} {frame.dtype}."
         )
     if first is not None and (frame.shape != first.shape or frame.dtype != first.dtype):

@@ -105,9 +105,9 @@ class RIFE(FlowNetwork):
             ValueError: shapes, timestep or scale do not fit, or the network has no
                 ensemble.
         """
-        if img0.ndim != 4 or img0.shape[1] != 3 or img0.shape != img1.shape:
+        if img0.ndim != 4 or img0.shape[1] != 3 or img0.shape != img1.shape or not img0.numel():
             raise ValueError(
-                "img0 and img1 must both be B 3 H W, but are "
+                "img0 and img1 must both be B 3 H W, none of them 0, but are "
                 f"{tuple(img0.shape)} and {tuple(img1.shape)}."
             )
         if not self.spec.arbitrary_timestep:

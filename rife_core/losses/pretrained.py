@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..checkpoints.tensor_files import float_weights, read_tensors
+from ..checkpoints.tensor_files import float_weights, read_tensors, shown
 
 Weights = str | os.PathLike[str] | Mapping[str, Tensor] | None
 """A file of tensors, the tensors themselves, or None to look in the usual folders."""
@@ -112,7 +112,7 @@ def fill(what: str, module: nn.Module, state: Mapping[str, Tensor], prefix: str 
             raise ValueError(
                 f"The file holds no {what} weights: {prefix + name!r} is {was}, expected "
                 f"{tuple(parameter.shape)} (first of {len(state)} keys: "
-                f"{next(iter(state), 'none')!r})."
+                f"{shown(next(iter(state), 'none'))})."
             )
         found[name] = tensor
     weights = float_weights(f"The file of {what} weights", found)

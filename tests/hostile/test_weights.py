@@ -107,13 +107,13 @@ def test_a_file_that_is_replaced_is_loaded_whole(weights, tmp_path, tally):
             if ended.is_set():
                 return
             shutil.copy(sources[number % 2], path)
-            time.sleep(0.1)
+            time.sleep(0.5)
 
     copier = threading.Thread(target=replace)
     copier.start()
     loaded = 0
     try:
-        for _ in range(15):
+        for _ in range(10):
             with tally.one("while it is copied", CheckpointError):
                 values = {float(t.unique()) for t in load_rife(path).parameters()}
                 assert len(values) == 1
