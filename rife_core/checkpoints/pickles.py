@@ -11,6 +11,7 @@ import pickletools
 import zipfile
 from collections.abc import Iterator
 from pickle import UnpicklingError
+from typing import Any
 
 _MAX_STEPS = 1_000_000
 """Of one pickle; that of a network takes some 10,000."""
@@ -59,7 +60,7 @@ def _check_steps(data: io.BytesIO) -> None:
     """Follows a pickle with the sizes of its tuples in place of its values."""
     stack: list[int] = []
     marks: list[int] = []
-    memo: dict[int, int] = {}
+    memo: dict[Any, int] = {}
     for count, (step, argument, _) in enumerate(pickletools.genops(data)):
         if count > _MAX_STEPS:
             raise UnpicklingError("it takes too many steps")
@@ -76,9 +77,9 @@ def _check_steps(data: io.BytesIO) -> None:
         values = stack[start:]
         del stack[start:]
         if step.name in ("PUT", "BINPUT", "LONG_BINPUT"):
-            memo[int(argument)] = stack[-1]
+            memo[argument] = stack[-1]
         elif step.name in ("GET", "BINGET", "LONG_BINGET"):
-            stack.append(memo[int(argument)])
+            stack.append(memo[argument])
         elif step.name == "MEMOIZE":
             memo[len(memo)] = values[0]
             stack += values

@@ -185,7 +185,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     for wrapper in _WRAPPERS:
         if isinstance(content.get(wrapper), Mapping):
             content = cast(Mapping[str, Any], content[wrapper])
-    for key, value in content.items():
+    for key, value in cast(Mapping[Any, Any], content).items():
         if not (isinstance(key, str) and isinstance(value, Tensor)):
             raise CheckpointError(
                 f"{path.name} holds other things than tensors (first: {shown(key)}). "
