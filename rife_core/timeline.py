@@ -81,6 +81,16 @@ class Rhythm(NamedTuple):
         return stop - self.interval if is_hold else start
 
 
+class Window(NamedTuple):
+    """A stretch of a clip: the places from `start` up to `stop` (None: to the end)."""
+
+    start: Fraction
+    stop: Fraction | None = None
+
+
+WHOLE = Window(Fraction(-1))
+
+
 def as_fraction(fps: Fraction | float | str) -> Fraction:
     """A frame rate as the exact fraction that is meant.
 

@@ -9,8 +9,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -84,17 +83,6 @@ def _next_path(prefix: str, suffix: str, width: int, height: int) -> Path:
     matches = [counter.match(path.name) for path in stem.parent.iterdir()]
     number = max((int(match[1]) for match in matches if match), default=0) + 1
     return stem.with_name(f"{stem.name}_{number:05}_{suffix}")
-
-
-@contextmanager
-def _whole(path: Path) -> Generator[Path]:
-    """A name to write under; the file gets its own once it is complete."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _saved(paths: Iterable[Path]) -> dict[str, Any]:
@@ -225,8 +213,7 @@ class SaveVideo:
             reader = VideoReader(video.frames)
             path = _next_path(filename_prefix, suffix, reader.width, reader.height)
             if video.frames.suffix.lower() == path.suffix and crf is None:
-                with _whole(path) as part:
-                    shutil.copyfile(video.frames, part)
+                shutil.copyfile(video.frames, path)
             else:
                 look = {"color": reader.color, "depth": reader.depth, "aspect": reader.aspect}
                 _write(path, reader, reader.fps, reader, quality, **look)
@@ -360,8 +347,7 @@ class SaveImage:
         paths: list[Path] = []
         for image in images:
             paths.append(_next_path(filename_prefix, ".png", width, height))
-            with _whole(paths[-1]) as part:
-                part.write_bytes(encode_png(image[..., :3]))
+            paths[-1].write_bytes(encode_png(image[..., :3]))
         return {"ui": _saved(paths)}
 
 

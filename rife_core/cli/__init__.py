@@ -37,7 +37,12 @@ class Command(NamedTuple):
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
-        "interpolate": Command("make a video smoother", f"{__name__}.interpolate", True),
+        "interpolate": Command(
+            "make a video smoother, or many of them", f"{__name__}.interpolate", True
+        ),
+        "work": Command("make parts of a job of many clips", f"{__name__}.work", True),
+        "join": Command("put the parts of a job together", f"{__name__}.join"),
+        "status": Command("show how far a job has come", f"{__name__}.status"),
         "sample": Command("paint a short clip to try things on", f"{__name__}.sample"),
         "strip": Command("show source and made frames in one picture", f"{__name__}.strip"),
         "models": Command("list the weights that can be loaded", f"{__name__}.models"),
@@ -82,7 +87,12 @@ def main(argv: Sequence[str] | None = None, table: Mapping[str, Command] = COMMA
                     action="store_true",
                     help="run every operation in its plain form, to rule the fast ones out",
                 )
-    args = parser.parse_args(argv)
+    args, more = parser.parse_known_args(argv)
+    files = getattr(args, "input", None)
+    if isinstance(files, list) and not any(word.startswith("-") for word in more):
+        files += more  # files after an option
+    elif more:
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
     assert run is not None, "argparse accepts the commands of the table only"
     wants_plain = getattr(args, "plain_ops", False)
     try:

@@ -17,12 +17,13 @@ from ..video import (
 )
 
 
-def add_source(parser: argparse.ArgumentParser) -> None:
-    """What is read, and which part of it."""
+def add_source(parser: argparse.ArgumentParser, *, and_output: str = "") -> None:
+    """What is read, and which part of it; `and_output` says what files may be given besides."""
     parser.add_argument(
         "input",
+        nargs="+" if and_output else None,
         help="the video to read; a folder, a pattern such as shot_%%04d.png or a glob of numbered "
-        "pictures; or - for frames from standard input",
+        "pictures; or - for frames from standard input" + (and_output and f"; {and_output}"),
     )
     parser.add_argument(
         "--source-fps",

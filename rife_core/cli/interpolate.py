@@ -24,6 +24,7 @@ from ..inference.precision import PRECISIONS, default_device, resolve_precision,
 from ..speed_curve import SpeedCurve
 from ..timeline import ENDS, Timeline
 from ..video import FILE_TYPES, PIPE
+from . import jobs
 from .clips import add_encoding, add_source, request_of, source_of
 from .models import add_models_folder
 from .weights import load_chosen
@@ -33,11 +34,11 @@ _AUTO = "auto"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    add_source(parser)
-    parser.add_argument(
-        "output",
-        help=f"the video to write ({', '.join(FILE_TYPES)}), a folder or pattern of numbered "
-        "pictures such as out/f_%%04d.png, or - for frames on standard output",
+    add_source(
+        parser,
+        and_output=f"and the video to write ({', '.join(FILE_TYPES)}), a folder or pattern of "
+        "numbered pictures such as out/f_%%04d.png, or - for frames on standard output; with "
+        "--output-dir any number of videos, folders of them and lists",
     )
     rate = parser.add_mutually_exclusive_group()
     rate.add_argument(
@@ -139,6 +140,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="begin anew, and keep no finished parts if the run is stopped",
     )
+    jobs.add_arguments(parser)
 
 
 def add_scale(parser: argparse.ArgumentParser) -> None:
@@ -159,6 +161,9 @@ def add_scale(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Reads, interpolates and writes, a few frames at a time."""
+    if args.output_dir:
+        return jobs.run(args)
+    args.input, args.output = _source_and_destination(args.input)
     if args.fps and (args.schedule or args.slow_motion):
         raise ValueError(
             "--fps goes with neither --schedule nor --slow-motion; give --multiplier instead."
@@ -222,6 +227,15 @@ def run(args: argparse.Namespace) -> int:
     for remark in report.engine.remarks():
         print(remark, file=said)
     return 0
+
+
+def _source_and_destination(names: list[str]) -> list[str]:
+    if len(names) != 2:
+        raise ValueError(
+            f"{len(names)} files were given; give a clip and the file to write, or --output-dir "
+            "for more than one clip."
+        )
+    return names
 
 
 def _summary(report: FileReport) -> str:

@@ -56,10 +56,15 @@ def load_chosen(name: str, folders: Sequence[Path]) -> RIFE:
         FetchError: the release is not here and cannot be fetched.
         CheckpointError: what is there cannot be read, or is not that release.
     """
+    path, release = chosen_file(name, folders)
+    return load_release(release, Path(path)) if release else load_rife(path)
+
+
+def chosen_file(name: str, folders: Sequence[Path]) -> tuple[str, str]:
+    """The file that `name` means, and the release where it is one; see `load_chosen`."""
     if name not in RELEASES or name in list_weights(folders):
-        return load_rife(find_weights(name, folders))
-    path = find_release(name, _places(folders)) or _fetched(name, folders)
-    return load_release(name, path)
+        return str(find_weights(name, folders)), ""
+    return str(find_release(name, _places(folders)) or _fetched(name, folders)), name
 
 
 def _places(folders: Sequence[Path]) -> list[Path]:

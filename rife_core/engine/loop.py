@@ -24,7 +24,7 @@ from typing_extensions import Unpack
 
 from ..inference.rife import RIFE
 from ..ops.dispatch import is_out_of_memory
-from ..timeline import Rhythm, Timeline
+from ..timeline import WHOLE, Rhythm, Timeline, Window
 from .memory_plan import check_room, free_memory
 from .options import Options, Settings
 from .pixel_formats import check_frame, mix
@@ -48,6 +48,11 @@ _INSTEAD = "Take `stream` or `interpolate_file`, which hold a few at a time, or 
 
 _MOST_WAITING = 1024
 """Frames of one span that may wait; more come of a picture that stays for long."""
+
+
+BLOCK = 8
+"""Intervals between source frames, after which a new batch begins: what is made together does
+not depend on where in a clip the work began."""
 
 
 def interpolate(
@@ -149,6 +154,7 @@ def stream(
     *,
     places: Iterable[Fraction] | None = None,
     rhythm: Rhythm | None = None,
+    window: Window = WHOLE,
     progress: Progress | None = None,
     total: int | None = None,
     report: Report | None = None,
@@ -161,6 +167,8 @@ def stream(
         places: where each frame stands on the timeline's axis, ascending; by default
             its index. Seconds, for clips of uneven frame times.
         rhythm: how places follow each other; by default nothing is known of it.
+        window: the output frames that are wanted; source frames before them serve to tell
+            cuts and repeats, as many are read after them as it takes.
         total: how many frames will be made, if known; handed on to `progress`.
 
     Yields:
@@ -168,7 +176,7 @@ def stream(
     """
     settings, report = Settings(**options), report or Report()
     items = _stream(
-        network, frames, timeline, settings, places, progress, total, report, False, rhythm
+        network, frames, timeline, settings, places, progress, total, report, False, rhythm, window
     )
     for item in items:
         yield unpinned(item.result) if isinstance(item, Task) else item.result
@@ -185,6 +193,7 @@ def _stream(
     report: Report,
     wants_disagreement: bool,
     rhythm: Rhythm | None = None,
+    window: Window = WHOLE,
 ) -> Iterator[_Shown | Task]:
     """Every output frame in order, as the item that shows it."""
     network.check_ensemble(settings.ensemble)
@@ -201,9 +210,12 @@ def _stream(
     waiting: deque[_Shown | Task] = deque()
     tasks: list[Task] = []
     under_way: deque[list[Task]] = deque()
+    unwanted = 0  # of those that wait: they come before the window, in a span that reaches into it
+    block = (rhythm.interval if rhythm else 1) * BLOCK
 
     def finished(ahead: int) -> Iterator[_Shown | Task]:
         """Begins what waits, ends it but for `ahead` batches, and hands on what is ready."""
+        nonlocal unwanted
         while tasks or len(under_way) > ahead:
             if tasks:
                 batch = tasks[: scheduler.plan.batch_size]
@@ -217,23 +229,43 @@ def _stream(
                 if progress:
                     progress(report.made, total)
         while waiting and waiting[0].is_ready:
+            item = waiting.popleft()
+            if unwanted:
+                unwanted -= 1
+                continue
             report.frames_out += 1
-            yield waiting.popleft()
+            yield item
 
     def show(span: Span) -> Iterator[_Shown | Task]:
         """Puts down what is wanted of a span; hands on what is ready before too much waits."""
+        nonlocal unwanted
         pair = Pair(cast(SourceFrame, span.left), cast(SourceFrame, span.right))
+        stop = span.stop if window.stop is None else min(span.stop, window.stop)
         moves_from = rhythm.moves_from(span.start, span.stop) if rhythm else span.start
         report.pairs.append(0)
-        for place in timeline.places(span.start, span.stop):
+        for place in timeline.places(span.start, stop):
             timestep = max(Fraction(0), (place - moves_from) / (span.stop - moves_from))
             item = _item(pair, timestep, span.is_cut, settings.scenes)
             report.pairs[-1] += 1
+            unwanted += place < window.start
             waiting.append(item)
             if isinstance(item, Task):
                 tasks.append(item)
             if len(waiting) > _MOST_WAITING:
                 yield from finished(scheduler.transfers.ahead)
+
+    def show_end(last: SourceFrame, place: Fraction, lasts: Fraction) -> Iterator[_Shown | Task]:
+        """Puts down what is wanted from the last source frame on."""
+        if report.frames_in == 1:
+            waiting.append(_Shown(last.frame))
+        elif timeline.end == "loop":
+            yield from show(Span(last, first, place, place + lasts, False))
+        else:
+            interval = rhythm.interval if rhythm else None
+            for _ in timeline.tail(place, place + lasts, interval):
+                waiting.append(_Shown(last.frame))
+                if len(waiting) > _MOST_WAITING:
+                    yield from finished(0)
 
     def chained() -> Iterator[tuple[Fraction, SourceFrame]]:
         for place, each in chain((opening,), source):
@@ -242,24 +274,21 @@ def _stream(
 
     with scheduler:
         last, last_place, gap = first, opening[0], Fraction(1)
+        reached = last_place // block
         for span in spans(chained(), settings.scenes, report.scenes):
-            yield from show(span)
+            if window.stop is not None and span.start >= window.stop:
+                break
+            if span.start // block != reached:
+                reached = span.start // block
+                yield from finished(scheduler.transfers.ahead)
+            if span.stop > window.start:
+                yield from show(span)
             last, last_place = cast(SourceFrame, span.right), span.stop
             gap = span.stop - span.start
             if not tasks or len(tasks) >= scheduler.plan.batch_size:
                 yield from finished(scheduler.transfers.ahead if tasks else 0)
-        if rhythm:
-            gap = rhythm.last_lasts
-        if report.frames_in == 1:
-            waiting.append(_Shown(last.frame))
-        elif timeline.end == "loop":
-            yield from show(Span(last, first, last_place, last_place + gap, False))
         else:
-            interval = rhythm.interval if rhythm else None
-            for _ in timeline.tail(last_place, last_place + gap, interval):
-                waiting.append(_Shown(last.frame))
-                if len(waiting) > _MOST_WAITING:
-                    yield from finished(0)
+            yield from show_end(last, last_place, rhythm.last_lasts if rhythm else gap)
         yield from finished(0)
 
 

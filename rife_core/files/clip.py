@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..timeline import LONGEST_STEP, MAX_MULTIPLIER, Rhythm, Timeline
+from ..engine.loop import BLOCK
+from ..timeline import LONGEST_STEP, MAX_MULTIPLIER, Rhythm, Timeline, Window
 from ..video import FrameSource
 
 _FRAMES = re.compile(r"(\d{1,9})(?:\s*-\s*(\d{1,9}))?")
 _DRIFT = 1.5  # output frames; a source frame that is shown farther from its time is misplaced
 _LARGEST_FACTOR = 16  # to the rate, so that each source frame gets an output frame
 _ROUNDING = 2  # ticks of the file; so near an output frame a source frame is that frame
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Output frames that are made and encoded without those before and after them.
+
+    Attributes:
+        first: the number of the first one, counted from 0.
+        count: how many they are.
+        source: the source frame where they begin.
+        stop: the source frame that ends them; None: the end of the clip.
+    """
+
+    first: int
+    count: int
+    source: int
+    stop: int | None
 
 
 @dataclass
@@ -152,6 +171,38 @@ class Clip:
         pair = bisect_right(range(self.count - 1), done, key=self._before) - 1
         begin = max(0, pair - lead_in)
         return begin, done - self._before(begin)
+
+    def window(self, first: int, stop: int | None = None) -> Window:
+        """The places from source frame `first` up to `stop`."""
+        return Window(self._place(first), None if stop is None else self._place(stop))
+
+    def segments(self, length: int) -> list[Segment]:
+        """The clip in segments of at least `length` output frames each; the rest is the last.
+
+        They begin where the engine begins a new batch, so that each can be made alone.
+        """
+        assert self.total is not None, "only a clip that is known to its end can be divided"
+        starts = [0] if self.timeline.end == "loop" else self._block_starts()
+        kept, firsts, before = [0], [0], 0
+        for last, start in pairwise(starts):
+            before += self.timeline.count(self._place(last), self._place(start))
+            if before - firsts[-1] >= length and before < self.total:
+                kept.append(start)
+                firsts.append(before)
+        stops = [*kept[1:], None]
+        counts = [after - before for before, after in pairwise([*firsts, self.total])]
+        return [Segment(*each) for each in zip(firsts, counts, kept, stops, strict=True)]
+
+    def _block_starts(self) -> list[int]:
+        """Source frames that are the first ones in a block of the engine."""
+        frames, block = range(self.count - 1), BLOCK * self.rhythm.interval
+        if self.even:
+            return list(frames[::BLOCK])
+        last = self._place(max(0, self.count - 2)) // block
+        starts = {
+            bisect_left(frames, number * block, key=self._place) for number in range(1, last + 1)
+        }
+        return [0, *sorted(starts - {0, len(frames)})]
 
     def _placed(self, index: int, seconds: Fraction) -> Fraction:
         """The place of the frame after the last one that was placed."""

@@ -126,7 +126,7 @@ def interpolate_file(
     reader.check()
     clip = Clip.of(reader, timeline, replaced)
     fps = fps or clip.fps
-    _check_encoder(destination, reader, fps, request)
+    check_encoder(destination, reader, fps, request)
     whole = _joined(destination, clip, fps, request)
     report = Report()
     with Segments(
@@ -135,7 +135,7 @@ def interpolate_file(
         resumed = segments.count
         begin, skip = clip.entry(resumed, LEAD_IN)
         encoding = Encoding(
-            fps, _kind_of(reader), request, destination.suffix.lower(), destination.name
+            fps, kind_of(reader), request, destination.suffix.lower(), destination.name
         )
         with frames_of(network, clip, begin, report, options) as frames:
             lost = write_segments(
@@ -160,11 +160,11 @@ def interpolate_file(
         whole.path.replace(destination)
     count_from(report, begin)
     seconds = time.perf_counter() - started
-    notes = tuple(_notes(clip, whole, lost, fps))
+    notes = tuple(notes_on(clip, whole, lost, fps))
     return FileReport(whole.count, report.made, fps, seconds, resumed, notes, report)
 
 
-def _in_step(clip: Clip, fps: Fraction) -> bool:
+def in_step(clip: Clip, fps: Fraction) -> bool:
     """Whether the result runs as fast as the source all the while."""
     return fps == clip.fps and not clip.timeline.schedule and not clip.timeline.speed
 
@@ -175,18 +175,19 @@ def _can_resume(clip: Clip) -> bool:
     return again and not whole
 
 
-def _kind_of(reader: FrameSource) -> PixelKind:
+def kind_of(reader: FrameSource) -> PixelKind:
+    """The pixels of what becomes of a source."""
     return replace(reader.kind, alpha=reader.channels == 4)
 
 
-def _check_encoder(
+def check_encoder(
     destination: Path, reader: FrameSource, fps: Fraction, request: EncoderRequest
 ) -> None:
     """Raises an error where what is asked of the encoder cannot be, before the work begins."""
     suffix = destination.suffix.lower()
     if not FILE_TYPES[suffix].joins:
         check_animation(suffix, fps, request)
-    kind = _kind_of(reader)
+    kind = kind_of(reader)
     choose_encoder(
         request, suffix, kind, width=reader.width, height=reader.height, alpha=kind.alpha
     )
@@ -203,7 +204,7 @@ def _joined(
     return VideoWriter(
         path,
         fps,
-        audio=reader if isinstance(reader, VideoReader) and _in_step(clip, fps) else None,
+        audio=reader if isinstance(reader, VideoReader) and in_step(clip, fps) else None,
         name=destination.name,
     )
 
@@ -227,9 +228,10 @@ def _job(
     }
 
 
-def _notes(
+def notes_on(
     clip: Clip, whole: VideoWriter | AnimationWriter, lost: list[str], fps: Fraction
 ) -> Iterator[str]:
+    """Sentences on what a person should know of a file; `lost` is what its encoder cannot keep."""
     reader = clip.reader
     yield from reader.notes()
     if clip.note:
@@ -240,7 +242,7 @@ def _notes(
         )
     yield from lost
     yield from whole.notes
-    if reader.audio_codecs and not _in_step(clip, fps):
+    if reader.audio_codecs and not in_step(clip, fps):
         yield "The speed differs from the source's, so sound and subtitles are left out."
     if whole.left_out:
         names = ", ".join(whole.left_out)

@@ -18,6 +18,7 @@ from ..engine.prefetch import prefetch
 from ..engine.report import Report
 from ..engine.scenes import LONGEST_RUN, SceneRules
 from ..inference.rife import RIFE
+from ..timeline import WHOLE, Window
 from ..video import FrameSource, VideoError
 from .clip import Clip
 
@@ -29,9 +30,14 @@ frames are told by what comes before them."""
 
 @contextmanager
 def frames_of(
-    network: RIFE, clip: Clip, begin: int, report: Report, options: Options
+    network: RIFE,
+    clip: Clip,
+    begin: int,
+    report: Report,
+    options: Options,
+    window: Window = WHOLE,
 ) -> Generator[Iterator[Tensor]]:
-    """The output frames from source frame `begin` on, made in threads of their own."""
+    """The output frames of a window, made in threads of their own; `begin` is read first."""
     reader = clip.reader
     device = next(network.parameters()).device
     automatic = auto_batch_size(device, reader.height, reader.width)
@@ -46,6 +52,7 @@ def frames_of(
             clip.timeline,
             places=places,
             rhythm=clip.rhythm,
+            window=window,
             report=report,
             **options,
         )

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
+from pathlib import Path
+from typing import Protocol
 
 from torch import Tensor
 
 from ..engine.loop import Progress, Watch
 from ..engine.report import Report
 from ..video import EncoderRequest, PixelKind, VideoWriter
-from .resume import Record, Segments, sha256_of
+from .resume import Record, sha256_of
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,32 @@ class Encoding:
     name: str
 
 
+class SegmentStore(Protocol):
+    """Where segments go, one after the other."""
+
+    @property
+    def next(self) -> Path:
+        """The file to write the next one to."""
+        ...
+
+    @property
+    def length(self) -> int:
+        """How many frames the next one is to have."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many frames those that are finished have."""
+        ...
+
+    def add(self, record: Record) -> None:
+        """Finishes the file `next`."""
+        ...
+
+
 def write_segments(
     frames: Iterator[Tensor],
-    segments: Segments,
+    segments: SegmentStore,
     encoding: Encoding,
     report: Report,
     first: int,

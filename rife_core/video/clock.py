@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import av
 import numpy as np
@@ -32,7 +33,21 @@ _LONG_END = 1.5  # intervals: the last frame is shown for so long on purpose
 _LARGEST = 10**6  # numerator and denominator of a rate that every file type takes
 
 Shifts = Sequence["Shift"]
-P = TypeVar("P", bound="Packet[Stream]")
+P = TypeVar("P", bound="Packet[Any]")
+
+
+class KeyFrame(NamedTuple):
+    """A frame that decoders can begin with.
+
+    Attributes:
+        frame: its number in the order of display.
+        packet: its number in the file, counted over the packets of the picture.
+        is_open: frames that are shown before it are coded after it.
+    """
+
+    frame: int
+    packet: int
+    is_open: bool
 
 
 class Shift(NamedTuple):
@@ -58,6 +73,7 @@ class Clock:
         seams: frames, counted from 0, at which the clock of the file was set anew.
         shifts: what that means for the packets of each track, by the track's index.
         damage: what is wrong with the file, with the number of the frame; or None.
+        keys: where decoding may begin; empty where packets do not tell.
     """
 
     count: int
@@ -71,6 +87,7 @@ class Clock:
     seams: tuple[int, ...] = ()
     shifts: Mapping[int, Shifts] = field(default_factory=dict[int, "Shifts"])
     damage: str | None = None
+    keys: tuple[KeyFrame, ...] = ()
 
     def time(self, index: int) -> Fraction:
         """The time of frame `index`, in seconds after the first one."""
@@ -80,6 +97,17 @@ class Clock:
     def interval(self) -> Fraction:
         """The time from one frame to the next that prevails, in seconds."""
         return 1 / self.fps
+
+    def starts_before(self, index: int) -> Iterator[KeyFrame]:
+        """Key frames from which frame `index` can be decoded, the nearest one first.
+
+        Frames that follow an open key frame may need those before it: decoding begins one
+        key frame earlier there.
+        """
+        nearest = bisect_right(self.keys, index, key=lambda key: key.frame) - 1
+        if nearest >= 0 and self.keys[nearest].is_open:
+            nearest -= 1
+        return (self.keys[number] for number in range(nearest, -1, -1))
 
 
 def shifted(packets: Iterable[P], shifts: Shifts) -> Iterator[P]:
@@ -146,6 +174,7 @@ class Scan:
 
     Attributes:
         pts, dts: of each packet of the picture in units of `tick`, after all mending.
+        is_key: whether decoding may begin with it.
         starts: the packets of the picture that begin a stretch of one clock; the first is 0.
         last_duration: how long the frame that is shown last stays, in ticks; 0: as the others.
     """
@@ -153,6 +182,7 @@ class Scan:
     tick: Fraction
     pts: NDArray[np.int64]
     dts: NDArray[np.int64]
+    is_key: NDArray[np.bool_]
     starts: list[int]
     last_duration: int
     shifts: dict[int, Shifts]
@@ -173,7 +203,7 @@ def scan(container: InputContainer, stream: Stream, rate: Fraction) -> Scan:
     tick = Fraction(stream.time_base or 1 / rate)
     jumping = may_jump(container)
     tracks = {each.index: _Track(each, jumping) for each in container.streams}
-    pts, dts, starts = array("q"), array("q"), [0]
+    pts, dts, is_key, starts = array("q"), array("q"), array("b"), [0]
     latest, last_duration = _NO_TIME, 0
     durations: Counter[int] = Counter()
     stated, reached = Fraction(container.duration or 0) / av.time_base, Fraction(0)
@@ -198,6 +228,7 @@ def scan(container: InputContainer, stream: Stream, rate: Fraction) -> Scan:
             durations[packet.duration or 0] += 1
             pts.append(shown)
             dts.append(_NO_TIME if packet.dts is None else packet.dts)
+            is_key.append(packet.is_keyframe)
     except FFmpegError as error:
         damage = damage or f"after frame {len(pts)}: {error.strerror}"
     if last_duration == max(durations, key=durations.__getitem__, default=0):
@@ -214,6 +245,7 @@ def scan(container: InputContainer, stream: Stream, rate: Fraction) -> Scan:
         tick,
         np.array(pts, np.int64),
         np.array(dts, np.int64),
+        np.array(is_key, np.bool_),
         starts,
         last_duration,
         {},
@@ -280,7 +312,19 @@ def clock_of(
         tuple(seam for seam in seams if seam > 0),
         seen.shifts,
         seen.damage,
+        _keys(seen, times) if shown is None and not dealt else (),
     )
+
+
+def _keys(seen: Scan, times: NDArray[np.int64]) -> tuple[KeyFrame, ...]:
+    """The key frames, where each packet tells its time; `times` are those of display."""
+    if seen.shifts:
+        return ()
+    packets = np.flatnonzero(seen.is_key & (seen.pts >= times[0]))
+    shown_later = np.minimum.accumulate(seen.pts[::-1])[::-1]  # the least time from a packet on
+    frames, is_open = np.searchsorted(times, seen.pts[packets]), shown_later < seen.pts
+    keys = zip(frames.tolist(), packets.tolist(), is_open[packets].tolist(), strict=True)
+    return tuple(sorted(KeyFrame(*key) for key in keys))
 
 
 def _join(seen: Scan, tracks: Mapping[int, _Track], picture: int, rate: Fraction) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
-from itertools import count as count_from
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypedDict
 
@@ -27,7 +27,7 @@ from av.video.stream import VideoStream
 from torch import Tensor
 
 from ..timeline import as_fraction
-from .clock import Clock, Shifts, clock_of, scan, shifted
+from .clock import Clock, KeyFrame, Shifts, clock_of, scan, shifted
 from .containers import VideoError, has_times, open_input
 from .pixels import (
     ColorTags,
@@ -49,6 +49,9 @@ _USUAL_RATE = Fraction(25)  # of raw streams that name none, as FFmpeg takes it
 _LONGEST_PAUSE = 24 * 60 * 60  # seconds; a picture that stays for longer is a fault of the file
 _NO_TIME = -(2**63)
 _AT_SEAM = 4  # frames
+_TRIES = 3  # key frames from which a frame is sought before the file is decoded from its start
+_SEEK_BACK = (0, 2)  # seconds before a key frame; file types without an index are not found exactly
+_FIELDS_BEFORE = 4  # frames that the deinterlacer sees before one that it is to make
 _CHROMA_SITE = (b"\x55\xb7\x81", b"\x55\xb8\x81")  # Matroska's elements of one byte each
 _TRANSPARENT_BY_HABIT = ("gif",)  # codecs that always have alpha, and seldom mean it
 
@@ -113,7 +116,7 @@ class VideoReader:
             stream = _picture_stream(container, self.path)
             self.stream_index = stream.index
             self._name_other_pictures(container)
-            first = next(self._decode(container, stream, ()), None)
+            first = next(self._decode(container.demux(stream), stream), None)
             if first is None:
                 raise VideoError(f"{self.path.name} holds no frame that can be decoded.")
             self._stored_size = first.width, first.height
@@ -174,14 +177,14 @@ class VideoReader:
     def __iter__(self) -> Iterator[Tensor]:
         with open_input(self.path) as container:
             stream = self._stream_of(container)
-            for frame in self._pictures(container, stream, ()):
+            for frame in self._pictures(container.demux(stream), stream):
                 yield self._image(frame)
 
     def timed(self, first: int = 0) -> Iterator[tuple[Fraction, Tensor]]:
         """Frames from number `first` on, each with its time in seconds after frame 0.
 
-        Times rise. Frames before `first` are decoded, but not looked at: seeking is not
-        exact in every file, and decoding is fast beside the networks.
+        Times rise. Decoding begins at a key frame before `first` where the file tells of one,
+        else at the start of the file; the frames are the same.
 
         Raises:
             VideoError: the file is not the one that was opened, or does not hold the
@@ -190,20 +193,16 @@ class VideoReader:
         clock = self.clock
         self.check_unchanged()
         last, done = Fraction(-1), 0
-        with open_input(self.path) as container:
-            stream = self._stream_of(container)
-            pictures = self._pictures(container, stream, clock.shifts.get(stream.index, ()))
-            for index, frame in enumerate(pictures):
+        with closing(self._from(first)) as pictures:
+            for index, frame in pictures:
                 done = index + 1
-                if index < first:
-                    continue
                 time = self._time(frame, index)
                 if time <= last:
                     time = last + clock.interval / 2
                 last = time
                 yield time, self._image(frame)
         self.check_unchanged()
-        self._compare(done)
+        self._compare(max(done, first))
 
     @cached_property
     def clock(self) -> Clock:
@@ -332,6 +331,54 @@ class VideoReader:
                 f"pictures: track {', '.join(others)}."
             )
 
+    def _from(self, first: int) -> Generator[tuple[int, VideoFrame]]:
+        """Numbered frames from `first` on.
+
+        Where a key frame does not lead to the very frame that is wanted, an earlier one is tried.
+        """
+        shifts = self.clock.shifts.get(self.stream_index, ())
+        wanted = max(0, first - (_FIELDS_BEFORE if self.deinterlace else 0))
+        for key in (*islice(self.clock.starts_before(wanted), _TRIES), None):
+            with open_input(self.path) as container:
+                stream = self._stream_of(container)
+                packets = self._packets(container, stream, shifts, key)
+                if packets is None:
+                    continue
+                start = key.frame if key else 0
+                pictures = enumerate(self._pictures(packets, stream, key), start)
+                try:
+                    found = next((each for each in pictures if each[0] >= first), None)
+                except VideoError:
+                    if key is None:
+                        raise
+                    continue
+                if key and (found is None or self._time(found[1], first) != self.clock.time(first)):
+                    continue
+                if found:
+                    yield found
+                    yield from pictures
+                return
+
+    def _packets(
+        self, container: InputContainer, stream: VideoStream, shifts: Shifts, key: KeyFrame | None
+    ) -> Iterator[Packet[VideoStream]] | None:
+        """Packets of the picture from `key` on, or all; None where seeking does not lead there."""
+        if key is None or key.packet == 0:
+            return shifted(container.demux(stream), shifts)
+        place = round(self.clock.time(key.frame) / self.clock.tick) + (self._first_pts or 0)
+        for back in _SEEK_BACK:
+            try:
+                container.seek(place - round(back / self.clock.tick), stream=stream)
+                packets = container.demux(stream)
+                for packet in packets:
+                    if packet.is_keyframe and packet.size and (packet.pts or 0) >= place:
+                        if packet.pts == place:
+                            return chain([packet], packets)
+                        break
+            except FFmpegError:
+                continue
+        return None
+
     def _time(self, frame: VideoFrame, index: int) -> Fraction:
         clock = self.clock
         if not clock.dealt and frame.pts is not None and frame.time_base:
@@ -355,10 +402,13 @@ class VideoReader:
         return self._orientation.upright(image)
 
     def _pictures(
-        self, container: InputContainer, stream: VideoStream, shifts: Shifts
+        self,
+        packets: Iterator[Packet[VideoStream]],
+        stream: VideoStream,
+        key: KeyFrame | None = None,
     ) -> Iterator[VideoFrame]:
         """Decoded frames of one size, whole."""
-        frames = self._of_one_size(self._decode(container, stream, shifts))
+        frames = self._of_one_size(self._decode(packets, stream, key))
         return _deinterlaced(frames, stream) if self.deinterlace else frames
 
     def _of_one_size(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
@@ -377,11 +427,15 @@ class VideoReader:
             yield scaled
 
     def _decode(
-        self, container: InputContainer, stream: VideoStream, shifts: Shifts
+        self,
+        packets: Iterator[Packet[VideoStream]],
+        stream: VideoStream,
+        key: KeyFrame | None = None,
     ) -> Iterator[VideoFrame]:
+        """Frames of `packets`, which begin with `key`, or are all."""
         decode = _decoder(stream)
-        self._interlaced = number = packets_seen = 0
-        packets = shifted(container.demux(stream), shifts)
+        self._interlaced = 0
+        number, packets_seen = (key.frame, key.packet) if key else (0, 0)
         while True:
             try:
                 packet = next(packets, None)
@@ -393,6 +447,8 @@ class VideoReader:
                 self._damaged(f"after frame {number}: {error.strerror}")
                 continue  # a generator that failed has ended, so this ends, too
             for frame in frames:
+                if key and number == key.frame and self._time(frame, 0) < self.clock.time(number):
+                    continue  # shown before the key frame, and not whole without what went before
                 if frame.is_corrupt and not self._is_at_seam(number):
                     self._damaged(f"at frame {number}, which is incomplete")
                 self._interlaced += frame.interlaced_frame
@@ -413,7 +469,8 @@ class VideoReader:
     def _times_decoded(self, shifts: Shifts) -> np.ndarray:
         """When decoded frames say that they are shown, in the order in which they come."""
         with open_input(self.path) as container:
-            frames = self._decode(container, self._stream_of(container), shifts)
+            stream = self._stream_of(container)
+            frames = self._decode(shifted(container.demux(stream), shifts), stream)
             return np.array(
                 [_NO_TIME if frame.pts is None else frame.pts for frame in frames], np.int64
             )
@@ -533,7 +590,7 @@ def _deinterlaced(frames: Iterator[VideoFrame], stream: VideoStream) -> Iterator
     )
     graph.link_nodes(*nodes).configure()
     source, sink = nodes[0], nodes[-1]
-    for number in count_from():
+    while True:
         frame = next(frames, None)
         source.push(frame)
         while True:

@@ -126,15 +126,3 @@ def test_image_from_batch():
     (cut,) = call("ImageFromBatch", image=clip, batch_index=2, length=3)
     assert torch.equal(cut, clip[2:5])
     assert len(call("ImageFromBatch", image=clip, batch_index=99, length=3)[0]) == 1
-
-
-def test_nothing_half_is_left_under_its_name(folders, monkeypatch):
-    def half(self, data):
-        with self.open("wb") as file:
-            file.write(data[:20])
-        raise OSError("no space")
-
-    monkeypatch.setattr("pathlib.Path.write_bytes", half)
-    with pytest.raises(OSError, match="no space"):
-        call("SaveImage", images=torch.zeros(1, 8, 8, 3), filename_prefix="half")
-    assert not any(path.name.startswith(("half", ".half")) for path in folders.output.rglob("*"))

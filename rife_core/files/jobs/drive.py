@@ -1,0 +1,328 @@
+"""Drives a job: plans it, hands out its parts, tries again what failed, joins what is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..lock import FolderLock
+from .folder import Folder
+from .join import BadPartError, FilmReport, forget, join_film
+from .plan import (
+    FAILED,
+    JOB,
+    JOINED,
+    PARTS,
+    WORKING,
+    Job,
+    JobError,
+    differences,
+    failure_name,
+    joined_name,
+    plan,
+)
+from .progress import Progress
+from .recipe import Recipe
+from .sources import find_clips
+from .workers import DebugWorkers, Outcome, Workers
+
+ATTEMPTS = 3
+"""At a part that fails; each on another worker where there is one."""
+
+GRACE = 30.0
+"""Seconds for which the parts in the making may go on when the work is stopped."""
+
+_DEATHS = 8  # of workers that had one part, until it is taken to be the reason
+_LOOK_EVERY = 1.0  # seconds
+
+Watch = Callable[[Progress], None]
+"""Called about once a second; whatever it raises stops the work."""
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """What became of a job.
+
+    Attributes:
+        folder: that of the job.
+        films: the results that are done.
+        failed: a sentence on each part or film that was given up.
+        left_out: sources that could not be done, and why.
+        notes: sentences on workers that could not be used.
+        seconds: how long this run took.
+    """
+
+    folder: str
+    films: tuple[FilmReport, ...]
+    failed: tuple[str, ...]
+    left_out: dict[str, str]
+    notes: tuple[str, ...]
+    seconds: float
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every clip that was given is done."""
+        return not self.failed and not self.left_out
+
+
+def job_folder(output: Path) -> Path:
+    """Where the job of an output folder lies, if nothing else is said."""
+    return output / ".rife-job"
+
+
+def interpolate_files(
+    sources: Iterable[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    recipe: Recipe,
+    *,
+    workers: Workers | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    file_type: str | None = None,
+    part_frames: int | None = None,
+    progress: Watch | None = None,
+) -> JobReport:
+    """Interpolates many clips, in parts that workers share.
+
+    If it is stopped, or the machine is, the same call goes on where it was.
+
+    Args:
+        sources: video files, folders of them, lists (.txt) of either.
+        output: the folder of the results.
+        recipe: what is to be done with each clip.
+        workers: who makes the parts; this process by default.
+        folder: of the job; `.rife-job` in the output folder by default.
+        file_type: how the results end; by default as their sources, or .mkv.
+        part_frames: output frames of a part, at least; by default some 40 seconds of work.
+        progress: see `Watch`.
+
+    Raises:
+        FileNotFoundError: there is no such source.
+        VideoError: two results would have one name.
+        JobError: another job lies in the folder, or is worked on; or no worker is left.
+
+    Example:
+        >>> interpolate_files(["clips"], "smooth", Recipe("default.safetensors")) # doctest: +SKIP
+    """
+    workers = workers or DebugWorkers()
+    output = Path(output).absolute()
+    with driving(Folder(folder or job_folder(output))) as place:
+        job = open_job(place, sources, output, recipe, workers.device, file_type, part_frames)
+        return run_job(job, workers, progress)
+
+
+@contextmanager
+def driving(folder: Folder) -> Generator[Folder]:
+    """A folder that one driver at a time may use.
+
+    Raises:
+        JobError: another process drives the job that lies there, or nothing can be written.
+    """
+    try:
+        lock = FolderLock(folder.root)
+    except BlockingIOError as error:
+        raise JobError(
+            f"The job in {folder} is driven by another process. Let it end, or help it with "
+            f"`rife-video work {folder}`."
+        ) from error
+    except OSError as error:
+        raise JobError(f"Nothing can be written to {folder}: {error.strerror}.") from error
+    try:
+        yield folder
+    finally:
+        lock.release()
+
+
+def open_job(
+    folder: Folder,
+    sources: Iterable[str | os.PathLike[str]],
+    output: Path,
+    recipe: Recipe,
+    device: str,
+    file_type: str | None = None,
+    part_frames: int | None = None,
+) -> Job:
+    """The job that is asked for: the one in the folder, if that is it, or a new one.
+
+    Raises:
+        JobError: an unfinished job that differs lies there.
+    """
+    clips = find_clips(sources, output, file_type)
+    if folder.read(JOB) is not None:
+        job = Job.read(folder)
+        differing = differences(job, output, clips, recipe)
+        lost = [film for film in job.joined() if not job.destination(film).exists()]
+        if not differing:
+            folder.remove(*map(joined_name, lost))  # these are made again
+            return job
+        if len(job.joined()) < len(job.films):
+            raise JobError(
+                f"{folder} holds another job, which is not finished: {'; '.join(differing)}. "
+                f"Finish that one (rife-video work {folder}, then join), remove the folder, or "
+                "give this job a folder of its own (--job)."
+            )
+        for name in (JOINED, FAILED, PARTS, WORKING):
+            folder.remove(*(f"{name}/{each}" for each in folder.names(name)))
+    return plan(folder, output, clips, recipe, device, part_frames)
+
+
+def run_job(
+    job: Job, workers: Workers, progress: Watch | None = None, shard: tuple[int, int] | None = None
+) -> JobReport:
+    """Works on a job until nothing is left to do.
+
+    Args:
+        job: the job.
+        workers: who makes the parts.
+        progress: see `Watch`.
+        shard: (n, of): only every so many-th part, and without joining; other processes
+            make the others.
+
+    Raises:
+        JobError: no worker is left.
+    """
+    started = time.perf_counter()
+    run = _Run(job, workers, progress, shard)
+    run.work()
+    return JobReport(
+        str(job.folder),
+        tuple(run.films[film] for film in sorted(run.films)),
+        tuple(run.told()),
+        dict(job.left_out),
+        tuple(workers.notes),
+        time.perf_counter() - started,
+    )
+
+
+@dataclass
+class _Run:
+    """One run of a driver."""
+
+    job: Job
+    workers: Workers
+    progress: Watch | None
+    shard: tuple[int, int] | None
+    unjoined: dict[int, str] = field(default_factory=dict[int, str])
+    films: dict[int, FilmReport] = field(default_factory=dict[int, FilmReport])
+    failed: dict[int, str] = field(default_factory=dict[int, str])
+
+    def __post_init__(self) -> None:
+        job = self.job
+        number, of = self.shard or (1, 1)
+        own = [part for part in range(len(job.parts)) if part % of == number - 1]
+        joined = job.joined()
+        finished = job.finished()
+        self.failed = {
+            part: json.loads(job.folder.read(failure_name(part)) or b"[{}]")[-1].get("error", "")
+            for part in own
+            if part in job.failed() and part not in finished
+        }
+        self._todo = deque(
+            part
+            for part in own
+            if part not in finished | set(self.failed) and job.parts[part].film not in joined
+        )
+        self._missing = {
+            film: {part for part in job.parts_of(film) if part not in finished}
+            for film in range(len(job.films))
+            if film not in joined
+        }
+        self._attempts: dict[int, list[Outcome]] = {}
+        self._deaths: dict[int, int] = {}
+        self._running: set[int] = set()
+        self._looked = -_LOOK_EVERY
+
+    def work(self) -> None:
+        """Until nothing is left to do."""
+        if self.shard is None:
+            notes = self.job.folder.names(WORKING)  # of workers that went with an earlier driver
+            self.job.folder.remove(*(f"{WORKING}/{name}" for name in notes))
+            for film in range(len(self.job.films)):
+                if not self._missing.get(film):
+                    self._join(film)
+        if self._todo:
+            self.workers.open(self.job)
+            try:
+                self._hand_out()
+            except BaseException:
+                self.workers.close(GRACE)
+                raise
+            self.workers.close()
+        self._tell(now=True)
+
+    def told(self) -> Iterator[str]:
+        """A sentence on each part and film that was given up."""
+        for part, error in sorted(self.failed.items()):
+            film = self.job.parts[part].film
+            number = part - self.job.parts_of(film)[0] + 1
+            yield f"{self.job.films[film].destination}, part {number}: {error}"
+        for film, error in sorted(self.unjoined.items()):
+            yield f"{self.job.films[film].destination}: {error}"
+
+    def _hand_out(self) -> None:
+        while self._todo or self._running:
+            for _ in range(len(self._todo)):
+                part = self._todo.popleft()
+                avoid = frozenset(each.worker for each in self._attempts.get(part, ()))
+                if self.workers.submit(part, avoid):
+                    self._running.add(part)
+                else:
+                    self._todo.appendleft(part)
+                    if not avoid:
+                        break
+                    self._todo.rotate(-1)
+            for outcome in self.workers.wait(_LOOK_EVERY):
+                self._running.discard(outcome.part)
+                self._take(outcome)
+            self._tell()
+
+    def _take(self, outcome: Outcome) -> None:
+        part = outcome.part
+        if outcome.what == "done":
+            self._done(part)
+            return
+        if outcome.what == "lost":
+            self._deaths[part] = self._deaths.get(part, 0) + 1
+            if self._deaths[part] < _DEATHS:
+                self._todo.appendleft(part)
+                return
+        attempts = self._attempts.setdefault(part, [])
+        attempts.append(outcome)
+        if outcome.what == "failed" and len(attempts) < ATTEMPTS:
+            self._todo.append(part)
+            return
+        self.failed[part] = outcome.error
+        told = [each._asdict() for each in attempts]
+        self.job.folder.write(failure_name(part), json.dumps(told, indent=1).encode())
+
+    def _done(self, part: int) -> None:
+        film = self.job.parts[part].film
+        missing = self._missing[film]
+        missing.discard(part)
+        if not missing and self.shard is None:
+            self._join(film)
+
+    def _join(self, film: int) -> None:
+        try:
+            self.films[film] = join_film(self.job, film)
+        except BadPartError as error:
+            forget(self.job, error.part)
+            self._missing.setdefault(film, set()).add(error.part)
+            self._take(Outcome(error.part, "", "failed", str(error)))
+        except (ValueError, OSError) as error:
+            self.unjoined[film] = str(error)
+
+    def _tell(self, now: bool = False) -> None:
+        if not now and time.monotonic() - self._looked < _LOOK_EVERY:
+            return
+        self._looked = time.monotonic()
+        if self.shard is None:
+            seen = Progress.of(self.job)
+            self.job.folder.write("progress.json", seen.to_json().encode())
+            if self.progress:
+                self.progress(seen)

@@ -1,0 +1,97 @@
+"""The folder of a job: small files that appear whole or not at all, and large ones that stay."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+
+class Folder:
+    """A folder that many processes use at once; names are relative, with slashes.
+
+    Args:
+        root: the folder; it is made when something is written.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root).absolute()
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    def read(self, name: str) -> bytes | None:
+        """What a file holds, or None where there is none."""
+        try:
+            return self.path(name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes or replaces a file; others see the old content or all of the new."""
+        self._written(name, content).replace(self.path(name))
+        _sync(self.path(name).parent)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Writes a file unless it is there; of several at once, one returns True."""
+        part = self._written(name, content)
+        try:
+            os.link(part, self.path(name))
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links: the later one may win
+            if self.path(name).exists():
+                return False
+            part.replace(self.path(name))
+        finally:
+            part.unlink(missing_ok=True)
+        _sync(self.path(name).parent)
+        return True
+
+    def names(self, folder: str) -> set[str]:
+        """The finished files in a folder."""
+        try:
+            return {name for name in os.listdir(self.path(folder)) if not name.startswith(".")}
+        except FileNotFoundError:
+            return set()
+
+    def remove(self, *names: str) -> None:
+        """Removes files, if they are there."""
+        for name in names:
+            with suppress(FileNotFoundError):
+                self.path(name).unlink()
+
+    def path(self, name: str) -> Path:
+        """Where a file lies, or is to be written before it is kept."""
+        return self.root / name
+
+    def keep(self, name: str) -> None:
+        """Makes a file that was written to `path(name)` outlast a loss of power."""
+        _sync(self.path(name))
+
+    def size(self, name: str) -> int | None:
+        """How many bytes a file has, or None where there is none."""
+        try:
+            return self.path(name).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def _written(self, name: str, content: bytes) -> Path:
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        return part
+
+
+def _sync(path: Path) -> None:
+    with suppress(OSError):  # Windows opens no folder, and some file systems sync none
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

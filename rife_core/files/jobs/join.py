@@ -1,0 +1,174 @@
+"""Joins the parts of a film: their records are checked, their packets copied."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from ...engine.report import Report
+from ...video import VideoReader, VideoWriter
+from ..convert import in_step, notes_on
+from ..resume import sha256_of
+from .part_maker import PartRecord
+from .plan import Job, JobError, joined_name, record_name
+
+
+class BadPartError(JobError):
+    """A part that is not what its record says; `part` is its number."""
+
+    def __init__(self, part: int, message: str) -> None:
+        super().__init__(message)
+        self.part = part
+
+
+@dataclass(frozen=True)
+class FilmReport:
+    """What became of a film.
+
+    Attributes:
+        path: the file.
+        frames: how many it has.
+        fps: their rate.
+        made: how many were made by the network.
+        seconds: of work in all its parts.
+        notes: sentences on what a person should know.
+    """
+
+    path: str
+    frames: int
+    fps: Fraction
+    made: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+def join_film(job: Job, film: int) -> FilmReport:
+    """Writes a film from its parts, with sound and all else of the source; removes the parts.
+
+    Raises:
+        JobError: a part is not done.
+        BadPartError: a part is not what its record says, and must be made again.
+        VideoError: the file cannot be written.
+    """
+    known = job.folder.read(joined_name(film))
+    if known is not None:
+        values = json.loads(known)
+        return FilmReport(
+            **values | {"fps": Fraction(values["fps"]), "notes": tuple(values["notes"])}
+        )
+    parts = job.parts_of(film)
+    found = {part: PartRecord.read(job, part) for part in parts}
+    records = {part: record for part, record in found.items() if record}
+    missing = [part for part in parts if part not in records]
+    if missing:
+        raise JobError(
+            f"{job.films[film].destination} lacks {len(missing)} of {len(parts)} parts: "
+            f"{', '.join(str(part + 1) for part in missing[:10])}."
+        )
+    _check(job, parts, records)
+    clip, destination = job.clip(film), job.destination(film)
+    fps = Fraction(job.films[film].fps)
+    segments = [
+        (job.folder.path(name), record)
+        for part in parts
+        for name, record in zip(records[part].files, records[part].records, strict=True)
+    ]
+    reorder = max(record.reorder for _, record in segments)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    reader = clip.reader
+    sound = reader if isinstance(reader, VideoReader) and in_step(clip, fps) else None
+    whole = VideoWriter(_beside(destination), fps, audio=sound, name=destination.name)
+    with whole:
+        for path, _ in segments:
+            whole.append(path, reorder)
+    reader.check_unchanged()
+    whole.path.replace(destination)
+    report = _merged([record.report for _, record in segments], records[parts[0]].plans)
+    encoder_notes = _once(note for part in parts for note in records[part].notes)
+    notes = [*notes_on(clip, whole, encoder_notes, fps), *report.remarks()]
+    result = FilmReport(
+        str(destination),
+        whole.count,
+        fps,
+        report.made,
+        round(sum(records[part].seconds for part in parts), 3),
+        tuple(_once(notes)),
+    )
+    job.folder.write(joined_name(film), json.dumps({**asdict(result), "fps": str(fps)}).encode())
+    remove_parts(job, parts)
+    return result
+
+
+def remove_parts(job: Job, parts: Iterable[int]) -> None:
+    """Removes parts, those of attempts that came to nothing included; records first."""
+    numbers = {f"{part:06}" for part in parts}
+    names = [name for name in job.folder.names("parts") if name[:6] in numbers]
+    job.folder.remove(*(f"parts/{name}" for name in sorted(names, key=len)))
+
+
+def forget(job: Job, part: int) -> None:
+    """Lets a part be made again."""
+    job.folder.remove(record_name(part))
+
+
+def _check(job: Job, parts: list[int], records: dict[int, PartRecord]) -> None:
+    first = records[parts[0]].records[0].extradata
+    for part in parts:
+        record, due = records[part], job.parts[part]
+        if due.segments and record.count != due.count:
+            raise BadPartError(part, f"Part {part + 1} has {record.count} frames of {due.count}.")
+        for name, one in zip(record.files, record.records, strict=True):
+            path = job.folder.path(name)
+            if not path.is_file() or sha256_of(path) != one.sha256:
+                raise BadPartError(
+                    part,
+                    f"Part {part + 1} is not what its record says: {name} is missing or "
+                    "was changed.",
+                )
+            if one.extradata != first:
+                raise BadPartError(
+                    part,
+                    f"Part {part + 1} was encoded in another way than part {parts[0] + 1}, so that "
+                    "they cannot be joined.",
+                )
+
+
+def _beside(destination: Path) -> Path:
+    """A name for a file that is not finished, which no clip is looked for under."""
+    return destination.with_name(f".{destination.stem}.joining{destination.suffix}")
+
+
+def _merged(entries: Sequence[Mapping[str, Any]], plans: tuple[str, ...]) -> Report:
+    """One report of all parts; frames at their seams are seen twice and counted once."""
+    report = Report(plans=list(plans))
+    for entry in entries:
+        report.made += entry["made"]
+        report.redone += entry["redone"]
+        report.scenes.cuts += entry["cuts"]
+        report.scenes.runs += [(begin, end) for begin, end in entry["runs"]]
+        report.beyond_range += entry["beyond_range"]
+        report.not_finite += entry["not_finite"]
+        report.coarser += entry["coarser"]
+    for numbers in (
+        report.scenes.cuts,
+        report.beyond_range,
+        report.not_finite,
+        report.coarser,
+    ):
+        numbers[:] = sorted(set(numbers))
+    runs: list[tuple[int, int]] = []
+    for begin, end in sorted(report.scenes.runs):
+        if runs and begin <= runs[-1][1]:
+            runs[-1] = runs[-1][0], max(end, runs[-1][1])
+        else:
+            runs.append((begin, end))
+    report.scenes.runs[:] = runs
+    return report
+
+
+def _once(notes: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(notes))

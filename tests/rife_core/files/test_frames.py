@@ -1,0 +1,106 @@
+"""A stretch of a clip that is made alone equals the same frames of the whole clip, bit for bit."""
+
+from fractions import Fraction
+
+import pytest
+import torch
+from rife_video.rife_core.engine.report import Report
+from rife_video.rife_core.engine.scenes import SceneRules
+from rife_video.rife_core.files.clip import Clip
+from rife_video.rife_core.files.frames import LEAD_IN, frames_of
+from rife_video.rife_core.timeline import Timeline
+from rife_video.rife_core.video import VideoReader, VideoWriter
+
+FRAMES = 27
+
+
+def _pictures():
+    """Two scenes, the second from frame 13 on, with runs of equal frames at 6 to 9 and 15 to 17."""
+    generator = torch.Generator().manual_seed(0)
+    scenes = [torch.rand(24, 80, 3, generator=generator) for _ in range(2)]
+    for index in range(FRAMES):
+        shown = {7: 6, 8: 6, 9: 6, 16: 15, 17: 15}.get(index, index)
+        yield scenes[index >= 13][:, shown : shown + 32].contiguous()
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clips") / "scenes.mp4"
+    with VideoWriter(path, Fraction(24), crf=0) as writer:
+        for picture in _pictures():
+            writer.write(picture)
+    return path
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory, source):
+    """The same with every fifth frame left out."""
+    path = tmp_path_factory.mktemp("clips") / "uneven.mkv"
+    with VideoWriter(path, Fraction(1000), crf=0) as writer:
+        places = [42 * index for index in range(FRAMES) if index % 5 != 4]
+        pictures = [each for index, each in enumerate(_pictures()) if index % 5 != 4]
+        encode = writer._encode
+
+        def encode_at(picture):
+            if picture is not None:
+                picture.pts = places[writer.count]
+            encode(picture)
+
+        writer._encode = encode_at
+        for picture in pictures:
+            writer.write(picture)
+    return path
+
+
+def _all_and_alone(network, path, timeline, length=8, **options):
+    def made(source=0, stop=None):
+        clip, report = Clip.of(VideoReader(path), timeline), Report()
+        begin, window = max(0, source - LEAD_IN), clip.window(source, stop)
+        with frames_of(network, clip, begin, report, dict(options), window) as frames:
+            return list(frames), report
+
+    clip = Clip.of(VideoReader(path), timeline)
+    segments = clip.segments(length)
+    whole, report = made()
+    assert len(whole) == clip.total == sum(segment.count for segment in segments)
+    assert len(segments) > 2
+    for segment in segments:
+        alone, own = made(segment.source, segment.stop)
+        due = whole[segment.first : segment.first + segment.count]
+        assert len(alone) == segment.count
+        assert all(torch.equal(a, b) for a, b in zip(alone, due, strict=True)), segment
+        assert own.made <= segment.count + 4  # what lies before is looked at, not made
+    return whole, report
+
+
+@pytest.mark.parametrize(
+    ("timeline", "options"),
+    [
+        (Timeline.multiply(2), {"scenes": SceneRules("hold"), "scale": 1.0}),
+        (Timeline.multiply(3), {"scenes": SceneRules("hold", repeats="retime"), "scale": "auto"}),
+        (Timeline.retime(24, 60, "keep_duration"), {"scenes": SceneRules("blend")}),
+        (Timeline.multiply(2, "last_frame", "1-9:1, 10:4"), {"scale": 1.0, "batch_size": 3}),
+        (Timeline.retime(24, 15), {"scenes": SceneRules("nearest", frozenset({9, 14}))}),
+    ],
+    ids=["cuts", "repeats", "60 fps", "schedule", "15 fps"],
+)
+def test_segments_made_alone_equal_the_whole(network, seeded, source, timeline, options):
+    length = 4 if timeline.step > 1 else 8
+    _, report = _all_and_alone(network, source, timeline, length, **options)
+    if options.get("scenes", SceneRules()).at_cut != "interpolate":
+        assert 14 in report.scenes.cuts
+
+
+def test_segments_of_uneven_clips(network, seeded, uneven):
+    assert not VideoReader(uneven).clock.constant
+    _all_and_alone(network, uneven, Timeline.multiply(2), scenes=SceneRules("hold"))
+
+
+def test_segments_by_halving(midpoint_network, seeded, source):
+    _all_and_alone(midpoint_network, source, Timeline.multiply(2), scale=1.0)
+
+
+def test_a_loop_is_one_segment(source):
+    clip = Clip.of(VideoReader(source), Timeline.multiply(2, "loop"))
+    (segment,) = clip.segments(8)
+    assert (segment.source, segment.stop, segment.count) == (0, None, 2 * FRAMES)
