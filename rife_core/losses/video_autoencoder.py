@@ -298,12 +298,14 @@ class VideoAutoencoderLoss(nn.Module):
             if perceptual_loss.requires_grad and last_layer is not None:
                 weight = adaptive_weight(perceptual_loss, gen_loss, last_layer)
         aux = self.zero if aux_losses is None else torch.as_tensor(aux_losses).to(self.zero).mean()
-        total = (
-            recon_loss
-            + self.perceptual_weight * perceptual_loss
-            + self.adversarial_loss_weight * gen_loss * (weight if self.adaptive else 1)
-            + self.quantizer_aux_loss_weight * aux
-        )
+        total = recon_loss
+        for share, term in (
+            (self.perceptual_weight, perceptual_loss),
+            (self.adversarial_loss_weight, gen_loss * (weight if self.adaptive else 1)),
+            (self.quantizer_aux_loss_weight, aux),
+        ):
+            if share:  # a NaN in what does not count must not reach the total
+                total = total + share * term
         return total, {
             "total_loss": total,
             "recon_loss": recon_loss,
