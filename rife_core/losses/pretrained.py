@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..checkpoints.tensor_files import float_weights, read_tensors, shown
+from ..checkpoints.tensor_files import read_tensors, shown
 
 Weights = str | os.PathLike[str] | Mapping[str, Tensor] | None
 """A file of tensors, the tensors themselves, or None to look in the usual folders."""
@@ -114,9 +114,8 @@ def fill(what: str, module: nn.Module, state: Mapping[str, Tensor], prefix: str 
                 f"{tuple(parameter.shape)} (first of {len(state)} keys: "
                 f"{shown(next(iter(state), 'none'))})."
             )
-        found[name] = tensor
-    weights = float_weights(f"The file of {what} weights", found)
-    module.load_state_dict(weights, strict=True, assign=True)
+        found[name] = tensor.detach().float()
+    module.load_state_dict(found, strict=True, assign=True)
     module.requires_grad_(False)
 
 
