@@ -11,7 +11,7 @@ OUT = Path("/nowhere")
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("b.mp4", "a.MOV", "deep/er/c.avi", ".hidden/d.mp4", "notes.txt", "deep/._c.avi"):
+    for name in ("b.mp4", "a.MOV", "deep/er/c.wmv", ".hidden/d.mp4", "notes.txt", "deep/._c.wmv"):
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -23,13 +23,13 @@ def test_folders_are_searched_to_their_depths(folder):
     assert {str(path.relative_to(folder)): name for path, name in found.items()} == {
         "a.MOV": "a.mov",
         "b.mp4": "b.mp4",
-        "deep/er/c.avi": "deep/er/c.mkv",
+        "deep/er/c.wmv": "deep/er/c.mkv",
     }
     assert set(find_clips([folder], OUT, "webm").values()) == {"a.webm", "b.webm", "deep/er/c.webm"}
 
 
 def test_files_and_lists(folder):
-    (folder / "list.txt").write_text("# two of them\nb.mp4\n\ndeep/er/c.avi\n")
+    (folder / "list.txt").write_text("# two of them\nb.mp4\n\ndeep/er/c.wmv\n")
     assert list(find_clips([folder / "list.txt"], OUT).values()) == ["b.mp4", "c.mkv"]
     assert list(find_clips([folder / "b.mp4", folder / "b.mp4"], OUT).values()) == ["b.mp4"]
 
