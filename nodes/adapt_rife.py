@@ -18,7 +18,7 @@ class AdaptRIFE:
     DISPLAY_NAME = "Adapt RIFE"
     CATEGORY = "RIFE Video"
     DESCRIPTION = (
-        "Fine-tunes the network on the very clip that you want to interpolate. Every fourth "
+        "Fine-tunes the network on the very clip that you want to interpolate. Every eighth "
         "triplet of frames is held back as a test: if the trained copy is not better on those, "
         "the original model comes out unchanged, and the report says so."
     )

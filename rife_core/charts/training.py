@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
-import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,6 +10,7 @@ import torch
 from torch import Tensor
 
 from . import svg
+from .png import encode_png
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 720, 180, 60, 28
 _COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#a463f2", "#97bbf5")
@@ -24,32 +23,10 @@ class Curve(NamedTuple):
     points: Sequence[tuple[float, float]]
 
 
-def png(image: Tensor) -> bytes:
-    r"""A PNG file of H W 3 in [0, 1].
-
-    Example:
-        >>> png(torch.zeros(2, 3, 3))[:4]
-        b'\x89PNG'
-    """
-    pixels = (image.detach().float().clamp(0, 1) * 255).round().byte().cpu()
-    height, width, _ = pixels.shape
-    filtered = torch.cat((pixels.new_zeros(height, 1), pixels.reshape(height, -1)), 1)
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        checked = kind + body
-        return struct.pack(">I", len(body)) + checked + struct.pack(">I", zlib.crc32(checked))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    data = zlib.compress(filtered.numpy().tobytes(), 6)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-    )
-
-
 def preview_png(rows: Sequence[Tensor]) -> bytes:
     """One row per batch B 3 H W, with its samples side by side."""
     lines = [torch.cat(list(row.detach().float().cpu()), 2) for row in rows]
-    return png(torch.cat(lines, 1).permute(1, 2, 0))
+    return encode_png(torch.cat(lines, 1).permute(1, 2, 0))
 
 
 def curve_svg(curves: Sequence[Curve], marks: Sequence[tuple[float, str]] = ()) -> str:

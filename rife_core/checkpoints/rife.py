@@ -23,6 +23,7 @@ from ..inference.rife import RIFE
 from ..networks.ifnet import FlowNetwork
 from ..networks.specs import SPECS, NetworkSpec, distinct_specs, with_channels
 from .tensor_files import CheckpointError, float_weights, read_tensors, shown
+from .whole_file import whole_file
 
 SUFFIXES = (".safetensors", ".pkl", ".pth")
 
@@ -86,12 +87,8 @@ def save_rife(network: FlowNetwork, path: str | os.PathLike[str]) -> None:
     state = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
     spec = network.spec
     metadata = {_ROW: spec.version, _CHANNELS: json.dumps(spec.channels)}
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole_file(path) as part:
         save_file(state, part, metadata)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def list_weights(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Path]:

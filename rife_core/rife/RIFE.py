@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..checkpoints.rife import load_rife, save_rife
 from ..checkpoints.tensor_files import CheckpointError
+from ..checkpoints.whole_file import whole_file
 from ..inference.rife import RIFE, IFNet, IFNet_m
 from ..losses.edges import SOBEL
 from ..losses.flow import EPE
@@ -108,9 +109,8 @@ class Model:
         if file.suffix == ".safetensors":
             save_rife(self.network, file)
             return
-        part = file.with_name(file.name + ".part")
-        torch.save(self.network.state_dict(), part)
-        part.replace(file)
+        with whole_file(file) as part:
+            torch.save(self.network.state_dict(), part)
 
     def inference(
         self,

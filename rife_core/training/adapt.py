@@ -64,7 +64,8 @@ def adapt(
     """Trains a copy of `network` on triplets of a clip.
 
     The frame in the middle of three neighbours is what the copy learns to make from the
-    other two. Every fourth triplet is held back; only on those it is judged.
+    other two. Every eighth triplet is held back, and its neighbours, which share frames with it,
+    are left out; it is judged on the triplets held back alone.
 
     Args:
         network: float32; stays as it is.

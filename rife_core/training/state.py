@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
-import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from ..checkpoints.whole_file import whole_file
 
 STATE = "state.pt"
 
@@ -45,10 +47,9 @@ def write_state(state: dict[str, Any], folder: Path, shard_bytes: int = 0) -> No
     data, size = buffer.getbuffer(), shard_bytes or buffer.tell()
     shards = [data[start : start + size] for start in range(0, len(data), size)]
     names = [f"{STATE}.{i:03d}" for i in range(len(shards))] if shard_bytes else [STATE]
-    for name, shard in zip(names, shards, strict=True):
-        (folder / f"{name}.part").write_bytes(shard)
-    for name in names:
-        os.replace(folder / f"{name}.part", folder / name)
+    with ExitStack() as files:  # none takes its name before all are written
+        for name, shard in zip(names, shards, strict=True):
+            files.enter_context(whole_file(folder / name)).write_bytes(shard)
 
 
 def read_state(folder: Path, device: torch.device) -> dict[str, Any] | None:

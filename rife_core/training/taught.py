@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import EllipsisType
@@ -21,6 +20,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ..checkpoints.whole_file import whole_file
 from ..inference.rife import RIFE
 from .clips import change, clip_frames, is_triplet_cut, pick, sources_in
 from .synthetic import SceneBatch
@@ -125,9 +125,8 @@ def write_crops(
         path = folder / f"{seed:03d}-{number:04d}.safetensors"
         if not path.exists():
             generator = torch.Generator().manual_seed((seed << 32) + number)
-            part = path.with_suffix(".part")
-            save_file(_crops(sources, teachers, generator, read or read_clip), part)
-            os.replace(part, path)
+            with whole_file(path) as part:
+                save_file(_crops(sources, teachers, generator, read or read_clip), part)
         if report:
             report(number + 1, count)
 

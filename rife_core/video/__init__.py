@@ -5,6 +5,7 @@ the matrix and range that the source file names, in its own number of bits, and 
 written file carries the same tags. Sound, subtitles, chapters and title go along.
 """
 
+from ..charts.png import encode_png
 from .animations import AnimationWriter, check_animation
 from .clock import Clock
 from .containers import VideoError
@@ -27,7 +28,7 @@ from .image_sequence import (
 from .pipes import PIPE, PIPE_FORMATS, PipeReader, PipeWriter, RawVideo
 from .pixels import ColorTags, PixelKind
 from .reader import Audio, VideoReader
-from .writer import VideoWriter, check_suffix, encode_png
+from .writer import VideoWriter, check_suffix
 
 __all__ = [
     "DEFAULT_CRF",

@@ -331,21 +331,3 @@ def _hdr_options(kind: PixelKind) -> str:
     if kind.light:
         options.append(f"max-cll={kind.light.content},{kind.light.frame_average}")
     return ":".join(options)
-
-
-def encode_png(image: Tensor) -> bytes:
-    r"""A PNG file of one picture.
-
-    Shape:
-        image: H W 3 in [0, 1]
-
-    Example:
-        >>> import torch
-        >>> encode_png(torch.zeros(2, 3, 3))[:4]
-        b'\x89PNG'
-    """
-    picture = to_frame(image, deep=False)
-    encoder = av.VideoCodecContext.create("png", "w")
-    encoder.width, encoder.height = picture.width, picture.height
-    encoder.pix_fmt, encoder.time_base = "rgb24", Fraction(1)
-    return b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])

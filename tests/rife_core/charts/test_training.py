@@ -6,12 +6,12 @@ from xml.etree import ElementTree
 import av
 import pytest
 import torch
+from rife_video.rife_core.charts.png import encode_png as png
 from rife_video.rife_core.charts.training import (
     Curve,
     bars_svg,
     curve_svg,
     lines_svg,
-    png,
     preview_png,
 )
 from torch.testing import assert_close

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from rife_video.rife_core.charts.training import png
+from rife_video.rife_core.charts.png import encode_png as png
 from rife_video.rife_core.training.clips import ClipTriplets, clip_frames, is_triplet_cut
 from rife_video.rife_core.video import VideoWriter
 from support import moving_square
