@@ -129,7 +129,12 @@ def test_parts_joined_are_the_whole(tmp_path, network, short_parts, clip_file, s
         torch.testing.assert_close(frames_of(result), whole, atol=0.02, rtol=0)
     else:
         assert torch.equal(frames_of(result), whole)
-    assert times_of(result) == times_of(tmp_path / f"whole{suffix}")
+    times = times_of(result)
+    # Matroska has no times below 0: what the sound's encoder needs first delays all tracks.
+    begin = times[0] if suffix == ".mkv" else 0
+    expected_times = times_of(tmp_path / f"whole{suffix}")
+    for time, expected_time in zip(times, expected_times, strict=True):
+        assert abs(time - begin - expected_time) <= (Fraction(1, 1000) if begin else 0)
     assert left_in(tmp_path) == sorted(["in.mp4", result.name, f"whole{suffix}"])
     if suffix != ".webm":
         assert packets_of(result) == packets_of(clip_file)
