@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -129,9 +130,8 @@ def _write(step: OneStep, spec: NetworkSpec, path: Path) -> None:
             dynamic_axes=axes,
             **road,
         )
-    import onnx
-
-    model: Any = onnx.load(str(path))
+    onnx: Any = import_module("onnx")
+    model = onnx.load(str(path))
     known = {"version": spec.version, "align": str(spec.align), "range": "0 to 1, RGB"}
     for key, value in known.items():
         entry = model.metadata_props.add()
@@ -148,9 +148,8 @@ def _has_dynamo() -> bool:
 
 def _compare(step: OneStep, spec: NetworkSpec, path: Path) -> float:
     """The least PSNR of ONNX Runtime's frames on a CPU, at a size of its own and another."""
-    import onnxruntime
-
-    session: Any = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    runtime: Any = import_module("onnxruntime")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     least = float("inf")
     for size in ((2, 3), (3, 2)):
         inputs = example(spec, *size)

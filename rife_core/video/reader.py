@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, cast
 
 import av
 import numpy as np
@@ -22,6 +22,7 @@ from av.error import FFmpegError
 from av.filter import Graph
 from av.packet import Packet
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from torch import Tensor
@@ -266,7 +267,7 @@ class VideoReader:
 
     def identity(self) -> Mapping[str, object]:
         """What tells this file from any other, and how it is read."""
-        size, changed, _ = self._state
+        size, changed, *_ = list(self._state)
         return {
             "source": str(self.path.resolve()),
             "size": size,
@@ -569,7 +570,8 @@ def _decoder(stream: VideoStream) -> Callable[[Packet[VideoStream]], list[VideoF
 
 def _with_alpha(stream: VideoStream) -> Callable[[Packet[VideoStream]], list[VideoFrame]]:
     """FFmpeg's own decoders leave the alpha of WebM out; libvpx reads it."""
-    context = CodecContext.create(f"libvpx-{stream.codec_context.name}".replace("-vp8", ""), "r")
+    name = f"libvpx-{stream.codec_context.name}".replace("-vp8", "")
+    context = cast(VideoCodecContext, CodecContext.create(name, "r"))
 
     def decode(packet: Packet[VideoStream]) -> list[VideoFrame]:
         frames = context.decode(packet if packet.size else None)
@@ -596,7 +598,7 @@ def _deinterlaced(frames: Iterator[VideoFrame], stream: VideoStream) -> Iterator
         while True:
             try:
                 made = sink.pull()
-            except (BlockingIOError, EOFError, av.error.BlockingIOError, av.error.EOFError):
+            except (BlockingIOError, EOFError):  # FFmpeg's own are kinds of these
                 break
             assert isinstance(made, VideoFrame)
             yield made

@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
-from typing import NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import av
 import numpy as np
@@ -216,7 +216,7 @@ def describe(target: Stream, source: Stream) -> None:
     )
     with suppress(AttributeError):  # older releases of PyAV can only read it
         # Its number: PyAV 14 refuses the flags that it gives.
-        target.disposition = Disposition(source.disposition).value
+        cast(Any, target).disposition = Disposition(source.disposition).value
 
 
 def _name(stream: Stream) -> str:
