@@ -5,7 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := output/demo
-FAST := tests/test_habits.py $(addprefix tests/rife_core/,test_timeline.py ops networks losses \
+FAST := tests/test_habits.py $(addprefix tests/rife_core/,timeline ops networks losses \
 	charts checkpoints engine/test_scenes.py engine/test_cuts.py engine/test_tiling.py)
 
 .PHONY: demo test fast lint docs mutate gpu gpu-train setup clean

@@ -1,6 +1,6 @@
 """Mutation testing of one file: breaks it in one place at a time and asks its tests to notice.
 
-    make mutate FILE=rife_core/timeline.py
+    make mutate FILE=rife_core/timeline/__init__.py
     python tests/mutate.py rife_core/engine/loop.py --sample 40 --tests tests/rife_core/engine
 
 Cosmic Ray finds the places and makes the mutants; of the operators that fit one place, one is

@@ -21,8 +21,8 @@ from ..files.destination import check_destination, is_written_one_by_one
 from ..files.resume import parts_folder
 from ..inference.backends import AUTO, BACKEND_NAMES, set_backend
 from ..inference.precision import PRECISIONS, default_device, resolve_precision, set_precision
-from ..speed_curve import SpeedCurve
 from ..timeline import ENDS, Timeline
+from ..timeline.speed_curve import SpeedCurve
 from ..video import FILE_TYPES, PIPE
 from . import jobs
 from .clips import add_encoding, add_source, request_of, source_of

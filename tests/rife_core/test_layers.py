@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import rife_video
 
-PACK = Path(rife_video.__file__).parent
+PACK = Path(rife_video.__file__).resolve().parent
 CORE = PACK / "rife_core"
 LAYERS = [
     {"rife_core/_moved", "rife_core/timeline", "rife_core/ops", "rife_core/charts"},

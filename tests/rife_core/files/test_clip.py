@@ -7,8 +7,8 @@ import pytest
 import torch
 from rife_video.rife_core.files.clip import Clip, parse_replaced
 from rife_video.rife_core.files.convert import interpolate_file
-from rife_video.rife_core.speed_curve import SpeedCurve
 from rife_video.rife_core.timeline import Timeline
+from rife_video.rife_core.timeline.speed_curve import SpeedCurve
 from rife_video.rife_core.video import EncoderRequest, VideoReader
 
 LOSSLESS = EncoderRequest("ffv1")

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from rife_video.rife_core.speed_curve import SpeedCurve
 from rife_video.rife_core.timeline import Timeline
+from rife_video.rife_core.timeline.speed_curve import SpeedCurve
 
 CURVES = [
     "0-2s:1, 2-3s:0.25 ease, 3s-:1",
