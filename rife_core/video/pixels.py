@@ -124,9 +124,10 @@ def to_tensor(frame: VideoFrame, *, deep: bool, alpha: bool) -> Tensor:
     matrix = frame.colorspace
     if not is_rgb(frame.format) and matrix not in _KNOWN_MATRICES:
         matrix = frame.colorspace = _BT2020 if matrix == _BT2020_CONSTANT else _BT709
-    bits = 2 * _BYTE if deep or alpha else _BYTE
-    # Not rgba, in which swscale loses alpha at the end of rows whose width is no multiple of 8.
-    names = {(8, False): "rgb24", (16, False): "rgb48le", (16, True): "rgba64le"}
+    # YUV does not become rgba, in which swscale loses alpha at the end of rows whose width is no
+    # multiple of 8; RGB of 8 bits does, for on its way to 16 bits it is rounded.
+    bits = 2 * _BYTE if deep or (alpha and not is_rgb(frame.format)) else _BYTE
+    names = {(8, False): "rgb24", (8, True): "rgba", (16, False): "rgb48le", (16, True): "rgba64le"}
     picture = frame.reformat(
         format=names[bits, alpha],
         src_colorspace=matrix,  # older releases of PyAV look at it only
