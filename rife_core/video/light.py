@@ -84,8 +84,9 @@ class DisplayLight:
     """The curve of sRGB; what lies outside [0, 1] is cut off.
 
     Example:
-        >>> DisplayLight().encode(torch.tensor([[[0.0, 0.5, 2.0]]]))[0, 0].tolist()
-        [0.0, 0.7353569269180298, 1.0]
+        >>> encoded = DisplayLight().encode(torch.tensor([[[0.0, 0.5, 2.0]]]))
+        >>> [round(value, 4) for value in encoded.flatten().tolist()]
+        [0.0, 0.7354, 1.0]
     """
 
     def encode(self, light: Tensor) -> Tensor:

@@ -148,7 +148,7 @@ def _files(folder):
 
     return [
         ("empty.pkl", b"", "empty.pkl is empty"),
-        ("noise.pth", b"no weights " * 50, "noise.pth was refused.*damaged"),
+        ("noise.pth", b"no weights " * 50, "noise.pth is damaged or no weights file"),
         ("noise.safetensors", b"no weights " * 50, "is damaged"),
         ("cut.safetensors", good.read_bytes()[:-100], "is damaged"),
         ("cut.pkl", (folder / "good.pkl").read_bytes()[:-400], "is damaged"),

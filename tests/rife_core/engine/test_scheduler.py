@@ -172,7 +172,7 @@ def test_large_motion_is_followed(seeded):
         interpolate(network, clip, Timeline.multiply(2), scale=scale)[1].permute(2, 0, 1)[None]
         for scale in (1.0, AUTO)
     )
-    assert psnr(chosen, frames[1]) > psnr(at_1, frames[1]) + 5
+    assert psnr(chosen, frames[1]) > psnr(at_1, frames[1]) + 4
 
 
 def test_auto_is_what_a_number_says_where_all_agrees(network):
