@@ -174,7 +174,7 @@ def _fingerprint(version: str, teacher: bool) -> dict[str, tuple[int, ...]]:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    if path.is_file() and path.suffix not in SUFFIXES:
+    if os.path.isfile(path) and path.suffix not in SUFFIXES:
         raise CheckpointError(
             f"{path.name} does not end in {', '.join(SUFFIXES)}; only such files are read."
         )

@@ -308,8 +308,9 @@ print(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 
 
 _COMMAND = """
-import argparse
+import argparse, signal
 from rife_video.workflows.client import add_arguments, run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start us without it
 parser = argparse.ArgumentParser()
 add_arguments(parser)
 try:

@@ -80,7 +80,7 @@ class Trap:
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"not a weights file", "was refused: it is damaged"),
+        (b"not a weights file", "is damaged or no weights file"),
         (Trap(), "could run code on loading"),
         ([torch.zeros(1)], "holds a list"),
         ({"weight": torch.zeros(1)}, "'features.0.weight' is absent"),

@@ -25,8 +25,9 @@ def job_of(output):
 
 
 @pytest.fixture
-def make(clips, recipe, tmp_path):
-    """Runs the job of the clips; options replace what is usual."""
+def make(clips, recipe, tmp_path, monkeypatch):
+    """Runs the job of the clips; options replace what is usual. Progress is told each time."""
+    monkeypatch.setattr("rife_video.rife_core.files.jobs.drive._LOOK_EVERY", 0.0)
 
     def run(workers=None, **options):
         given = {"sources": [clips], "output": tmp_path / "out", "recipe": recipe, **options}
