@@ -31,13 +31,18 @@ def run(args: argparse.Namespace) -> int:
     """Prints one line for each file: name, network, path."""
     weights = list_weights(args.models)
     for name, path in weights.items():
-        shown = name if name.isprintable() else repr(name)
+        shown = _printable(name)
         try:
             spec = load_rife(path).spec
             releases = releases_of(spec) or (f"{spec.version} {spec.channels}",)
-            print(f"{shown}\t{', '.join(releases)}\t{path}")  # noqa: T201
+            print(f"{shown}\t{', '.join(releases)}\t{_printable(str(path))}")  # noqa: T201
         except (CheckpointError, OSError) as error:  # one bad file does not end the list
-            print(f"{shown}\tcannot be loaded: {error}")  # noqa: T201
+            print(f"{shown}\tcannot be loaded: {_printable(str(error))}")  # noqa: T201
     if not weights:
         print("No weights found. Name a folder with --models.")  # noqa: T201
     return 0
+
+
+def _printable(text: str) -> str:
+    """On one line, whatever bytes a file's name holds."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
