@@ -162,6 +162,7 @@ while "error" not in answer:
 """
 
 
+@pytest.mark.slow  # beside other tests it met no limit at which tiles fit and whole frames do not
 @pytest.mark.skipif(sys.platform != "linux", reason="limits a process as Linux does")
 def test_a_real_limit_of_memory(tally):
     """As `ulimit -v` sets it: frames are made whole, in tiles, or there is one sentence."""
