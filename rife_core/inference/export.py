@@ -11,10 +11,12 @@ cannot decide by what it sees.
 from __future__ import annotations
 
 import copy
+import io
 import os
 import warnings
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +85,7 @@ def export_onnx(network: RIFE, path: str | os.PathLike[str]) -> float | None:
     path = Path(path)
     part = path.with_name(f".{path.name}.part")
     try:
-        step = OneStep(_plain(network))
+        step = OneStep(plain_copy(network))
         _write(step, network.spec, part)
         least = _compare(step, network.spec, part) if find_spec("onnxruntime") else None
         if least is not None and not least >= LEAST_PSNR:
@@ -98,10 +100,24 @@ def export_onnx(network: RIFE, path: str | os.PathLike[str]) -> float | None:
     return least
 
 
-def _plain(network: RIFE) -> RIFE:
+def plain_copy(network: RIFE) -> RIFE:
     """A copy in float32 on the CPU, laid out as files have it."""
     plain = copy.deepcopy(network).float().cpu().eval().requires_grad_(False)
     return plain.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+
+
+def write_onnx(
+    module: nn.Module, inputs: tuple[Tensor, ...], target: str | io.BytesIO, **names: Any
+) -> None:
+    """Writes what `module` does with `inputs`; `names` are those of `torch.onnx.export`."""
+    # This road knows sizes that differ from run to run; older versions of PyTorch have no other.
+    parameters = signature(torch.onnx.export).parameters
+    road: dict[str, Any] = {"dynamo": False} if "dynamo" in parameters else {}
+    # With gradients on, the code takes roads that can be traced; none is computed.
+    with torch.inference_mode(False), torch.enable_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is no named axis becomes constant, as it should
+        write: Any = torch.onnx.export
+        write(module, inputs, target, opset_version=OPSET, **names, **road)
 
 
 def example(spec: NetworkSpec, rows: int, columns: int) -> tuple[Tensor, ...]:
@@ -114,22 +130,14 @@ def example(spec: NetworkSpec, rows: int, columns: int) -> tuple[Tensor, ...]:
 
 
 def _write(step: OneStep, spec: NetworkSpec, path: Path) -> None:
-    axes = {name: {2: "height", 3: "width"} for name in ("img0", "img1", "frame")}
-    # This road knows sizes that differ from run to run; older versions of PyTorch have no other.
-    road: dict[str, Any] = {"dynamo": False} if _has_dynamo() else {}
-    # With gradients on, the code takes roads that can be traced; none is computed.
-    with torch.enable_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            step,
-            example(spec, 2, 3),
-            str(path),
-            input_names=list(input_names(spec)),
-            output_names=["frame"],
-            opset_version=OPSET,
-            dynamic_axes=axes,
-            **road,
-        )
+    write_onnx(
+        step,
+        example(spec, 2, 3),
+        str(path),
+        input_names=list(input_names(spec)),
+        output_names=["frame"],
+        dynamic_axes={name: {2: "height", 3: "width"} for name in ("img0", "img1", "frame")},
+    )
     onnx: Any = import_module("onnx")
     model = onnx.load(str(path))
     known = {"version": spec.version, "align": str(spec.align), "range": "0 to 1, RGB"}
@@ -137,13 +145,6 @@ def _write(step: OneStep, spec: NetworkSpec, path: Path) -> None:
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
     onnx.save(model, str(path))
-
-
-def _has_dynamo() -> bool:
-    """Whether this PyTorch would write by another road unless told."""
-    from inspect import signature
-
-    return "dynamo" in signature(torch.onnx.export).parameters
 
 
 def _compare(step: OneStep, spec: NetworkSpec, path: Path) -> float:

@@ -7,10 +7,8 @@ Frames pass through the processor's memory.
 
 from __future__ import annotations
 
-import copy
 import io
 import os
-import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -18,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..export import OPSET
+from ..export import plain_copy, write_onnx
 from ..rife import RIFE
 from .checked import Checked, InferenceStep, Program
 
@@ -44,22 +42,11 @@ class ONNXRuntime(Checked):
     def build(self, step: InferenceStep, inputs: Sequence[Tensor]) -> Program:
         """See `Checked`."""
         device = inputs[0].device
-        network = copy.deepcopy(step.network).float().cpu().requires_grad_(False)
-        network.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
         names = [f"input{i}" for i in range(len(inputs))]
         example = tuple(x.detach().float().cpu().clone() for x in inputs)
         model = io.BytesIO()
-        # With gradients on, the code takes roads that can be traced; none is computed.
-        with torch.inference_mode(False), torch.enable_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # sizes become constants, as they should
-            torch.onnx.export(
-                InferenceStep(network, step.scale),
-                example,
-                model,  # pyright: ignore[reportArgumentType]
-                input_names=names,
-                opset_version=OPSET,
-                dynamo=False,
-            )
+        plain = InferenceStep(plain_copy(step.network), step.scale)
+        write_onnx(plain, example, model, input_names=names)
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
