@@ -81,3 +81,25 @@ def moving_square(frames=6, height=36, width=52, speed=3):
         left = 4 + index * speed
         clip[index, 8:20, left : left + 12] = torch.tensor([0.9, 0.8, 0.2])
     return clip
+
+
+TINY_TRAINING = {
+    "row": "4.6",
+    "channels": [8, 8, 8, 8],
+    "seed": 4,
+    "log_every": 1,
+    "bf16": False,
+    "scenes": {"size": 32, "layers": 1, "textures": 4, "texture_size": 64, "renewed": 2},
+    "stages": [
+        {"name": "tied", "steps": 3, "batch": 4, "lr": 1e-3, "tied": True, "scales": [1]},
+        {
+            "name": "whole",
+            "steps": 3,
+            "batch": 2,
+            "lr": 1e-3,
+            "weights": {"frames": 0.5, "frame": 1.0, "census": 0.1},
+            "scenes": {"size": 64},
+        },
+    ],
+}
+"""A configuration of a tied stage and a whole one, of a second or two."""

@@ -6,31 +6,12 @@ import pytest
 from rife_video.rife_core.training.config import parse_config
 from rife_video.rife_core.training.objective import LossWeights, objective
 from rife_video.rife_core.training.trainer import Trainer
-
-TINY = {
-    "row": "4.6",
-    "channels": [8, 8, 8, 8],
-    "seed": 4,
-    "log_every": 1,
-    "bf16": False,
-    "scenes": {"size": 32, "layers": 1, "textures": 4, "texture_size": 64, "renewed": 2},
-    "stages": [
-        {"name": "tied", "steps": 3, "batch": 4, "lr": 1e-3, "tied": True, "scales": [1]},
-        {
-            "name": "whole",
-            "steps": 3,
-            "batch": 2,
-            "lr": 1e-3,
-            "weights": {"frames": 0.5, "frame": 1.0, "census": 0.1},
-            "scenes": {"size": 64},
-        },
-    ],
-}
+from support import TINY_TRAINING
 
 
 @pytest.fixture(scope="module")
 def config():
-    return parse_config(TINY)
+    return parse_config(TINY_TRAINING)
 
 
 def test_the_perceptual_loss_counts_where_it_is_asked_for(config, tmp_path):

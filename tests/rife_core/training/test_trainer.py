@@ -12,31 +12,12 @@ from rife_video.rife_core.checkpoints.rife import load_rife
 from rife_video.rife_core.losses.pretrained import MissingWeightsError
 from rife_video.rife_core.training.config import parse_config
 from rife_video.rife_core.training.trainer import Trainer
-
-TINY = {
-    "row": "4.6",
-    "channels": [8, 8, 8, 8],
-    "seed": 4,
-    "log_every": 1,
-    "bf16": False,
-    "scenes": {"size": 32, "layers": 1, "textures": 4, "texture_size": 64, "renewed": 2},
-    "stages": [
-        {"name": "tied", "steps": 3, "batch": 4, "lr": 1e-3, "tied": True, "scales": [1]},
-        {
-            "name": "whole",
-            "steps": 3,
-            "batch": 2,
-            "lr": 1e-3,
-            "weights": {"frames": 0.5, "frame": 1.0, "census": 0.1},
-            "scenes": {"size": 64},
-        },
-    ],
-}
+from support import TINY_TRAINING
 
 
 @pytest.fixture(scope="module")
 def config():
-    return parse_config(TINY)
+    return parse_config(TINY_TRAINING)
 
 
 def losses(folder):
@@ -148,7 +129,7 @@ def test_processes_must_share_the_batch_evenly(config, tmp_path, monkeypatch):
 
 def test_missing_perceptual_weights_are_an_error_before_training(tmp_path):
     stage = {"steps": 1, "batch": 1, "lr": 1e-3, "weights": {"vgg": 0.1}}
-    config = parse_config({**TINY, "vgg": str(tmp_path / "vgg19.pth"), "stages": [stage]})
+    config = parse_config({**TINY_TRAINING, "vgg": str(tmp_path / "vgg19.pth"), "stages": [stage]})
     with pytest.raises(MissingWeightsError, match=r"vgg19\.pth"):
         Trainer(config, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -181,7 +162,7 @@ def test_a_stage_that_detaches_teaches_each_block_alone(tmp_path):
     found = {}
     for detach in (False, True):
         content = {
-            **TINY,
+            **TINY_TRAINING,
             "clip": 1e9,
             "stages": [{**stage, "detach": detach, "scenes": {"size": 64}}],
         }
