@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._moved import find_old_paths
 from .checkpoints import CheckpointError, detect_spec, list_weights, load_rife, save_rife
 from .engine import interpolate, stream
 from .inference.precision import default_device, resolve_precision, set_precision
@@ -19,6 +18,7 @@ from .networks.layers import Conv2, conv, deconv
 from .networks.refine import Contextnet, Unet
 from .networks.specs import SPECS, NetworkSpec, get_spec
 from .ops.warp import warp
+from .rife._moved import find_old_paths
 from .rife.RIFE import Model
 from .timeline import Timeline, as_fraction
 

@@ -22,8 +22,8 @@ from torch import Tensor
 from ..inference.rife import RIFE
 from ..networks.ifnet import FlowNetwork
 from ..networks.specs import SPECS, NetworkSpec, distinct_specs, with_channels
+from ..whole_file import whole_file
 from .tensor_files import CheckpointError, float_weights, read_tensors, shown
-from .whole_file import whole_file
 
 SUFFIXES = (".safetensors", ".pkl", ".pth")
 

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch import uint8 as torch_uint8
 
 from ..video import FILE_TYPES, VideoError
+from ..whole_file import whole_file
 from .lock import FolderLock
 
 LENGTH = 500
@@ -66,10 +67,8 @@ class Record:
 
     def write(self, segment: Path) -> None:
         """Writes it beside the segment, whole or not at all."""
-        path = segment.with_suffix(_RECORD)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(asdict(self)), "utf-8")
-        part.replace(path)
+        with whole_file(segment.with_suffix(_RECORD)) as part:
+            part.write_text(json.dumps(asdict(self)), "utf-8")
 
 
 class Segments:

@@ -25,6 +25,7 @@ from ..video import (
     VideoError,
 )
 from ..video.images import check_image_type
+from ..whole_file import leftovers
 from .clip import Clip
 from .destination import check_pictures
 from .file_report import FileReport
@@ -110,6 +111,8 @@ def _kept(
             )
         if text is not None:
             pictures.count = there
+            for part in leftovers(pictures.path_of(there)):
+                part.unlink()
             record.write_text(text, "utf-8")
         yield
         shutil.rmtree(state, ignore_errors=True)

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from ..networks.specs import NetworkSpec
+from ..whole_file import whole_file
 from .rife import RIFE
 
 OPSET = 16
@@ -83,8 +84,7 @@ def export_onnx(network: RIFE, path: str | os.PathLike[str]) -> float | None:
     if find_spec("onnx") is None:
         raise ModuleNotFoundError(f"Writing ONNX needs the package onnx. Install it: {INSTALL}.")
     path = Path(path)
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with whole_file(path) as part:
         step = OneStep(plain_copy(network))
         _write(step, network.spec, part)
         least = _compare(step, network.spec, part) if find_spec("onnxruntime") else None
@@ -94,9 +94,6 @@ def export_onnx(network: RIFE, path: str | os.PathLike[str]) -> float | None:
                 f"{LEAST_PSNR:.0f}; {path.name} was not written. Another version of onnx or "
                 "onnxruntime may do better."
             )
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return least
 
 

@@ -13,13 +13,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..checkpoints.rife import load_rife, save_rife
 from ..checkpoints.tensor_files import CheckpointError
-from ..checkpoints.whole_file import whole_file
 from ..inference.rife import RIFE, IFNet, IFNet_m
 from ..losses.edges import SOBEL
 from ..losses.flow import EPE
 from ..losses.laplacian import LapLoss
 from ..networks.ifnet import Result
 from ..networks.padding import alignment, crop, pad_to_multiple
+from ..whole_file import whole_file
 
 WEIGHTS_NAME = "flownet.pkl"
 DISTILLATION_WEIGHT = 0.01

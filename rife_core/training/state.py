@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..checkpoints.whole_file import whole_file
+from ..whole_file import whole_file
 
 STATE = "state.pt"
 

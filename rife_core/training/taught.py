@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..checkpoints.whole_file import whole_file
 from ..inference.rife import RIFE
+from ..whole_file import whole_file
 from .clips import change, clip_frames, is_triplet_cut, pick, sources_in
 from .synthetic import SceneBatch
 

@@ -20,6 +20,7 @@ from av.filter.context import FilterContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from ..whole_file import whole_file
 from .containers import VideoError, open_input, open_output, packets_of
 from .encoders import FILE_TYPES, EncoderRequest, Quality
 
@@ -124,7 +125,10 @@ class AnimationWriter:
         how = _KINDS[self.suffix]
         pictures = _with_palette(self._pictures) if how.codec == "gif" else self._pictures()
         container = FILE_TYPES[self.suffix].container
-        with open_output(self.path, how.container_options, container) as output:
+        with (
+            whole_file(self.path) as part,
+            open_output(part, how.container_options, container) as output,
+        ):
             stream = cast(VideoStream, output.add_stream(how.codec, rate=self.fps))
             stream.options = {**how.options, **_settings(self.suffix, self._request)}
             for number, picture in enumerate(pictures):

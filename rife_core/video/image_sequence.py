@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..timeline import as_fraction
+from ..whole_file import whole_file
 from .clock import Clock
 from .containers import VideoError
 from .images import FORMATS, Image, encode_image, keeps_depth, read_image, write_exr
@@ -369,19 +370,17 @@ class ImageSequenceWriter:
     def write(self, frame: Tensor) -> None:
         """Writes the next one: H W 3 or H W 4."""
         path = self.path_of(self.count)
-        part = path.with_name(f".{path.name}.part")
         try:
-            if self.suffix == _EXR:
-                assert self._light is not None
-                write_exr(part, _as_stored(self._light.decode(frame)), self._header)
-            else:
-                content = encode_image(frame, self.suffix, depth=self.depth, quality=self._quality)
-                part.write_bytes(content)
-            part.replace(path)
+            with whole_file(path) as part:
+                if self.suffix == _EXR:
+                    assert self._light is not None
+                    write_exr(part, _as_stored(self._light.decode(frame)), self._header)
+                else:
+                    part.write_bytes(
+                        encode_image(frame, self.suffix, depth=self.depth, quality=self._quality)
+                    )
         except OSError as error:
             raise VideoError(f"{path.name} cannot be written: {error.strerror}.") from error
-        finally:
-            part.unlink(missing_ok=True)
         self.count += 1
 
 

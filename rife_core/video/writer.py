@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from torch import Tensor
 
 from ..timeline import as_fraction
+from ..whole_file import PartFile
 from .containers import VideoError, open_input, open_output, packets_of
 from .encoders import FILE_TYPES, Choice, EncoderRequest, choose_encoder
 from .pixels import ColorTags, PixelKind, depth_of, is_rgb, to_frame, writable
@@ -117,14 +118,14 @@ class VideoWriter:
         self._packets = 0
         self.extradata, self.reorder = "", 0
         self._tracks: list[Track] = []
-        self._part = self.path.with_name(f".{self.path.stem}.part{self.path.suffix}")
+        self._file = PartFile(self.path)
         self._resources = ExitStack()
 
     def __enter__(self) -> VideoWriter:
         with self._explained():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._container = open_output(
-                self._part, self._options(), FILE_TYPES[self.suffix].container
+                self._file.part, self._options(), FILE_TYPES[self.suffix].container
             )
         self._resources.callback(self._container.close)
         return self
@@ -197,7 +198,7 @@ class VideoWriter:
         finally:
             with suppress(FFmpegError, OSError):  # the first error is the one that tells
                 self._resources.close()
-            self._part.unlink(missing_ok=True)
+            self._file.discard()
 
     def _finish(self) -> None:
         if not self.count:
@@ -209,7 +210,7 @@ class VideoWriter:
             self._check_count()
             self._carry_until(None)
             self._container.close()
-            self._part.replace(self.path)
+            self._file.keep()
 
     def _check_count(self) -> None:
         due = self.count if self._due is None else self._due

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import uuid
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
+from ...rife_core.whole_file import PartFile
 from ..plain_text import plain
 
 _MAX_BYTES = 200
@@ -27,15 +27,15 @@ class Downloads:
 
     def __init__(self, folder: Path, stem: str) -> None:
         self._folder, self._stem = folder, stem
-        self._parts: list[tuple[Path, str]] = []
+        self._files: list[tuple[PartFile, str]] = []
 
     def __enter__(self) -> Downloads:
         self._folder.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for part, _ in self._parts:
-            part.unlink(missing_ok=True)
+        for file, _ in self._files:
+            file.discard()
 
     @property
     def room(self) -> int:
@@ -44,14 +44,13 @@ class Downloads:
 
     def open(self, name: str) -> BinaryIO:
         """A file for the download that the server calls `name`."""
-        part = self._folder / f".{uuid.uuid4().hex}.part"
-        file = part.open("xb")
-        self._parts.append((part, name))
-        return file
+        file = PartFile(self._folder / safe_name(name))
+        self._files.append((file, name))
+        return file.part.open("xb")
 
     def place(self) -> list[Path]:
         """Gives all downloads their names, and returns them in order."""
-        return [_place(part, free_names(self._folder, self._stem, n)) for part, n in self._parts]
+        return [_place(file, free_names(self._folder, self._stem, n)) for file, n in self._files]
 
 
 def free_names(folder: Path, stem: str, name: str) -> Iterator[Path]:
@@ -79,19 +78,10 @@ def safe_name(name: str) -> str:
     return stem.encode()[:room].decode(errors="ignore") + suffix
 
 
-def _place(part: Path, names: Iterator[Path]) -> Path:
+def _place(file: PartFile, names: Iterator[Path]) -> Path:
     """Moves a file to the first name that is free; no two of us can take the same."""
     for path in names:
-        try:
-            try:
-                os.link(part, path)  # fails where the name is taken, and is whole at once
-            except FileExistsError:
-                raise
-            except (OSError, NotImplementedError):  # a file system without links
-                path.open("xb").close()
-                part.replace(path)
-        except FileExistsError:
-            continue
-        part.unlink(missing_ok=True)
-        return path
+        file.path = path
+        if file.claim():
+            return path
     raise AssertionError("names do not end")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
+
+from ...whole_file import PartFile, sync
 
 
 class Folder:
@@ -24,30 +25,21 @@ class Folder:
     def read(self, name: str) -> bytes | None:
         """What a file holds, or None where there is none."""
         try:
-            return self.path(name).read_bytes()
+            return self.path(name).read_bytes() or None  # empty: just being created
         except FileNotFoundError:
             return None
 
     def write(self, name: str, content: bytes) -> None:
         """Writes or replaces a file; others see the old content or all of the new."""
-        self._written(name, content).replace(self.path(name))
-        _sync(self.path(name).parent)
+        with self._part(name) as file:
+            file.part.write_bytes(content)
+            file.keep(lasting=True)
 
     def create(self, name: str, content: bytes) -> bool:
         """Writes a file unless it is there; of several at once, one returns True."""
-        part = self._written(name, content)
-        try:
-            os.link(part, self.path(name))
-        except FileExistsError:
-            return False
-        except OSError:  # a file system without links: the later one may win
-            if self.path(name).exists():
-                return False
-            part.replace(self.path(name))
-        finally:
-            part.unlink(missing_ok=True)
-        _sync(self.path(name).parent)
-        return True
+        with self._part(name) as file:
+            file.part.write_bytes(content)
+            return file.claim(lasting=True)
 
     def names(self, folder: str) -> set[str]:
         """The finished files in a folder."""
@@ -68,7 +60,7 @@ class Folder:
 
     def keep(self, name: str) -> None:
         """Makes a file that was written to `path(name)` outlast a loss of power."""
-        _sync(self.path(name))
+        sync(self.path(name))
 
     def size(self, name: str) -> int | None:
         """How many bytes a file has, or None where there is none."""
@@ -77,21 +69,7 @@ class Folder:
         except FileNotFoundError:
             return None
 
-    def _written(self, name: str, content: bytes) -> Path:
+    def _part(self, name: str) -> PartFile:
         path = self.path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        return part
-
-
-def _sync(path: Path) -> None:
-    with suppress(OSError):  # Windows opens no folder, and some file systems sync none
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        return PartFile(path)

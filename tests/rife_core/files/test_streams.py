@@ -106,6 +106,7 @@ def test_a_run_that_was_stopped_goes_on_after_the_last_picture(network, tmp_path
     with pytest.raises(_StopError):
         interpolate_file(network, clip_file, destination, TWICE, progress=stop)
     assert len(list((tmp_path / "out").glob("*.png"))) == 4
+    (tmp_path / "out" / ".0005.png.0a1b2c3d.part").write_bytes(b"half")  # as a killed run does
     report = interpolate_file(network, clip_file, destination, TWICE)
     assert (report.resumed, report.frames) == (4, 11)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pytest
 import rife_video.rife_core as core
-from rife_video.rife_core import _moved
+from rife_video.rife_core.rife import _moved
 
 
 @pytest.mark.filterwarnings("default::DeprecationWarning")

@@ -1,0 +1,105 @@
+"""Files that appear under their name only when they are whole."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from glob import escape
+from pathlib import Path
+
+_SHOWN = 40  # letters of the name; with the rest below 255 bytes, the longest name on most systems
+
+
+class PartFile:
+    """A file that is written beside its name, and takes the name once it is whole.
+
+    As a context manager it removes at the end what has no name by then.
+
+    Args:
+        path: the name that it is to have.
+
+    Attributes:
+        part: where to write; hidden, and no other writer's, whatever machine it runs on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.part = path.with_name(f"{_shown(path)}{secrets.token_hex(4)}.part")
+
+    def __enter__(self) -> PartFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+
+    def keep(self, *, lasting: bool = False) -> None:
+        """Gives the file its name; one that has it is replaced.
+
+        Args:
+            lasting: whether it must outlast a loss of power from now on.
+        """
+        if lasting:
+            sync(self.part)
+        self.part.replace(self.path)
+        if lasting:
+            sync(self.path.parent)
+
+    def claim(self, *, lasting: bool = False) -> bool:
+        """Gives the file its name unless that is taken; of several at once, one returns True."""
+        if lasting:
+            sync(self.part)
+        try:
+            os.link(self.part, self.path)  # fails where the name is taken, and is whole at once
+        except FileExistsError:
+            return False
+        except (OSError, NotImplementedError):  # a file system without links
+            try:
+                self.path.open("xb").close()  # empty for a moment
+            except FileExistsError:
+                return False
+            self.part.replace(self.path)
+        if lasting:
+            sync(self.path.parent)
+        return True
+
+    def discard(self) -> None:
+        """Removes what was written, if it has no name yet."""
+        self.part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(path: Path) -> Generator[Path]:
+    """A path beside `path` to write to; moved there when the block ends well, else removed.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with whole_file(Path(folder) / "a.txt") as part:
+        ...         _ = part.write_text("whole")
+        ...     print([(file.name, file.read_text()) for file in Path(folder).iterdir()])
+        [('a.txt', 'whole')]
+    """
+    with PartFile(path) as file:
+        yield file.part
+        file.keep()
+
+
+def leftovers(path: Path) -> Iterator[Path]:
+    """What killed writers of `path` left; of use where nobody else writes it at the moment."""
+    return path.parent.glob(f"{escape(_shown(path))}[0-9a-f]*.part")
+
+
+def _shown(path: Path) -> str:
+    return f".{path.name[:_SHOWN]}."
+
+
+def sync(path: Path) -> None:
+    """Makes a file, or the names in a folder, outlast a loss of power where that can be had."""
+    with suppress(OSError):  # Windows opens no folder, and some file systems sync none
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

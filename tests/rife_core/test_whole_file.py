@@ -1,0 +1,62 @@
+"""A file is whole under its name, or not there; nothing is left beside it."""
+
+import pytest
+from rife_video.rife_core.whole_file import PartFile, leftovers, whole_file
+
+
+def test_the_name_is_taken_at_the_end(tmp_path):
+    path = tmp_path / "weights.pkl"
+    path.write_text("old")
+    with whole_file(path) as part:
+        part.write_text("new")
+        assert path.read_text() == "old"
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [
+        ("weights.pkl", "new")
+    ]
+
+
+def test_what_goes_wrong_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "weights.pkl"
+    path.write_text("old")
+    with pytest.raises(NotADirectoryError), whole_file(path) as part:
+        part.joinpath("no folder").write_text(part.write_text("ne") * "x")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [
+        ("weights.pkl", "old")
+    ]
+
+
+def test_two_writers_of_one_name_do_not_meet(tmp_path):
+    path = tmp_path / "a.txt"
+    with whole_file(path) as first:
+        with whole_file(path) as second:
+            second.write_text("second")
+        first.write_text("first")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_name_that_is_taken_is_not_claimed(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr("os.link", lambda *_: (_ for _ in ()).throw(OSError("no links here")))
+    won = []
+    for content in ("first", "second"):
+        with PartFile(tmp_path / "a.txt") as file:
+            file.part.write_text(content)
+            won.append(file.claim(lasting=True))
+    assert won == [True, False]
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a.txt", "first")]
+
+
+def test_the_longest_name_has_room_for_its_part(tmp_path):
+    name = "\U0001f600" * 62 + ".png"  # 252 bytes
+    with whole_file(tmp_path / name) as part:
+        part.write_text("whole")
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_leftovers_of_a_name_are_its_own(tmp_path):
+    left = PartFile(tmp_path / "a[1].png").part
+    for path in (left, tmp_path / "a[1].png", PartFile(tmp_path / "a1.png").part):
+        path.write_text("")
+    assert list(leftovers(tmp_path / "a[1].png")) == [left]
