@@ -16,7 +16,7 @@ from av.codec.hwaccel import hwdevices_available
 from ..checkpoints.rife import list_weights
 from ..inference.precision import default_device
 from ..video import ENCODER_TABLE, EncoderRequest
-from ..video.encoders import Encoder, fault_of
+from ..video.encoders import Encoder, fault_of, quiet_encoders
 from .models import add_models_folder
 
 _SIZE = 256, 144  # of the frame that each encoder is tried on
@@ -39,7 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints what there is, a line each; returns 1 where a needed package is missing."""
-    os.environ.setdefault("SVT_LOG", "1")  # errors only
     sections = {
         "Program": _program(),
         "Packages": _packages(),
@@ -48,10 +47,11 @@ def run(args: argparse.Namespace) -> int:
         "Hardware decoders of this PyAV": iter([", ".join(hwdevices_available()) or "none"]),
         "Weights": iter(list_weights(args.models) or ["none found; name a folder with --models"]),
     }
-    for title, lines in sections.items():
-        print(title)  # noqa: T201
-        for line in lines:
-            print(f"  {line}")  # noqa: T201
+    with quiet_encoders():
+        for title, lines in sections.items():
+            print(title)  # noqa: T201
+            for line in lines:
+                print(f"  {line}")  # noqa: T201
     return int(any(_version(name) is None for name in _NEEDED))
 
 

@@ -1,36 +1,59 @@
-"""Lets glibc's allocator keep freed memory for as long as a caller needs it."""
+"""Lets glibc's allocator keep freed memory for as long as anybody needs it."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
+from typing import NamedTuple
 
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
-_KEEPING = {_MMAP_MAX: 0, _TRIM_THRESHOLD: (1 << 31) - 1, _TOP_PAD: 1 << 26, _ARENA_MAX: 1}
-"""One arena: what one thread frees, another one takes."""
-_USUAL = {_MMAP_MAX: 1 << 16, _TRIM_THRESHOLD: 1 << 26, _TOP_PAD: 1 << 17, _ARENA_MAX: 0}
-"""What a process arrives at by itself that has freed a large tensor once."""
+from ..ops.shared import shared
 
 
-def keep_memory() -> None:
-    """Lets the allocator keep freed memory, where it is glibc's.
+class _Option(NamedTuple):
+    """An option of `mallopt`: what it is while memory is kept, and what it is else.
 
-    By default it returns every large tensor to the system at once, and clearing the
-    pages again takes longer than computing on them.
+    No call tells what an option is. It is what the environment says, or `usual`: what a process
+    arrives at by itself that has freed a large tensor once.
     """
-    _set_allocator(_KEEPING)
+
+    number: int
+    keeping: int | None
+    usual: int
+    variable: str
+
+    @property
+    def before(self) -> int:
+        try:
+            return int(os.environ[self.variable])
+        except (KeyError, ValueError):
+            return self.usual
 
 
+_OPTIONS = (
+    _Option(-4, 0, 1 << 16, "MALLOC_MMAP_MAX_"),
+    _Option(-1, (1 << 31) - 1, 1 << 26, "MALLOC_TRIM_THRESHOLD_"),
+    _Option(-2, 1 << 26, 1 << 17, "MALLOC_TOP_PAD_"),
+    _Option(-3, None, 1 << 25, "MALLOC_MMAP_THRESHOLD_"),  # grows no more once an option was set
+    _Option(-8, 1, 0, "MALLOC_ARENA_MAX"),  # one arena: what one thread frees, another one takes
+)
+
+
+@shared
 @contextmanager
 def kept_memory() -> Generator[None]:
-    """`keep_memory` while the context lasts; then all free memory is returned."""
-    keep_memory()
+    """Lets the allocator keep freed memory until the last user leaves; then returns all of it.
+
+    By default glibc returns every large tensor to the system at once, and clearing the pages
+    again takes longer than computing on them. Other allocators are left alone.
+    """
+    _set_allocator({each.number: each.keeping for each in _OPTIONS if each.keeping is not None})
     try:
         yield
     finally:
-        _set_allocator(_USUAL)
+        _set_allocator({each.number: each.before for each in _OPTIONS})
         return_memory()
 
 

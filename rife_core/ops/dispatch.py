@@ -12,12 +12,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from threading import Lock
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
+
+from .shared import environment, shared
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,20 +47,17 @@ def plain_ops(children: bool = False) -> Generator[None]:
         ...     fast_forms_are_off()
         True
     """
-    before = os.environ.get(PLAIN_OPS)
-    with _Switch.lock:
-        _Switch.plain += 1
-    if children:
-        os.environ[PLAIN_OPS] = "1"
-    try:
-        yield
-    finally:
+    with _plain_in_children() if children else nullcontext():
         with _Switch.lock:
-            _Switch.plain -= 1
-        if children and before is None:
-            del os.environ[PLAIN_OPS]
-        elif children and before is not None:
-            os.environ[PLAIN_OPS] = before
+            _Switch.plain += 1
+        try:
+            yield
+        finally:
+            with _Switch.lock:
+                _Switch.plain -= 1
+
+
+_plain_in_children = shared(lambda: environment(PLAIN_OPS, "1"))
 
 
 def fast_forms_are_off() -> bool:

@@ -14,7 +14,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from torch import Tensor
 
 from ..charts.training import Curve, curve_svg, preview_png
 from ..checkpoints.rife import save_rife
-from ..engine.allocator import keep_memory
+from ..engine.allocator import kept_memory
 from ..losses.lpips_alex import LPIPSAlex
 from ..losses.vgg import VGGPerceptualLoss
 from ..networks.ifnet import FlowNetwork
@@ -93,7 +94,6 @@ class Trainer:
             )
         self.step = self.updates = self.skipped = 0
         out.mkdir(parents=True, exist_ok=True)
-        keep_memory()
         state = read_state(out, self.device)
         if state is None:
             self._enter(0, start)
@@ -106,19 +106,19 @@ class Trainer:
         end = config.total_steps if until is None else min(until, config.total_steps)
         began = saved = time.monotonic()
         log = Means()
-        stopped = _stop_on_signal()
-        while self.step < end and time.monotonic() - began < seconds and not stopped:
-            stage, inside = config.place(self.step)
-            if stage != self.stage:
-                self._enter(stage, self.network)
-            log.add(self.train_step(inside))
-            self.step += 1
-            if self.step % config.log_every == 0 and self.rank == 0:
-                self._log(config.stages[stage].name, log.take(), end)
-            if time.monotonic() - saved > config.save_minutes * 60:
-                self.save()
-                saved = time.monotonic()
-        self.save()
+        with kept_memory(), _stop_on_signal() as stopped:
+            while self.step < end and time.monotonic() - began < seconds and not stopped:
+                stage, inside = config.place(self.step)
+                if stage != self.stage:
+                    self._enter(stage, self.network)
+                log.add(self.train_step(inside))
+                self.step += 1
+                if self.step % config.log_every == 0 and self.rank == 0:
+                    self._log(config.stages[stage].name, log.take(), end)
+                if time.monotonic() - saved > config.save_minutes * 60:
+                    self.save()
+                    saved = time.monotonic()
+            self.save()
 
     def train_step(self, inside: int) -> dict[str, float]:
         """One optimiser step of the current stage; returns the figures to log."""
@@ -326,12 +326,18 @@ def curve_of_log(path: Path) -> str:
     )
 
 
-def _stop_on_signal() -> list[int]:
+@contextmanager
+def _stop_on_signal() -> Generator[list[int]]:
     """A list that is no longer empty once the process was asked to end."""
     asked: list[int] = []
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
-    return asked
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _place_in_world() -> tuple[int, int]:

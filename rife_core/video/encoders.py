@@ -6,6 +6,7 @@ take are never offered, and an encoder that needs hardware is tried on one frame
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -21,6 +22,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
+from ..ops.shared import environment, shared
 from .containers import VideoError
 from .pixels import PixelKind, depth_of, has_alpha, is_rgb
 
@@ -28,6 +30,10 @@ DEFAULT_CRF = 17
 _BYTE = 8  # bits
 _PLACE = "{}"  # where the number goes in an option that sets the quality
 _ISO = (".mp4", ".m4v", ".mov")
+_SVT_LOG, _ERRORS = "SVT_LOG", "1"
+
+quiet_encoders = shared(lambda: environment(_SVT_LOG, os.environ.get(_SVT_LOG, _ERRORS)))
+"""Meanwhile SVT-AV1 writes errors to the terminal and no more, unless its variable says so."""
 _CHROMA = ("420", "422", "444")  # by fineness
 _MOST_SEEN = 12  # bits; nobody misses more
 _TRIED_RATE = Fraction(24)

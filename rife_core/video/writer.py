@@ -21,7 +21,7 @@ from torch import Tensor
 from ..timeline import as_fraction
 from ..whole_file import PartFile
 from .containers import VideoError, open_input, open_output, packets_of
-from .encoders import FILE_TYPES, Choice, EncoderRequest, choose_encoder
+from .encoders import FILE_TYPES, Choice, EncoderRequest, choose_encoder, quiet_encoders
 from .pixels import ColorTags, PixelKind, depth_of, is_rgb, to_frame, writable
 from .reader import Audio, VideoReader
 from .tracks import (
@@ -233,7 +233,7 @@ class VideoWriter:
 
     def _start(self, width: int, height: int, *, alpha: bool) -> None:
         """Now that the size is known, says how the picture is to be encoded."""
-        os.environ.setdefault("SVT_LOG", "1")  # errors; SVT-AV1 says much more by itself
+        self._resources.enter_context(quiet_encoders())
         choice = choose_encoder(
             self._request, self._file_type, self.kind, width=width, height=height, alpha=alpha
         )

@@ -98,6 +98,17 @@ def test_comparing_draws_no_random_numbers():
     assert torch.equal(torch.get_rng_state(), expected)
 
 
+def test_the_environment_is_given_back_by_the_last_user(monkeypatch):
+    monkeypatch.delenv("RIFE_VIDEO_PLAIN_OPS", raising=False)
+    first, second = plain_ops(children=True), plain_ops(children=True)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert os.environ["RIFE_VIDEO_PLAIN_OPS"] == "1"
+    second.__exit__(None, None, None)
+    assert "RIFE_VIDEO_PLAIN_OPS" not in os.environ
+
+
 def test_plain_ops_counts_and_reaches_other_threads():
     double, x = Doubling(), torch.ones(3)
     before = fast_forms_are_off()

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -70,6 +71,28 @@ def test_a_loss_that_is_not_finite_leaves_the_weights_alone(config, tmp_path):
     assert trainer.skipped == 1
     for name, parameter in trainer.network.named_parameters():
         assert torch.equal(parameter, before[name]), name
+
+
+def test_a_request_to_end_stops_training_and_nothing_later(config, tmp_path):
+    def earlier(*_):
+        pass
+
+    before = signal.signal(signal.SIGTERM, earlier)
+    try:
+        trainer = Trainer(config, tmp_path)
+        step = trainer.train_step
+
+        def interrupted(inside):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return step(inside)
+
+        trainer.train_step = interrupted
+        trainer.run()
+        assert trainer.step == 1
+        assert (tmp_path / "weights.safetensors").exists()
+        assert signal.getsignal(signal.SIGTERM) is earlier
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize("row", ["rife", "rife_m", "4.25"])
