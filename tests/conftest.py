@@ -1,14 +1,17 @@
 """Fixtures that several folders use."""
 
+import hashlib
 import os
 from dataclasses import replace
 from fractions import Fraction
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: a second thread only waits
 
+import av
 import pytest
 import torch
 from hypothesis import Phase, settings
+from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.rife_core.inference.rife import RIFE
 from rife_video.rife_core.networks.specs import get_spec
 from rife_video.rife_core.video import VideoWriter
@@ -63,3 +66,56 @@ def clip_file(tmp_path_factory, tone):
         for frame in moving_square():
             writer.write(frame)
     return path
+
+
+@pytest.fixture(scope="session")
+def small_weights(network, tmp_path_factory):
+    """The small network as a file; not to be changed."""
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_rife(network, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def recipe(small_weights):
+    """How jobs make frames, the same on every machine, and encode them without loss."""
+    from rife_video.rife_core.files.jobs import Recipe
+
+    return Recipe(str(small_weights), precision="fp32", scale=1.0, quality=0)
+
+
+@pytest.fixture(scope="session")
+def digests():
+    """A hash of the frames of each file in a folder, by its name.
+
+    The encoding loses nothing: these are the frames that came out of the engine. The bytes of
+    files would not do, for x264 does not always write the same ones.
+    """
+
+    def digest(path):
+        found = hashlib.sha256()
+        with av.open(path) as container:
+            for frame in container.decode(video=0):
+                found.update(str(frame.pts * frame.time_base).encode())
+                found.update(frame.to_ndarray().tobytes())
+        return found.hexdigest()
+
+    def of(folder):
+        return {
+            path.relative_to(folder).as_posix(): digest(path)
+            for path in sorted(folder.rglob("*.m??"))
+            if ".rife-job" not in path.parts
+        }
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory, clips, recipe, digests):
+    """What a job over the folder's own `clips` makes where nothing befalls it, as hashes."""
+    from rife_video.rife_core.files.jobs import DebugWorkers, interpolate_files
+
+    output = tmp_path_factory.mktemp("reference")
+    report = interpolate_files([clips], output, recipe, workers=DebugWorkers("cpu"), part_frames=16)
+    assert report.is_complete
+    return digests(output)

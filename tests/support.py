@@ -1,4 +1,4 @@
-"""What several tests share: golden vectors and weights drawn from parameter names."""
+"""What several tests share: golden vectors, weights drawn from parameter names, small clips."""
 
 import importlib
 import json
@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from rife_video.rife_core.inference.backends.checked import Checked
 from safetensors import safe_open
+from torch.testing import assert_close
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -103,3 +106,60 @@ TINY_TRAINING = {
     ],
 }
 """A configuration of a tied stage and a whole one, of a second or two."""
+
+
+class EchoBackend(Checked):
+    """Runs the step itself, and counts; `spoil` may change or break what it makes."""
+
+    name = "echo"
+
+    def __init__(self, network, spoil=None):
+        super().__init__(network)
+        self.built, self.ran, self.spoil = [], 0, spoil or (lambda made, inputs: made)
+
+    def build(self, step, inputs):
+        self.built.append(step.scale)
+
+        def program(inputs):
+            self.ran += 1
+            return self.spoil(step(*inputs), inputs)
+
+        return program
+
+
+def assert_golden(found, expected):
+    """Compares outputs by name, each as closely as its kind allows."""
+    assert expected
+    for name, tensor in expected.items():
+        tolerance = SCALAR if "loss" in name else FLOW if "flow" in name else IMAGE
+        assert_close(
+            found[name], tensor, **tolerance, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+def texture(seed, height=120, width=180):
+    """A picture with detail of every size, H W 3."""
+    generator = torch.Generator().manual_seed(seed)
+    picture = torch.zeros(1, 3, height, width)
+    for cells in (3, 6, 12, 24, 48):
+        noise = torch.rand(1, 3, cells, cells, generator=generator) - 0.5
+        picture += F.interpolate(noise, (height, width), mode="bicubic") * 1.2 / cells**0.4
+    return (picture[0].permute(1, 2, 0) + 0.5).clamp(0, 1)
+
+
+def call_node(node_id, **inputs):
+    """A node's outputs by name, run as ComfyUI runs it."""
+    from rife_video.nodes import NODE_CLASS_MAPPINGS
+
+    node = NODE_CLASS_MAPPINGS[node_id]
+    with torch.inference_mode():
+        outputs = getattr(node(), node.FUNCTION)(**inputs)
+    return dict(zip(node.RETURN_NAMES, outputs, strict=True))
+
+
+def noisy_pair(frames=3, height=40, width=48):
+    """A clip B H W 3 with noise on it, and the clip."""
+    generator = torch.Generator().manual_seed(0)
+    target = torch.rand(frames, height, width, 3, generator=generator)
+    noise = torch.rand(frames, height, width, 3, generator=generator)
+    return (target + 0.1 * (noise - 0.5)).clamp(0, 1), target

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from ..networks.specs import NetworkSpec
+from ..ops.psnr import psnr
 from ..whole_file import whole_file
 from .rife import RIFE
 
@@ -155,6 +156,5 @@ def _compare(step: OneStep, spec: NetworkSpec, path: Path) -> float:
         made = session.run(None, {name: tensor.numpy() for name, tensor in named})[0]
         with torch.enable_grad():
             right = step(*inputs)
-        error = (torch.from_numpy(made) - right).square().mean()
-        least = min(least, float(-10 * error.clamp(min=1e-20).log10()))
+        least = min(least, float(psnr(torch.from_numpy(made), right)))
     return least

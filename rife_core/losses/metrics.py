@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..ops.dispatch import at_least_float32
+from ..ops.psnr import psnr as of_each
 from .checks import check_pair, full_precision
 
 _WINDOW = 11
@@ -32,8 +33,7 @@ def psnr(input: Tensor, target: Tensor, data_range: float = 1.0) -> Tensor:
         20.0
     """
     check_pair("PSNR", input, target)
-    pairs = zip(at_least_float32(input), at_least_float32(target), strict=True)
-    return torch.stack([kornia.metrics.psnr(a, b, data_range) for a, b in pairs])
+    return of_each(at_least_float32(input), at_least_float32(target), data_range)
 
 
 def ssim(input: Tensor, target: Tensor, data_range: float = 1.0) -> Tensor:

@@ -14,6 +14,7 @@ from ..losses.census import ternary
 from ..losses.laplacian import lap_loss
 from ..networks.estimate import Estimate
 from ..networks.ifnet import FlowNetwork
+from ..ops.psnr import psnr
 from .synthetic import SceneBatch
 from .taught import frame_error
 
@@ -22,6 +23,8 @@ FLOW_SOFTNESS = 0.1
 
 TEACHER_MARGIN = 0.004
 """A teacher is followed where its frame is nearer to the true one by this much."""
+
+_MOST_PSNR = 100.0  # dB; equal frames would be infinite
 
 NONE: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType({})
 
@@ -118,8 +121,7 @@ def objective(
         loss = loss + wanted[name] * value
     with torch.no_grad():
         figures = {name: value.item() for name, value in values.items()}
-        error = (frame - batch.gt).square().mean((1, 2, 3)).clamp(min=1e-10)
-        figures["psnr"] = (-10 * error.log10()).mean().item()
+        figures["psnr"] = psnr(frame, batch.gt).clamp(max=_MOST_PSNR).mean().item()
         if flow is not None:
             figures |= _flow_figures(estimates[-1], flow)
     return loss, figures

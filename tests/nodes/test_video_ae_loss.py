@@ -15,45 +15,31 @@ from rife_video.rife_core.losses.pretrained import (
     MissingWeightsError,
 )
 from safetensors.torch import save_file
+from support import call_node, noisy_pair
 
 pytestmark = pytest.mark.usefixtures("seeded")
 SMALL = {"dim": 2, "image_size": 16, "max_dim": 8}
 
 
-def call(node_id, **inputs):
-    """A node's outputs by name, run as ComfyUI runs it."""
-    node = NODE_CLASS_MAPPINGS[node_id]
-    with torch.inference_mode():
-        outputs = getattr(node(), node.FUNCTION)(**inputs)
-    return dict(zip(node.RETURN_NAMES, outputs, strict=True))
-
-
-def pair(frames=3, height=40, width=48):
-    generator = torch.Generator().manual_seed(0)
-    target = torch.rand(frames, height, width, 3, generator=generator)
-    noise = torch.rand(frames, height, width, 3, generator=generator)
-    return (target + 0.1 * (noise - 0.5)).clamp(0, 1), target
-
-
 def clips(frames=5, size=16):
-    return pair(frames, size, size)
+    return noisy_pair(frames, size, size)
 
 
 def test_without_more_it_is_the_squared_error():
     made, real = clips()
-    out = call("VideoAELoss", original=real, reconstruction=made)
+    out = call_node("VideoAELoss", original=real, reconstruction=made)
     assert out["total"] == pytest.approx(4 * (made - real).square().mean().item(), rel=1e-4)
     assert out["error_map"].shape == (5, 16, 16, 3)
     report = json.loads(out["report"])
     assert report["windows"][0]["last_frame"] == 4
     assert report["mean"]["gen_loss"] == 0
-    assert call("VideoAELoss", original=real, reconstruction=real)["total"] == 0
+    assert call_node("VideoAELoss", original=real, reconstruction=real)["total"] == 0
 
 
 def test_weighted_terms_add_up(perceptual_files):
     made, real = clips()
     weights = {"perceptual_weight": 0.5, "quantizer_aux_loss_weight": 2.0, "aux_loss": 0.25}
-    out = call("VideoAELoss", original=real, reconstruction=made, **weights)
+    out = call_node("VideoAELoss", original=real, reconstruction=made, **weights)
     terms = json.loads(out["report"])["mean"]
     expected = terms["recon_loss"] + 0.5 * terms["perceptual_loss"] + 2 * 0.25
     assert terms["perceptual_loss"] > 0
@@ -65,7 +51,7 @@ def test_the_seed_chooses_the_frames(perceptual_files):
     before = torch.get_rng_state()
 
     def seen(seed):
-        out = call(
+        out = call_node(
             "VideoAELoss", original=real, reconstruction=made, perceptual_weight=1.0, seed=seed
         )
         return out["total"]
@@ -87,7 +73,7 @@ def test_a_discriminator_judges_in_windows(models, kind):
     judge, length = JUDGES[kind]
     save_file(judge.state_dict(), models / "judge.safetensors")
     made, real = clips(11)
-    out = call(
+    out = call_node(
         "VideoAELoss",
         original=real,
         reconstruction=made,
@@ -116,8 +102,8 @@ def test_before_disc_start_the_verdict_does_not_count(models):
         "adversarial_loss_weight": 1.0,
         "disc_start": 10,
     }
-    before = json.loads(call("VideoAELoss", **inputs, global_step=9)["report"])["mean"]
-    after = json.loads(call("VideoAELoss", **inputs, global_step=10)["report"])["mean"]
+    before = json.loads(call_node("VideoAELoss", **inputs, global_step=9)["report"])["mean"]
+    after = json.loads(call_node("VideoAELoss", **inputs, global_step=10)["report"])["mean"]
     assert before["gen_loss"] == 0 != after["gen_loss"]
 
 
@@ -132,20 +118,20 @@ def test_windows_cover_every_frame():
 def test_what_video_ae_loss_refuses(models):
     made, real = clips(4)
     with pytest.raises(ValueError, match=r"\(4, 16, 16, 3\), reconstruction \(3, 16, 16, 3\)"):
-        call("VideoAELoss", original=real, reconstruction=made[:3])
+        call_node("VideoAELoss", original=real, reconstruction=made[:3])
     with pytest.raises(ValueError, match=r"\(4, 16, 16, 3\), reconstruction \(4, 8, 16, 3\)"):
-        call("VideoAELoss", original=real, reconstruction=made[:, :8])
+        call_node("VideoAELoss", original=real, reconstruction=made[:, :8])
     with pytest.raises(ValueError, match="Frame 0 of reconstruction"):
-        call("VideoAELoss", original=real, reconstruction=made / 0)
+        call_node("VideoAELoss", original=real, reconstruction=made / 0)
     with pytest.raises(ValueError, match="there is no discriminator"):
-        call("VideoAELoss", original=real, reconstruction=made, adversarial_loss_weight=1.0)
+        call_node("VideoAELoss", original=real, reconstruction=made, adversarial_loss_weight=1.0)
     with pytest.raises(ValueError, match=r"no weights file '\.\./judge\.pth'"):
-        call("VideoAELoss", original=real, reconstruction=made, discriminator="../judge.pth")
+        call_node("VideoAELoss", original=real, reconstruction=made, discriminator="../judge.pth")
     with pytest.raises(MissingWeightsError):
-        call("VideoAELoss", original=real, reconstruction=made, perceptual_weight=1.0)
+        call_node("VideoAELoss", original=real, reconstruction=made, perceptual_weight=1.0)
     save_file(JUDGES["3d"][0].state_dict(), models / "judge.safetensors")
     with pytest.raises(ValueError, match=r"expected \(B, 3, 4, 16, 16\)"):
-        call(
+        call_node(
             "VideoAELoss",
             original=real[:2],
             reconstruction=made[:2],

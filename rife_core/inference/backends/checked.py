@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ...networks.estimate import EncodedFrame, Estimate, FramePair
 from ...ops.dispatch import is_out_of_memory
+from ...ops.psnr import psnr
 from ..rife import RIFE, Synthesis
 
 LEAST_PSNR = 50.0
@@ -199,7 +200,6 @@ def _psnr(made: Sequence[Tensor], exact: Sequence[Tensor]) -> float:
     for a, b in zip(made, exact, strict=True):
         if a.shape != b.shape:
             raise ValueError(f"it made {tuple(a.shape)}, not {tuple(b.shape)}")
-        error = (a.float() - b.float()).square().mean()
-        peak = b.float().abs().max().clamp(min=1)
-        each.append(10 * torch.log10(peak.square() / error))
-    return float(torch.stack(each).min())  # no number where one of them is none
+        a, b = a.float(), b.float()
+        each.append(psnr(a[None], b[None], b.abs().max().clamp(min=1)))
+    return float(torch.cat(each).min())  # NaN where one of them is

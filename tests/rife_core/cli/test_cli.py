@@ -6,15 +6,7 @@ import sys
 
 import pytest
 from rife_video.__main__ import COMMANDS, main
-from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.rife_core.ops.dispatch import fast_forms_are_off
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory, network):
-    path = tmp_path_factory.mktemp("models") / "small.safetensors"
-    save_rife(network, path)
-    return path
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])

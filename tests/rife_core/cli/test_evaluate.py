@@ -1,29 +1,10 @@
 """rife-video evaluate."""
 
 import json
-from fractions import Fraction
 
 import pytest
-from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.rife_core.cli import main
 from rife_video.rife_core.training.ladder import demo_rung
-from rife_video.rife_core.video import VideoWriter
-from support import moving_square
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    path = tmp_path_factory.mktemp("clips") / "square.mp4"
-    with VideoWriter(path, Fraction(8), crf=1) as writer:
-        for frame in moving_square(14, 64, 80):
-            writer.write(frame)
-    return path
-
-
-@pytest.fixture
-def weights(network, tmp_path):
-    save_rife(network, tmp_path / "small.safetensors")
-    return tmp_path / "small.safetensors"
 
 
 def test_evaluate_prints_and_writes_the_tables(clip, weights, tmp_path, capsys):

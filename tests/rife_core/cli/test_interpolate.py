@@ -2,18 +2,10 @@
 
 import pytest
 from rife_video.__main__ import main
-from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.rife_core.files import resume as parts
 from rife_video.rife_core.video import VideoReader, VideoWriter
 
 ON_CPU = ("--device", "cpu", "--backend")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory, network):
-    path = tmp_path_factory.mktemp("models") / "small.safetensors"
-    save_rife(network, path)
-    return path
 
 
 @pytest.mark.parametrize(

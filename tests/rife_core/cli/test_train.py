@@ -1,20 +1,6 @@
 """rife-video train."""
 
-from fractions import Fraction
-
-import pytest
 from rife_video.rife_core.cli import main
-from rife_video.rife_core.video import VideoWriter
-from support import moving_square
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    path = tmp_path_factory.mktemp("clips") / "square.mp4"
-    with VideoWriter(path, Fraction(8), crf=1) as writer:
-        for frame in moving_square(14, 64, 80):
-            writer.write(frame)
-    return path
 
 
 def test_train_mixes_real_clips_in_and_goes_on(clip, tmp_path):

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from rife_video.rife_core.engine import cuts
 from rife_video.rife_core.engine.cuts import is_repeat, likeness, small_picture
+from support import texture
 from torch.testing import assert_close
 
 HEIGHT, WIDTH = 120, 180
@@ -100,16 +100,6 @@ def test_bytes_and_floats_repeat_alike():
     assert is_repeat(still, moved) is True
     moved[:8, :8] += 2
     assert is_repeat(still, moved) is False
-
-
-def texture(seed, height=HEIGHT, width=WIDTH):
-    """A picture with detail of every size, H W 3."""
-    generator = torch.Generator().manual_seed(seed)
-    picture = torch.zeros(1, 3, height, width)
-    for cells in (3, 6, 12, 24, 48):
-        noise = torch.rand(1, 3, cells, cells, generator=generator) - 0.5
-        picture += F.interpolate(noise, (height, width), mode="bicubic") * 1.2 / cells**0.4
-    return (picture[0].permute(1, 2, 0) + 0.5).clamp(0, 1)
 
 
 def test_small_pictures_of_all_kinds():

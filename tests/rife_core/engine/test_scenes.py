@@ -5,24 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import torch.nn.functional as F
 from rife_video.rife_core.engine.cuts import likeness, small_picture
 from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.engine.report import Report
 from rife_video.rife_core.engine.scenes import SceneReport, SceneRules, parse_cuts, spans
 from rife_video.rife_core.timeline import Timeline
+from support import texture
 
 HEIGHT, WIDTH = 120, 180
-
-
-def texture(seed, height=HEIGHT, width=WIDTH):
-    """A picture with detail of every size, H W 3."""
-    generator = torch.Generator().manual_seed(seed)
-    picture = torch.zeros(1, 3, height, width)
-    for cells in (3, 6, 12, 24, 48):
-        noise = torch.rand(1, 3, cells, cells, generator=generator) - 0.5
-        picture += F.interpolate(noise, (height, width), mode="bicubic") * 1.2 / cells**0.4
-    return (picture[0].permute(1, 2, 0) + 0.5).clamp(0, 1)
 
 
 def pan(seed, frames, speed):

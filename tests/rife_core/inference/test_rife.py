@@ -8,7 +8,7 @@ import pytest
 import torch
 from rife_video.rife_core.inference.rife import IFNet, IFNet_m, build_network
 from rife_video.rife_core.networks.specs import SPECS, distinct_specs, releases_of
-from support import FLOW, IMAGE, SCALAR, fill, filled_golden_module, golden, manifest
+from support import IMAGE, assert_golden, fill, filled_golden_module, golden, manifest
 from torch.testing import assert_close
 
 V4_GAINS = (("lastconv", 0.2),)
@@ -20,15 +20,6 @@ def named_results(result):
     named |= {f"merged{i}": image for i, image in enumerate(merged)}
     named |= {"mask": mask, "flow_teacher": flow_teacher, "merged_teacher": merged_teacher}
     return named | {"loss_distill": loss_distill}
-
-
-def assert_golden(found, expected):
-    assert expected
-    for name, tensor in expected.items():
-        tolerance = SCALAR if "loss" in name else FLOW if "flow" in name else IMAGE
-        assert_close(
-            found[name], tensor, **tolerance, msg=lambda text, name=name: f"{name}: {text}"
-        )
 
 
 @lru_cache(maxsize=1)

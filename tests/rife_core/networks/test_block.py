@@ -3,17 +3,8 @@
 import pytest
 import torch
 from rife_video.rife_core.networks.block import IFBlock
-from support import FLOW, IMAGE, SCALAR, filled_golden_module, golden
+from support import assert_golden, filled_golden_module, golden
 from torch.testing import assert_close
-
-
-def assert_golden(found, expected):
-    assert expected
-    for name, tensor in expected.items():
-        tolerance = SCALAR if "loss" in name else FLOW if "flow" in name else IMAGE
-        assert_close(
-            found[name], tensor, **tolerance, msg=lambda text, name=name: f"{name}: {text}"
-        )
 
 
 @pytest.mark.parametrize(

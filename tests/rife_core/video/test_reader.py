@@ -6,12 +6,9 @@ from fractions import Fraction
 import av
 import pytest
 import torch
+from rife_video.rife_core.ops.psnr import psnr
 from rife_video.rife_core.video import VideoError, VideoReader, VideoWriter
 from support import moving_square
-
-
-def psnr(a, b):
-    return -10 * torch.log10((a - b).square().mean())
 
 
 def test_reader(clip_file):
@@ -22,7 +19,7 @@ def test_reader(clip_file):
     assert reader.audio_codecs == ["aac"]
     assert frames[0].shape == (36, 52, 3)
     assert frames[0].dtype == torch.float32
-    assert psnr(torch.stack(frames), moving_square()) > 30
+    assert psnr(torch.stack(frames), moving_square()).min() > 30
 
 
 def test_every_frame_has_its_exact_time(tmp_path):

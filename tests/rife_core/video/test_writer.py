@@ -5,12 +5,9 @@ from fractions import Fraction
 
 import pytest
 import torch
+from rife_video.rife_core.ops.psnr import psnr
 from rife_video.rife_core.video import ColorTags, VideoError, VideoReader, VideoWriter
 from support import moving_square
-
-
-def psnr(a, b):
-    return -10 * torch.log10((a - b).square().mean())
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
@@ -28,7 +25,7 @@ def test_round_trip(tmp_path, suffix, size, clip_file):
     frames = torch.stack(list(reader))
     assert frames.shape == clip.shape
     assert abs(reader.fps - Fraction(24000, 1001)) < Fraction(1, 100)
-    assert psnr(frames, clip) > 28
+    assert psnr(frames, clip).min() > 28
     audio = reader.read_audio()
     assert audio["waveform"].shape[:2] == (1, 2)
     seconds = audio["waveform"].shape[2] / audio["sample_rate"]

@@ -1,36 +1,11 @@
 """Backends: right frames, whatever happens to a backend."""
 
-import copy
 from importlib import import_module
 
 import pytest
 from rife_video.rife_core.inference.backends import BACKENDS, resolve_backend, set_backend
 from rife_video.rife_core.inference.backends.checked import Checked
-
-
-class Echo(Checked):
-    """Runs the step itself, and counts; `spoil` may change or break what it makes."""
-
-    name = "echo"
-
-    def __init__(self, network, spoil=None):
-        super().__init__(network)
-        self.built, self.ran, self.spoil = [], 0, spoil or (lambda made, inputs: made)
-
-    def build(self, step, inputs):
-        self.built.append(step.scale)
-
-        def program(inputs):
-            self.ran += 1
-            return self.spoil(step(*inputs), inputs)
-
-        return program
-
-
-@pytest.fixture
-def own(network):
-    """A network of the test's own, eager at first."""
-    return copy.deepcopy(network)
+from support import EchoBackend
 
 
 def test_names_and_what_they_need(own, monkeypatch):
@@ -50,7 +25,7 @@ def test_names_and_what_they_need(own, monkeypatch):
 
 
 def test_eager_takes_a_backend_away(own):
-    own.backend = Echo(own)
+    own.backend = EchoBackend(own)
     assert set_backend(own, "eager") == "eager"
     assert own.backend is None
 

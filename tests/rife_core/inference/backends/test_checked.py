@@ -7,39 +7,13 @@ import pytest
 import torch
 from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.engine.report import Report
-from rife_video.rife_core.inference.backends.checked import Checked
 from rife_video.rife_core.inference.precision import set_precision
 from rife_video.rife_core.inference.rife import build_network
 from rife_video.rife_core.timeline import Timeline
-from support import GAINS, fill, moving_square
+from support import GAINS, EchoBackend, fill, moving_square
 from torch.testing import assert_close
 
 CLIP = moving_square(frames=3, height=34, width=50)
-
-
-class Echo(Checked):
-    """Runs the step itself, and counts; `spoil` may change or break what it makes."""
-
-    name = "echo"
-
-    def __init__(self, network, spoil=None):
-        super().__init__(network)
-        self.built, self.ran, self.spoil = [], 0, spoil or (lambda made, inputs: made)
-
-    def build(self, step, inputs):
-        self.built.append(step.scale)
-
-        def program(inputs):
-            self.ran += 1
-            return self.spoil(step(*inputs), inputs)
-
-        return program
-
-
-@pytest.fixture
-def own(network):
-    """A network of the test's own, eager at first."""
-    return copy.deepcopy(network)
 
 
 def frames(network, clip=CLIP, multiplier=3, **options):
@@ -48,7 +22,7 @@ def frames(network, clip=CLIP, multiplier=3, **options):
 
 def test_programs_are_built_once_for_each_shape(own):
     expected = frames(own)
-    own.backend = echo = Echo(own)
+    own.backend = echo = EchoBackend(own)
     assert_close(frames(own, batch_size=1), expected)
     assert echo.built == [None, 1.0]
     assert echo.ran == 3 + 4
@@ -60,7 +34,7 @@ def test_programs_are_built_once_for_each_shape(own):
 
 
 def test_the_last_used_programs_are_kept(own):
-    own.backend = echo = Echo(own)
+    own.backend = echo = EchoBackend(own)
     sizes = [(32, 32 * k) for k in range(1, 5)]
     for height, width in sizes:
         frames(own, torch.rand(2, height, width, 3))
@@ -105,7 +79,7 @@ def overwriting(made, inputs):
 )
 def test_what_goes_wrong_is_made_eagerly_with_one_warning(own, spoil, reason):
     expected = frames(own)
-    own.backend = echo = Echo(own, spoil)
+    own.backend = echo = EchoBackend(own, spoil)
     with pytest.warns(RuntimeWarning, match=reason) as caught:
         assert_close(frames(own), expected, atol=0, rtol=0)
     assert len(caught) == 1
@@ -119,7 +93,7 @@ def test_what_goes_wrong_is_made_eagerly_with_one_warning(own, spoil, reason):
 
 def test_a_failure_later_on_is_made_eagerly_too(own):
     expected = frames(own)
-    own.backend = echo = Echo(own)
+    own.backend = echo = EchoBackend(own)
     frames(own)
     echo.spoil = raising
     with pytest.warns(RuntimeWarning, match="fell over"):
@@ -135,7 +109,7 @@ def test_running_out_of_memory_is_for_the_engine(own):
         return made
 
     expected = frames(own)
-    own.backend, report = Echo(own, greedy), Report()
+    own.backend, report = EchoBackend(own, greedy), Report()
     assert_close(frames(own, batch_size=2, report=report), expected, atol=1e-5, rtol=0)
     assert report.plans == ["2 at once on cpu", "1 at once on cpu"]
     assert not own.backend._given_up
@@ -152,12 +126,12 @@ def test_in_half_precision_as_far_from_float32_as_eager_code_is_near_enough(own)
         return [each + 0.01 * noise for each in made]
 
     noise = torch.tensor(0.0)
-    own.backend = Echo(own, in_float32)
+    own.backend = EchoBackend(own, in_float32)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         own.inference(image0, image1)
     noise.fill_(5)
-    own.backend = Echo(own, in_float32)
+    own.backend = EchoBackend(own, in_float32)
     with pytest.warns(RuntimeWarning, match="not within 50 dB"):
         own.inference(image0, image1)
 
@@ -174,7 +148,7 @@ def test_in_half_precision_as_far_from_float32_as_eager_code_is_near_enough(own)
     ids=["moved", "written to", "replaced"],
 )
 def test_changed_weights_are_noticed(own, change):
-    own.backend = echo = Echo(own)
+    own.backend = echo = EchoBackend(own)
     frames(own)
     before = len(echo.built)
     with torch.no_grad():
@@ -188,21 +162,21 @@ def test_changed_weights_are_noticed(own, change):
 def test_weights_loaded_in_inference_mode_run_too():
     with torch.inference_mode():  # as nodes do
         network = fill(build_network("4.25.lite"), GAINS).eval()
-        network.backend = echo = Echo(network)
+        network.backend = echo = EchoBackend(network)
         frames(network)
         frames(network)
     assert echo.built == [None, 1.0]
 
 
 def test_a_copy_is_eager(own):
-    own.backend = Echo(own)
+    own.backend = EchoBackend(own)
     frames(own)
     assert copy.deepcopy(own).backend is None
     assert own.backend.built
 
 
 def test_gradients_need_eager_code(own):
-    own.backend = echo = Echo(own)
+    own.backend = echo = EchoBackend(own)
     image0, image1 = (each.permute(2, 0, 1)[None] for each in CLIP[:2])
     own.synthesize(own.prepare(image0), own.prepare(image1)).image.sum().backward()
     assert not echo.built
@@ -210,6 +184,6 @@ def test_gradients_need_eager_code(own):
 
 def test_networks_that_decide_by_what_they_see_stay_eager():
     network = fill(build_network("4.0"), GAINS).eval()
-    network.backend = echo = Echo(network)
+    network.backend = echo = EchoBackend(network)
     frames(network)
     assert not echo.built

@@ -1,6 +1,5 @@
 """CUDA graphs: steps that can be recorded, and replays on a device."""
 
-import copy
 import warnings
 
 import pytest
@@ -18,12 +17,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 CLIP = moving_square(frames=3, height=34, width=50)
-
-
-@pytest.fixture
-def own(network):
-    """A network of the test's own, eager at first."""
-    return copy.deepcopy(network)
 
 
 def frames(network, clip=CLIP, multiplier=3, **options):

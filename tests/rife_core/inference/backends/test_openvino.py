@@ -1,6 +1,5 @@
 """OpenVINO: the same frames as eager code."""
 
-import copy
 import warnings
 from dataclasses import replace
 
@@ -16,12 +15,6 @@ from support import GAINS, fill, moving_square
 from torch.testing import assert_close
 
 CLIP = moving_square(frames=3, height=34, width=50)
-
-
-@pytest.fixture
-def own(network):
-    """A network of the test's own, eager at first."""
-    return copy.deepcopy(network)
 
 
 def frames(network, clip=CLIP, multiplier=3, **options):
