@@ -31,7 +31,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..rife_core.checkpoints.published import RELEASES, fetch_release, find_release, load_release
+from ..rife_core.checkpoints.fetch import fetch_release
+from ..rife_core.checkpoints.published import RELEASES, find_release, load_release
 from ..rife_core.checkpoints.rife import SUFFIXES, list_weights, load_rife
 from ..rife_core.engine.memory_plan import free_memory as _free_memory
 from ..rife_core.inference.backends import AUTO, EAGER, resolve_backend, set_backend

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..rife_core.checkpoints.published import RELEASES, refusal
+from ..rife_core.checkpoints.fetch import refusal
+from ..rife_core.checkpoints.published import RELEASES
 from ..rife_core.inference.backends import BACKEND_NAMES
 from ..rife_core.inference.precision import PRECISIONS
 from .host import RIFEModel, chosen_path, model_folders, model_names

@@ -16,6 +16,10 @@ from torch.testing import assert_close
 
 GOLDEN = Path(__file__).parent / "golden"
 
+LITE, OTHER = "4.22.lite", "4.17.lite"
+"""Two releases; `files` has them as bytes."""
+ASSET = f"flownet_v{LITE}.pkl"
+
 IMAGE = {"atol": 2e-4, "rtol": 0.0}
 FLOW = {"atol": 2e-3, "rtol": 1e-3}
 SCALAR = {"atol": 0.0, "rtol": 1e-4}

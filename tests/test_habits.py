@@ -117,3 +117,18 @@ PATHS = r"(?<![\w/.-])((?:docs|tests|weights|workflows|nodes|rife_core|\.github)
 def test_files_that_documents_name_are_there(document):
     named = {p for p in re.findall(PATHS, text(document)) if not any(y in p for y in YET_TO_BE)}
     assert not [path for path in sorted(named) if not (ROOT / path).exists()]
+
+
+LONGEST = {"networks/ifnet.py": 300}
+"""Lines that a file of `rife_core` may have, where it is not 450."""
+TO_BE_SPLIT = {"video/reader.py", "video/encoders.py"}
+
+
+def test_files_of_the_core_can_be_read_in_one_go():
+    core = ROOT / "rife_core"
+    lengths = {
+        path.relative_to(core).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in core.rglob("*.py")
+    }
+    too_long = {name for name, lines in lengths.items() if lines > LONGEST.get(name, 450)}
+    assert too_long == TO_BE_SPLIT

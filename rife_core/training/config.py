@@ -12,7 +12,7 @@ from typing import Any
 from ..networks.specs import NetworkSpec, get_spec, with_channels
 from .clips import GAPS
 from .objective import LossWeights
-from .synthetic import SceneSettings
+from .scene import SceneSettings
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -9,7 +9,8 @@ from rife_video.rife_core.checkpoints.rife import BUNDLED, load_rife
 from rife_video.rife_core.losses.metrics import psnr
 from rife_video.rife_core.training.config import load_config
 from rife_video.rife_core.training.objective import endpoint_error
-from rife_video.rife_core.training.synthetic import SceneGenerator, SceneSettings
+from rife_video.rife_core.training.scene import SceneSettings
+from rife_video.rife_core.training.synthetic import SceneGenerator
 from rife_video.rife_core.training.trainer import Trainer
 
 WEIGHTS = Path(BUNDLED).parent

