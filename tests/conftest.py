@@ -111,11 +111,16 @@ def digests():
 
 
 @pytest.fixture(scope="session")
-def reference(tmp_path_factory, clips, recipe, digests):
-    """What a job over the folder's own `clips` makes where nothing befalls it, as hashes."""
+def undisturbed(tmp_path_factory, recipe, digests):
+    """Runs the job of a folder of clips in this process, where nothing befalls it; hashes."""
     from rife_video.rife_core.files.jobs import DebugWorkers, interpolate_files
 
-    output = tmp_path_factory.mktemp("reference")
-    report = interpolate_files([clips], output, recipe, workers=DebugWorkers("cpu"), part_frames=16)
-    assert report.is_complete
-    return digests(output)
+    def run(clips):
+        output = tmp_path_factory.mktemp("undisturbed")
+        report = interpolate_files(
+            [clips], output, recipe, workers=DebugWorkers("cpu"), part_frames=16
+        )
+        assert report.is_complete
+        return digests(output)
+
+    return run

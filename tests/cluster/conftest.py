@@ -15,3 +15,9 @@ def clips(tmp_path_factory):
             for frame in moving_square(frames, 32, 140, 2):
                 writer.write(frame[:, index : index + 32].contiguous())
     return folder
+
+
+@pytest.fixture(scope="session")
+def reference(clips, undisturbed):
+    """What the job of the clips has to make, as hashes."""
+    return undisturbed(clips)

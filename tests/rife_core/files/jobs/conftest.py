@@ -16,3 +16,9 @@ def clips(tmp_path_factory, tone):
             for frame in moving_square(frames, 32, 100, 2):
                 writer.write(frame[:, :32].contiguous())
     return folder
+
+
+@pytest.fixture(scope="session")
+def reference(clips, undisturbed):
+    """What the job of the clips has to make, as hashes."""
+    return undisturbed(clips)
