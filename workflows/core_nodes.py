@@ -28,6 +28,7 @@ from ..rife_core.video import (
     VideoWriter,
     encode_png,
 )
+from ..rife_core.video.pixels import reformat
 
 _CODECS = {"mp4": "h264", "mkv": "h264", "webm": "vp9"}
 """What each file type is encoded as."""
@@ -298,7 +299,7 @@ class LoadImage:
     def load(self, image: str) -> tuple[Tensor, Tensor]:
         """See the class."""
         with av.open(_input_file(image, IMAGE_SUFFIXES)) as container:
-            array = next(container.decode(video=0)).to_ndarray(format="rgba")
+            array = reformat(next(container.decode(video=0)), format="rgba").to_ndarray()
         rgba = torch.from_numpy(array).float().div(255)[None]
         return rgba[..., :3].contiguous(), 1 - rgba[..., 3]
 

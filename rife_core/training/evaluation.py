@@ -35,6 +35,7 @@ from ..losses.pretrained import MissingWeightsError
 from ..losses.ssimulacra2 import has_ssimulacra2, ssimulacra2
 from ..ops.warp import warp
 from ..timeline import Timeline
+from ..video.pixels import reformat
 from .clips import clip_frames
 from .ladder import DEMO, SPEEDS, Box, Rung
 
@@ -146,7 +147,10 @@ def _minterpolate(frames: Sequence[Tensor]) -> list[Tensor]:
         graph.vpush(shown)
     graph.vpush(None)
     made = [
-        torch.from_numpy(shown.to_ndarray(format="rgb24")).permute(2, 0, 1)[None].float() / 255
+        torch.from_numpy(reformat(shown, format="rgb24").to_ndarray())
+        .permute(2, 0, 1)[None]
+        .float()
+        / 255
         for shown in _pulled(graph)
     ]
     # It drops frames at the start; the shift is where its copies meet the sources.

@@ -9,14 +9,8 @@ from ..charts.png import encode_png
 from .animations import AnimationWriter, check_animation
 from .clock import Clock
 from .containers import VideoError
-from .encoders import (
-    DEFAULT_CRF,
-    ENCODER_TABLE,
-    FILE_TYPES,
-    EncoderRequest,
-    choose_encoder,
-    keeps_alpha,
-)
+from .encoder_choice import EncoderRequest, choose_encoder, keeps_alpha
+from .encoders import DEFAULT_CRF, ENCODER_TABLE, FILE_TYPES
 from .excerpt import Part, excerpt
 from .frame_source import FrameSource
 from .image_sequence import (

@@ -22,7 +22,9 @@ from av.video.stream import VideoStream
 
 from ..whole_file import whole_file
 from .containers import VideoError, open_input, open_output, packets_of
-from .encoders import FILE_TYPES, EncoderRequest, Quality
+from .encoder_choice import EncoderRequest
+from .encoders import FILE_TYPES, Quality
+from .pixels import reformat
 
 _LAYOUT = "bgra"  # what both encoders and the palette's filters read
 _READY = (BlockingIOError, EOFError)
@@ -145,7 +147,7 @@ class AnimationWriter:
         for part in self._parts:
             with open_input(part) as container:
                 for frame in container.decode(container.streams.video[0]):
-                    picture = frame.reformat(format=_LAYOUT)
+                    picture = reformat(frame, format=_LAYOUT)
                     picture.pts, picture.time_base = number, 1 / self.fps
                     number += 1
                     yield picture

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from .containers import VideoError
 from .encoders import Quality, layouts_of
-from .pixels import Orientation, depth_of, has_alpha, to_frame, to_tensor
+from .pixels import Orientation, depth_of, has_alpha, reformat, to_frame, to_tensor
 
 _BYTE = 8  # bits
 _EXR_MAGIC = b"\x76\x2f\x31\x01"
@@ -150,13 +150,13 @@ def _from_grey(frame: VideoFrame, *, deep: bool) -> Tensor:
     transparent = has_alpha(frame.format)
     name = ("ya16be" if deep else "ya8") if transparent else ("gray16le" if deep else "gray")
     if transparent:  # ya16be: big-endian, two values a pixel
-        plane = frame.reformat(format=name).planes[0]
+        plane = reformat(frame, format=name).planes[0]
         kind = np.dtype(">u2" if deep else "u1")
         rows = np.frombuffer(bytes(plane), kind).reshape(frame.height, -1)
         values = rows[:, : 2 * frame.width].reshape(frame.height, frame.width, 2)
         values = values[..., [0, 0, 0, 1]]
     else:
-        values = frame.reformat(format=name).to_ndarray()[..., None].repeat(3, -1)
+        values = reformat(frame, format=name).to_ndarray()[..., None].repeat(3, -1)
     top = 2 ** (2 * _BYTE if deep else _BYTE) - 1
     return torch.from_numpy(values.astype(np.float32)).div_(top)
 
@@ -208,7 +208,7 @@ def encode_image(
     encoder.width, encoder.height = picture.width, picture.height
     encoder.pix_fmt, encoder.time_base = layout, Fraction(1)
     encoder.options = _settings(suffix, quality)
-    picture = picture.reformat(format=layout, dst_colorspace=5 if how is _JPEG else None)
+    picture = reformat(picture, format=layout, dst_colorspace=5 if how is _JPEG else None)
     picture.pts = 0
     if how is _JPEG:
         encoder.color_range = 2

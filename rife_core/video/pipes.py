@@ -23,7 +23,16 @@ from torch import Tensor
 from ..timeline import as_fraction
 from .clock import Clock
 from .containers import VideoError
-from .pixels import ColorTags, PixelKind, chroma_of, depth_of, to_frame, to_tensor, writable
+from .pixels import (
+    ColorTags,
+    PixelKind,
+    chroma_of,
+    depth_of,
+    reformat,
+    to_frame,
+    to_tensor,
+    writable,
+)
 
 PIPE = "-"
 """The name that means standard input or output."""
@@ -235,7 +244,8 @@ class PipeWriter:
             self._start(frame.shape[1], frame.shape[0])
         stream = self._stream
         layout = VideoFormat(str(stream.pix_fmt))
-        picture = to_frame(frame[..., :3], deep=depth_of(layout) > _BYTE).reformat(
+        picture = reformat(
+            to_frame(frame[..., :3], deep=depth_of(layout) > _BYTE),
             format=layout.name,
             dst_colorspace=self.kind.color.matrix,
             dst_color_range=self.kind.color.range,

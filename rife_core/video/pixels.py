@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ _KNOWN_MATRICES = (1, 2, 4, 5, 6, 7, 9)  # those that swscale converts by
 _LIMITED_RANGE, _FULL_RANGE = 1, 2
 _BYTE = 8  # bits
 _SQUARE = Fraction(1)
+_VECTOR = 64  # pixels; the most that swscale writes at once
+_HAS_THREADS = "threads" in (VideoFrame.reformat.__doc__ or "")  # older releases of PyAV use one
 
 Chroma = Literal["420", "422", "444"]
 
@@ -117,6 +119,20 @@ def writable(color: ColorTags, layout: VideoFormat) -> ColorTags:
     return ColorTags(_BT709, primaries, transfer, _LIMITED_RANGE)
 
 
+def reformat(
+    frame: VideoFrame, width: int | None = None, height: int | None = None, **how: Any
+) -> VideoFrame:
+    """`VideoFrame.reformat`, with the same pixels in every run.
+
+    swscale divides the rows among threads. Where the width is no multiple of its vectors, the last
+    vector of a thread's last row reaches into the first row of the next thread, and chance decides
+    which of the two is written last. One thread alone has no such neighbour.
+    """
+    if _HAS_THREADS and (frame.width % _VECTOR or (width or 0) % _VECTOR):
+        how["threads"] = 1
+    return frame.reformat(width, height, **how)
+
+
 def to_tensor(frame: VideoFrame, *, deep: bool, alpha: bool) -> Tensor:
     """H W 3, or H W 4 with `alpha`: in [0, 1], as stored, without a loss of bits."""
     if frame.colorspace == _YCGCO and not is_rgb(frame.format):
@@ -128,7 +144,8 @@ def to_tensor(frame: VideoFrame, *, deep: bool, alpha: bool) -> Tensor:
     # multiple of 8; RGB of 8 bits does, for on its way to 16 bits it is rounded.
     bits = 2 * _BYTE if deep or (alpha and not is_rgb(frame.format)) else _BYTE
     names = {(8, False): "rgb24", (8, True): "rgba", (16, False): "rgb48le", (16, True): "rgba64le"}
-    picture = frame.reformat(
+    picture = reformat(
+        frame,
         format=names[bits, alpha],
         src_colorspace=matrix,  # older releases of PyAV look at it only
         dst_colorspace=_UNSPECIFIED,  # where it is named, and differs
@@ -142,7 +159,7 @@ def _from_ycgco(frame: VideoFrame) -> Tensor:
     """H W 3 from YCgCo (H.273, equations 47 to 50), which swscale does not know."""
     full = frame.color_range == _FULL_RANGE
     frame.colorspace = _UNSPECIFIED
-    values = frame.reformat(format="yuv444p16le").to_ndarray().astype(np.float32) / 2**_BYTE
+    values = reformat(frame, format="yuv444p16le").to_ndarray().astype(np.float32) / 2**_BYTE
     if values.shape[0] == 3 and values.shape[2] != 3:  # as older releases of PyAV lay it out
         values = values.transpose(1, 2, 0)
     luma, green, orange = (torch.from_numpy(np.ascontiguousarray(values[..., k])) for k in range(3))

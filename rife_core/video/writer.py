@@ -21,8 +21,9 @@ from torch import Tensor
 from ..timeline import as_fraction
 from ..whole_file import PartFile
 from .containers import VideoError, open_input, open_output, packets_of
-from .encoders import FILE_TYPES, Choice, EncoderRequest, choose_encoder, quiet_encoders
-from .pixels import ColorTags, PixelKind, depth_of, is_rgb, to_frame, writable
+from .encoder_choice import Choice, EncoderRequest, choose_encoder
+from .encoders import FILE_TYPES, quiet_encoders
+from .pixels import ColorTags, PixelKind, depth_of, is_rgb, reformat, to_frame, writable
 from .reader import Audio, VideoReader
 from .tracks import (
     Track,
@@ -142,7 +143,8 @@ class VideoWriter:
                     f"Frame {self.count} is {width}x{height}, but the video began with "
                     f"{stream.width}x{stream.height}."
                 )
-            picture = to_frame(frame, deep=self._is_deep).reformat(
+            picture = reformat(
+                to_frame(frame, deep=self._is_deep),
                 format=stream.pix_fmt,
                 dst_colorspace=self._tags.matrix or None,
                 dst_color_range=self._tags.range,

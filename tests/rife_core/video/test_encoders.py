@@ -1,6 +1,5 @@
-"""Every encoder of the table that this machine has; choices, refusals and fallbacks."""
+"""Every encoder of the table that this machine has, each in each of its file types."""
 
-from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -14,14 +13,11 @@ from rife_video.rife_core.video import (
     PixelKind,
     VideoReader,
     VideoWriter,
-    choose_encoder,
-    encoders,
 )
 from rife_video.rife_core.video.encoders import fault_of
 from support import moving_square
 
 LOSSLESS = {"ffv1", "x264-lossless", "qtrle"}
-PLAIN = {"width": 64, "height": 64}
 
 
 def _frames(height=128, width=256, count=4):
@@ -71,80 +67,6 @@ def test_16_bits_pass_ffv1_bit_for_bit(tmp_path):
     with VideoWriter(path, 24, kind=kind, encoder=EncoderRequest("ffv1")) as writer:
         writer.write(frame)
     assert torch.equal(next(iter(VideoReader(path, alpha=True))), frame)
-
-
-@pytest.mark.parametrize(
-    ("kind", "suffix", "codec", "layout"),
-    [
-        (PixelKind(), ".mp4", "libx264", "yuv420p"),
-        (PixelKind(depth=10), ".mp4", "libx265", "yuv420p10le"),
-        (PixelKind(depth=12, chroma="444"), ".mkv", "libx265", "yuv444p12le"),
-        (PixelKind(chroma="422"), ".mov", "libx264", "yuv422p"),
-        (PixelKind(alpha=True), ".mov", "prores_ks", "yuva444p10le"),
-        (PixelKind(alpha=True), ".webm", "libvpx-vp9", "yuva420p"),
-        (PixelKind(), ".avi", "libx264", "yuv420p"),
-        (PixelKind(depth=16, alpha=True), ".gif", "ffv1", "gbrap16le"),
-    ],
-)
-def test_a_file_type_gets_the_encoder_that_loses_least(kind, suffix, codec, layout):
-    choice = choose_encoder(EncoderRequest(), suffix, kind, alpha=kind.alpha, **PLAIN)
-    assert (choice.codec, choice.layout, choice.notes) == (codec, layout, ())
-
-
-def test_odd_sizes_keep_all_colour():
-    choice = choose_encoder(EncoderRequest(), ".mp4", PixelKind(), width=53, height=37)
-    assert choice.layout == "yuv444p"
-
-
-def test_quality_and_preset_are_told_in_the_words_of_the_encoder():
-    def options(*asked, suffix=".mp4"):
-        return dict(choose_encoder(EncoderRequest(*asked), suffix, PixelKind(), **PLAIN).options)
-
-    assert options() == {"crf": "17", "preset": "fast"}
-    assert options("x264", 0, "slow") == {"crf": "0", "preset": "slow"}
-    assert options("svt-av1", 30, "10") == {"crf": "30", "preset": "10"}
-    assert options("vp9", None, "6", suffix=".webm")["cpu-used"] == "6"
-    assert options("x264", suffix=".avi")["bf"] == "0"
-
-
-@pytest.mark.parametrize(
-    ("asked", "suffix", "words"),
-    [
-        (EncoderRequest("x246"), ".mp4", "no encoder 'x246'; known are x264"),
-        (EncoderRequest("prores"), ".mp4", "cannot hold prores; .* .mov, .mkv"),
-        (EncoderRequest("x264", 60), ".mp4", "quality is 60; libx264 takes 0 to 51"),
-        (EncoderRequest("ffv1", 5), ".mkv", "ffv1 has none to choose"),
-        (EncoderRequest("x264", None, "warp"), ".mp4", "preset is 'warp'; .*ultrafast"),
-        (
-            EncoderRequest("x264", pixel_format="pal8"),
-            ".mp4",
-            "does not take .*'pal8'; it .*yuv420p",
-        ),
-        (EncoderRequest("dnxhr"), ".mov", "smaller than 256x120, and these are 64x64"),
-    ],
-)
-def test_what_does_not_fit_is_refused(asked, suffix, words):
-    with pytest.raises(ValueError, match=words):
-        choose_encoder(asked, suffix, PixelKind(), **PLAIN)
-
-
-def test_what_is_lost_is_said():
-    request = EncoderRequest("x264", pixel_format="yuv420p")
-    kind = PixelKind(depth=10, chroma="444", alpha=True)
-    (note,) = choose_encoder(request, ".mp4", kind, alpha=True, **PLAIN).notes
-    assert "10 bits a value become 8" in note
-    assert "4:4:4 becomes 4:2:0" in note
-    assert "transparency is left out" in note
-
-
-def test_hardware_that_does_not_answer_is_replaced_with_a_note(monkeypatch):
-    row = replace(ENCODER_TABLE["h264_nvenc"], codec="libx264", layouts=("yuv420p",))
-    monkeypatch.setattr(encoders, "ENCODER_TABLE", {**ENCODER_TABLE, "h264_nvenc": row})
-    monkeypatch.setattr(encoders, "fault_of", lambda *_: "no such device")
-    size = {"width": 256, "height": 128}
-    choice = choose_encoder(EncoderRequest("h264_nvenc"), ".mp4", PixelKind(), **size)
-    assert choice.name == "x264"
-    assert choice.notes == ("h264_nvenc does not answer here (no such device), so x264 encodes.",)
 
 
 def test_an_encoder_is_tried_on_one_frame():

@@ -28,7 +28,8 @@ def _written(frames, kind=None, layout="y4m"):
 
 @pytest.fixture
 def frames():
-    return [torch.rand(36, 52, 3) for _ in range(3)]
+    random = torch.Generator().manual_seed(0)
+    return [torch.rand(36, 52, 3, generator=random) for _ in range(3)]
 
 
 @pytest.mark.parametrize(("layout", "top"), [("rgb24", 255), ("rgb48", 65535)])
