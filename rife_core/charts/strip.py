@@ -29,6 +29,25 @@ def strip(before: list[Tensor], between: list[Tensor]) -> Tensor:
     return picture
 
 
+def rows(frames: list[list[Tensor]]) -> Tensor:
+    """Rows of frames, one below the other.
+
+    Shape:
+        frames: rows of as many frames each, H W 3, all of one size
+        returns: (rows H + gaps) (columns W + gaps) 3
+    """
+    height, width = frames[0][0].shape[:2]
+    picture = torch.full(
+        (len(frames) * (height + _GAP) + _GAP, len(frames[0]) * (width + _GAP) + _GAP, 3),
+        _BACKGROUND,
+    )
+    for row, line in enumerate(frames):
+        for column, frame in enumerate(line):
+            top, left = _GAP + row * (height + _GAP), _GAP + column * (width + _GAP)
+            picture[top : top + height, left : left + width] = frame
+    return picture
+
+
 def shrunk(frame: Tensor, width: int) -> Tensor:
     """Resizes a frame H W C to `width` and keeps its aspect ratio."""
     height = round(frame.shape[0] * width / frame.shape[1])

@@ -40,6 +40,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "interpolate": Command(
             "make a video smoother, or many of them", f"{__name__}.interpolate", True
         ),
+        "preview": Command(
+            "show three interpolated frames before a long run", f"{__name__}.preview", True
+        ),
         "work": Command("make parts of a job of many clips", f"{__name__}.work", True),
         "join": Command("put the parts of a job together", f"{__name__}.join"),
         "status": Command("show how far a job has come", f"{__name__}.status"),

@@ -28,8 +28,8 @@ from ..training.evaluation import (
 )
 from ..training.ladder import KINDS, SPEEDS, demo_rung, rungs
 from .adapt import advance
-from .interpolate import add_scale
 from .models import add_models_folder
+from .network import add_scale
 from .weights import load_chosen
 
 

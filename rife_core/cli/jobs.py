@@ -14,6 +14,7 @@ from types import FrameType
 from tqdm import tqdm
 
 from ..engine.memory_plan import GIB
+from ..engine.scenes import SceneRules
 from ..files.jobs import JobReport, Recipe, Workers, interpolate_files
 from ..files.jobs.drive import GRACE, Watch, driving, job_folder, open_job
 from ..files.jobs.folder import Folder
@@ -24,6 +25,7 @@ from ..files.jobs.workers import LocalWorkers, local_devices
 from .weights import chosen_file
 
 LOCAL = "local"
+_RULES = SceneRules()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         "--start, --stop and --frames": args.start or args.stop or args.frames,
         "--speed and --replace": args.speed or args.replace,
         "--raw, --size and --gaps": args.raw or args.size or args.gaps != "refuse",
+        "--repeat-threshold and --longest-repeat": (args.repeat_threshold, args.longest_repeat)
+        != (_RULES.repeat_threshold, _RULES.longest_repeat),
     }
     for options, given in single.items():
         if given:
@@ -107,7 +111,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
     """What the options of the command ask for."""
     return Recipe(
         *chosen_file(args.model, args.models),
-        multiplier=2 if args.multiplier is None else args.multiplier,
+        multiplier=args.multiplier or 2,
         fps=args.fps,
         schedule=args.schedule,
         slow_motion=args.slow_motion,

@@ -100,8 +100,13 @@ def _found(a: Tensor, b: Tensor) -> float | None:
     return float(correlation.flatten(1).amax(1).clamp(0, 1).mean())
 
 
-def is_repeat(a: Tensor, b: Tensor) -> bool:
+def is_repeat(a: Tensor, b: Tensor, threshold: float = 1.0) -> bool:
     """Whether two frames show the same picture, apart from compression noise.
+
+    Args:
+        a, b: the frames.
+        threshold: by how many 255ths they may differ in the mean; three times that where they
+            differ most. 0 takes equal frames only.
 
     Shape:
         a, b: H W C
@@ -109,8 +114,8 @@ def is_repeat(a: Tensor, b: Tensor) -> bool:
     scale = 255.0 if a.dtype == torch.uint8 else 1.0
     for step in (_GLANCE, 1):  # most frames differ at a glance
         difference = (a[::step, ::step].float() - b[::step, ::step].float()).abs().div_(scale)
-        if not float(difference.mean()) < SAME_MEAN * (2 if step > 1 else 1):
+        if not float(difference.mean()) <= threshold * SAME_MEAN * (2 if step > 1 else 1):
             return False
     planes = difference.permute(2, 0, 1)[None]
     blocks = F.avg_pool2d(planes, 8, ceil_mode=True, count_include_pad=False)
-    return float(blocks.max()) < SAME_BLOCK
+    return float(blocks.max()) <= threshold * SAME_BLOCK

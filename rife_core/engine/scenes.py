@@ -25,7 +25,9 @@ Repeats = Literal["keep", "retime"]
 REPEATS: tuple[Repeats, ...] = get_args(Repeats)
 
 LONGEST_RUN = 6
-"""Frames; where a picture stands still for longer it is meant to."""
+"""Frames; where a picture stands still for longer it is usually meant to."""
+_LONGEST_EVER = 240  # frames that are looked at again where work goes on
+_MOST_ALIKE = 64  # 255ths; at more, different pictures are alike
 
 
 class HasFrame(Protocol):
@@ -68,6 +70,9 @@ class SceneRules:
             finds them.
         repeats: "keep" takes the frames as they come; "retime" spreads the motion
             over a run of equal frames (animation on twos, stuttering renders).
+        repeat_threshold: by how many 255ths a frame may differ from the one before it, in the
+            mean, and still repeat it.
+        longest_repeat: frames; where a picture stands still for longer it is meant to.
         seams: numbers of frames that begin a new scene besides: recordings were joined there.
     """
 
@@ -75,6 +80,8 @@ class SceneRules:
     cuts: frozenset[int] | None = None
     repeats: Repeats = "keep"
     seams: frozenset[int] = frozenset()
+    repeat_threshold: float = 1.0
+    longest_repeat: int = LONGEST_RUN
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -83,6 +90,16 @@ class SceneRules:
         ):
             if value not in known:
                 raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}.")
+        if not 0 <= self.repeat_threshold <= _MOST_ALIKE:
+            raise ValueError(
+                f"repeat_threshold is {self.repeat_threshold}; it must be from 0 to {_MOST_ALIKE}: "
+                "by how many 255ths equal frames may differ."
+            )
+        if not 2 <= self.longest_repeat <= _LONGEST_EVER:
+            raise ValueError(
+                f"longest_repeat is {self.longest_repeat}; it must be from 2 to {_LONGEST_EVER} "
+                "frames."
+            )
 
     def after(self, begin: int) -> SceneRules:
         """The rules for a clip that lacks its first `begin` frames.
@@ -187,13 +204,15 @@ def _without_repeats(
     run: list[Span] = []
     number = 0
     for number, pair in enumerate(pairs, 1):
-        repeated = not pair.is_cut and is_repeat(pair.left.frame, pair.right.frame)
+        repeated = not pair.is_cut and is_repeat(
+            pair.left.frame, pair.right.frame, rules.repeat_threshold
+        )
         if repeated:
             run.append(pair)
             continue
         if run:
             report.runs.append((number - len(run), number))
-        if run and len(run) < LONGEST_RUN and not pair.is_cut:
+        if run and len(run) < rules.longest_repeat and not pair.is_cut:
             first = run[0]
             yield Span(first.left, pair.right, first.start, pair.stop, False)
         else:

@@ -100,7 +100,7 @@ class Clip:
             )
         interval = 1 / reader.fps
         _check_ratio(1 / fps / interval)
-        if timeline.target or timeline.speed:
+        if timeline.target or timeline.speed or timeline.step.numerator != 1:
             return cls(reader, replace(timeline, step=1 / fps), False, fps, interval)
         slots, factor = _dealt(clock.ticks, float(clock.tick * fps))
         note = None
@@ -143,6 +143,24 @@ class Clip:
         if self.count < 1 or self.reader.allow_damaged:
             return None
         return self.due(self._place(self.count - 1), self.count)
+
+    @cached_property
+    def interpolated(self) -> int | None:
+        """How many of them a network makes, at most: cuts make them fewer; None if not known."""
+        if self.total is None or self.timeline.speed:
+            return self.total
+        moment = self.timeline.step / MAX_MULTIPLIER
+        *places, last = [self._place(index) for index in range(self.count)]
+        if self.timeline.end == "loop":
+            places.append(last)
+            ending = 0
+        else:
+            ending = self.total - self._before_place(last)
+        return (
+            self.total
+            - ending
+            - sum(self.timeline.count(place, place + moment) for place in places)
+        )
 
     def due(self, last: Fraction, count: int) -> int:
         """How many output frames come of `count` source frames, the last one at `last`."""

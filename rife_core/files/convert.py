@@ -36,7 +36,7 @@ from ..video import (
 from .clip import Clip
 from .destination import check_destination, is_written_one_by_one
 from .file_report import FileReport
-from .frames import LEAD_IN, NO_RULES, compare, frames_of
+from .frames import LEAD_IN, NO_RULES, compare, frames_of, further_back
 from .resume import Segments, digest_of, parts_folder
 from .segments import Encoding, count_from, write_segments
 from .sources import open_source
@@ -133,7 +133,7 @@ def interpolate_file(
         destination, _job(network, clip, fps, request, options), keep=resume and _can_resume(clip)
     ) as segments:
         resumed = segments.count
-        begin, skip = clip.entry(resumed, LEAD_IN)
+        begin, skip = clip.entry(resumed, LEAD_IN + further_back(options))
         encoding = Encoding(
             fps, kind_of(reader), request, destination.suffix.lower(), destination.name
         )

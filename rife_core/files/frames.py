@@ -25,7 +25,7 @@ from .clip import Clip
 NO_RULES = SceneRules()
 LEAD_IN = LONGEST_RUN + 2
 """Source frames that are looked at again before work goes on: cuts and runs of equal
-frames are told by what comes before them."""
+frames are told by what comes before them. For rules as they usually are; see `further_back`."""
 
 
 @contextmanager
@@ -42,7 +42,9 @@ def frames_of(
     device = next(network.parameters()).device
     automatic = auto_batch_size(device, reader.height, reader.width)
     depth = 1 + (options.get("batch_size") or automatic)
-    options["scenes"] = _rules_from(begin, options.get("scenes", NO_RULES), reader)
+    rules = options["scenes"] = _rules_from(begin, options.get("scenes", NO_RULES), reader)
+    rhythm = clip.rhythm
+    rhythm = rhythm._replace(longest=max(rhythm.longest, rules.longest_repeat))
     with ExitStack() as threads:
         sources = threads.enter_context(closing(prefetch(clip.frames(begin), depth)))
         places, pictures = _apart(sources)
@@ -51,12 +53,17 @@ def frames_of(
             pictures,
             clip.timeline,
             places=places,
-            rhythm=clip.rhythm,
+            rhythm=rhythm,
             window=window,
             report=report,
             **options,
         )
         yield threads.enter_context(closing(prefetch(made, depth)))
+
+
+def further_back(options: Options) -> int:
+    """How many more source frames than `LEAD_IN` are looked at again under these options."""
+    return max(0, options.get("scenes", NO_RULES).longest_repeat - LONGEST_RUN)
 
 
 def _rules_from(begin: int, scenes: SceneRules, reader: FrameSource) -> SceneRules:

@@ -29,7 +29,7 @@ from ..whole_file import leftovers
 from .clip import Clip
 from .destination import check_pictures
 from .file_report import FileReport
-from .frames import LEAD_IN, compare, frames_of
+from .frames import LEAD_IN, compare, frames_of, further_back
 from .lock import FolderLock
 from .segments import count_from
 
@@ -141,7 +141,7 @@ def write_stream(
     started = time.perf_counter()
     report = Report()
     resumed = sink.count
-    begin, skip = clip.entry(resumed, LEAD_IN)
+    begin, skip = clip.entry(resumed, LEAD_IN + further_back(options))
     with frames_of(network, clip, begin, report, options) as frames:
         for frame in islice(frames, skip, None):
             if watch:

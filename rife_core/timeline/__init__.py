@@ -27,7 +27,7 @@ ENDS: tuple[End, ...] = get_args(End)
 MAX_MULTIPLIER = 1024
 
 LONGEST_STEP = 6
-"""Intervals up to which motion is spread over the time between two frames."""
+"""Intervals up to which motion is usually spread over the time between two frames."""
 
 _LOWEST_FPS, _HIGHEST_FPS = Fraction(1, 1000), 10**6
 _LARGEST_NUMBER = 2**31 - 1  # of the fractions in which file types write rates
@@ -62,22 +62,24 @@ class Rhythm(NamedTuple):
     Attributes:
         interval: from one place to the next, as it prevails.
         last_lasts: for how long the last frame is shown.
+        longest: intervals up to which motion is spread over the time between two frames.
     """
 
     interval: Fraction
     last_lasts: Fraction
+    longest: int = LONGEST_STEP
 
     def moves_from(self, start: Fraction, stop: Fraction) -> Fraction:
         """Where motion begins in a stretch between two frames.
 
-        A picture that stays for longer than `LONGEST_STEP` intervals is meant to: it is
-        shown as if it were repeated all the while, and moves in the last interval.
+        A picture that stays for longer than `longest` intervals is meant to: it is shown as if it
+        were repeated all the while, and moves in the last interval.
 
         Example:
             >>> str(Rhythm(Fraction(1), Fraction(1)).moves_from(Fraction(3), Fraction(13)))
             '12'
         """
-        is_hold = stop - start > LONGEST_STEP * self.interval
+        is_hold = stop - start > self.longest * self.interval
         return stop - self.interval if is_hold else start
 
 
@@ -104,10 +106,7 @@ def as_fraction(fps: Fraction | float | str) -> Fraction:
         >>> as_fraction(29.97), as_fraction(8.0), as_fraction("24000/1001")
         (Fraction(30000, 1001), Fraction(8, 1), Fraction(24000, 1001))
     """
-    try:  # no decimal with an exponent becomes a Fraction: 1e99999999 would take all memory
-        exact = Fraction(float(fps) if isinstance(fps, str) and "e" in fps.lower() else fps)
-    except (ValueError, OverflowError, ZeroDivisionError, TypeError):
-        exact = Fraction(0)
+    exact = _exact(fps)
     least = 0 if isinstance(fps, Fraction) else _LOWEST_FPS
     if not least <= exact <= _HIGHEST_FPS or not exact:
         raise ValueError(
@@ -122,6 +121,34 @@ def as_fraction(fps: Fraction | float | str) -> Fraction:
     if abs(ntsc - exact) < exact * _NTSC_TOLERANCE:
         return ntsc
     return exact.limit_denominator(1000)
+
+
+def _exact(number: Fraction | float | str) -> Fraction:
+    """A number as it is written; 0 where it is none."""
+    try:  # no decimal with an exponent becomes a Fraction: 1e99999999 would take all memory
+        has_exponent = isinstance(number, str) and "e" in number.lower()
+        return Fraction(float(number) if has_exponent else number)
+    except (ValueError, OverflowError, ZeroDivisionError, TypeError):
+        return Fraction(0)
+
+
+def as_multiplier(multiplier: Fraction | float | str) -> Fraction:
+    """Output frames for each source frame as an exact fraction: 2, 2.5 and "5/2" are such.
+
+    Raises:
+        ValueError: not a number from 1 to 1024.
+
+    Example:
+        >>> as_multiplier(2), as_multiplier("2.5"), as_multiplier(4 / 3)
+        (Fraction(2, 1), Fraction(5, 2), Fraction(4, 3))
+    """
+    exact = _exact(multiplier).limit_denominator(1000)
+    if not 1 <= exact <= MAX_MULTIPLIER:
+        raise ValueError(
+            f"multiplier is {multiplier}; it must be from 1 to {MAX_MULTIPLIER}, such as 2, 2.5 or "
+            "5/2."
+        )
+    return exact
 
 
 def parse_schedule(text: str) -> tuple[tuple[Stretch, ...], int | None]:
@@ -151,7 +178,7 @@ def parse_schedule(text: str) -> tuple[tuple[Stretch, ...], int | None]:
                 "as '1-10:4' or '11:1', and 'rest 2', with commas between."
             )
         first, last, multiplier = match.groups()
-        _check_multiplier(int(multiplier))
+        as_multiplier(multiplier)
         if first is None:
             rest = int(multiplier)
             continue
@@ -200,30 +227,34 @@ class Timeline:
             )
         if self.schedule and self.step.numerator != 1:
             raise ValueError(
-                "A schedule of multipliers and a target frame rate exclude each other; "
-                "give one of them."
+                "A schedule needs a whole multiplier for the rest: it and a target frame rate or a "
+                "fraction exclude each other; give one of them."
             )
 
     @classmethod
-    def multiply(cls, multiplier: int, end: End = "last_frame", schedule: str = "") -> Timeline:
+    def multiply(
+        cls, multiplier: Fraction | float | str, end: End = "last_frame", schedule: str = ""
+    ) -> Timeline:
         """`multiplier` output frames for each source frame, or as `schedule` says.
 
         Args:
-            multiplier: for all pairs that the schedule leaves out.
+            multiplier: for all pairs that the schedule leaves out; see `as_multiplier`.
             end: see the class.
             schedule: see `parse_schedule`; its "rest" goes before `multiplier`.
 
         Raises:
-            ValueError: a multiplier is not a whole number from 1 to 1024, or the
-                schedule cannot be read.
+            ValueError: a multiplier is not a number from 1 to 1024, or the schedule cannot be
+                read or meets a fraction.
 
         Example:
             >>> Timeline.multiply(2, schedule="1:4").output_count(3)
             7
+            >>> [str(place) for place in Timeline.multiply("5/2").within(0, 2)]
+            ['0', '2/5', '4/5', '6/5', '8/5']
         """
         stretches, rest = parse_schedule(schedule)
-        _check_multiplier(multiplier)
-        return cls(Fraction(1, int(rest or multiplier)), end, stretches)
+        exact = as_multiplier(multiplier)
+        return cls(1 / (Fraction(rest) if rest else exact), end, stretches)
 
     @classmethod
     def retime(
@@ -349,10 +380,3 @@ class Timeline:
             if stretch.first <= pair <= stretch.last:
                 return stretch.multiplier
         return self.step.denominator
-
-
-def _check_multiplier(multiplier: float) -> None:
-    if multiplier != int(multiplier) or not 1 <= multiplier <= MAX_MULTIPLIER:
-        raise ValueError(
-            f"multiplier is {multiplier}; it must be a whole number from 1 to {MAX_MULTIPLIER}."
-        )

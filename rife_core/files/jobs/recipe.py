@@ -37,7 +37,7 @@ class Recipe:
 
     weights: str
     release: str = ""
-    multiplier: int = 2
+    multiplier: int | str = 2
     fps: str | None = None
     schedule: str = ""
     slow_motion: bool = False

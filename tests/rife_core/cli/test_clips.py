@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from rife_video.rife_core.checkpoints.rife import save_rife
-from rife_video.rife_core.cli import interpolate, main
+from rife_video.rife_core.cli import interpolate, main, preview
 from rife_video.rife_core.video import ENCODER_TABLE, VideoReader
 from rife_video.rife_core.video.images import encode_image
 
@@ -46,7 +46,8 @@ def _run(words, monkeypatch, stdin=None):
             monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=out, write=str, flush=str))
         if given:
             monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Path(given).open("rb")))  # noqa: SIM115
-        return main([*words[1:], "--model", "model.safetensors", "--no-resume"])
+        anew = ["--no-resume"] if words[1] == "interpolate" else []
+        return main([*words[1:], "--model", "model.safetensors", *anew])
 
 
 @pytest.mark.parametrize("line", [line for line in EXAMPLES if "|" not in line])
@@ -85,6 +86,8 @@ def test_every_option_of_files_stands_in_the_docs():
     others = {"-h", "--help", "--deinterlace"}
     documented = set(re.findall(r"--[a-z][a-z-]+", DOCS))
     assert options - others <= documented
-    interpolate.add_arguments(parser := argparse.ArgumentParser())
-    known = {name for action in parser._actions for name in action.option_strings}
+    known = set[str]()
+    for command in (interpolate, preview):
+        command.add_arguments(parser := argparse.ArgumentParser())
+        known |= {name for action in parser._actions for name in action.option_strings}
     assert documented <= known

@@ -15,6 +15,8 @@ ON_CPU = ("--device", "cpu", "--backend")
         (["--end", "keep_duration"], 12, 24),
         (["-m", "3", "--batch-size", "2"], 16, 36),
         (["--fps", "18"], 8, 18),
+        (["-m", "5/2"], 13, 30),
+        (["-m", "1.5", "--slow-motion"], 8, 12),
         (["--end", "loop"], 12, 24),
         (["--schedule", "1:4, rest 2"], 13, 24),
         (["--slow-motion", "-m", "4"], 21, 12),
@@ -40,6 +42,14 @@ def test_interpolate(tmp_path, capsys, clip_file, weights, options, count, fps):
         (["interpolate", "{clip}", "{out}.wmv", "--model", "{model}"], "must end in .mp4"),
         (["interpolate", "{clip}", "{clip}", "--model", "{model}"], "are one file"),
         (["interpolate", "{clip}", "{out}", "--model", "{model}", "-m", "0"], "multiplier is 0"),
+        (
+            ["interpolate", "{clip}", "{out}", "--model", "{model}", "--repeat-threshold", "99"],
+            "repeat_threshold is 99.0; it must be from 0 to 64",
+        ),
+        (
+            ["interpolate", "{clip}", "{out}", "--model", "{model}", "--longest-repeat", "1"],
+            "longest_repeat is 1; it must be from 2",
+        ),
         (
             ["interpolate", "{clip}", "{out}", "--model", "{model}", *ON_CPU, "cudagraphs"],
             "'cudagraphs' runs on cuda, but",

@@ -20,10 +20,13 @@ def pan(seed, frames, speed):
     return [wide[:, k * speed : k * speed + WIDTH] for k in range(frames)]
 
 
+def sources(clip):
+    return ((Fraction(place), SimpleNamespace(frame=frame)) for place, frame in enumerate(clip))
+
+
 def cuts_found(frames, **rules):
     report = SceneReport()
-    sources = ((Fraction(k), SimpleNamespace(frame=f)) for k, f in enumerate(frames))
-    found = list(spans(sources, SceneRules(**{"at_cut": "hold", **rules}), report))
+    found = list(spans(sources(frames), SceneRules(**{"at_cut": "hold", **rules}), report))
     assert [span.start for span in found] == list(range(len(frames) - 1))
     assert [k + 2 for k, span in enumerate(found) if span.is_cut] == report.cuts
     return report.cuts
@@ -162,6 +165,28 @@ def test_a_still_stretch_is_no_stutter(network):
     rules = SceneRules(repeats="retime")
     output = interpolate(network, clip, Timeline.multiply(2), scenes=rules)
     assert torch.equal(output[::2], clip)
+
+
+@pytest.mark.parametrize(
+    ("noise", "threshold", "runs"),
+    [(2, 1.0, []), (2, 3.0, [(1, 3), (4, 6)]), (0, 0.0, [(1, 3), (4, 6)]), (1, 0.0, [])],
+)
+def test_how_alike_repeats_are_can_be_said(noise, threshold, runs):
+    """Drawings on threes, in 8 bits, of which each picture but the first is brighter by steps."""
+    clip = [(1 + 150 * texture(seed)).byte() for seed in (1, 1, 1, 2, 2, 2)]
+    clip = [frame + noise * (index % 3) for index, frame in enumerate(clip)]
+    report = SceneReport()
+    rules = SceneRules(repeats="retime", repeat_threshold=threshold)
+    list(spans(sources(clip), rules, report))
+    assert report.runs == runs
+
+
+@pytest.mark.parametrize(("longest", "stretches"), [(4, [4, 1]), (3, [1, 1, 1, 1, 1]), (9, [4, 1])])
+def test_how_long_a_repeat_may_be_can_be_said(longest, stretches):
+    clip = [texture(1)] * 4 + [texture(2), texture(3)]
+    rules = SceneRules(repeats="retime", longest_repeat=longest)
+    found = list(spans(sources(clip), rules, SceneReport()))
+    assert [span.stop - span.start for span in found] == stretches
 
 
 def test_rules_are_checked():

@@ -29,6 +29,17 @@ def test_counts(timeline, count, expected):
     assert len(list(timeline.steps(count))) == expected
 
 
+@given(st.fractions(1, 40, max_denominator=60), st.integers(2, 30), st.sampled_from(ENDS))
+def test_fractional_multipliers_are_exact(multiplier, count, end):
+    written = Timeline.multiply(str(multiplier), end)
+    assert written == Timeline.multiply(multiplier, end)
+    assert written.output_fps(24) == 24 * multiplier
+    assert len(list(written.steps(count))) == written.output_count(count)
+    places = [step.pair + step.timestep for step in written.steps(count)]
+    moving = [place for place in places if place < count - 1 or end == "loop"]
+    assert moving == [index / multiplier for index in range(len(moving))]
+
+
 @given(rates, rates, st.integers(0, 40), st.sampled_from(ENDS))
 def test_properties(source, target, count, end):
     timeline = Timeline.retime(source, target, end)
@@ -130,7 +141,10 @@ def test_impossible_frame_rates(fps):
     ("make", "message"),
     [
         (lambda: Timeline.multiply(0), "multiplier is 0"),
-        (lambda: Timeline.multiply(1.5), "multiplier is 1.5"),
+        (lambda: Timeline.multiply(0.5), "multiplier is 0.5"),
+        (lambda: Timeline.multiply("1e99999999"), "multiplier is 1e99999999"),
+        (lambda: Timeline.multiply("fast"), "multiplier is fast"),
+        (lambda: Timeline.multiply(2.5, schedule="1:4"), "needs a whole multiplier"),
         (lambda: Timeline.multiply(2, "never"), "last_frame, keep_duration, loop"),
         (lambda: Timeline(Fraction(0)), "step is 0"),
         (

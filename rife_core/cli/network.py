@@ -1,0 +1,86 @@
+"""Arguments that say which network makes the frames, and how it is run."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..checkpoints.rife import DEFAULT
+from ..engine.memory_plan import GIB
+from ..engine.options import AUTO as AUTO_SCALE
+from ..engine.options import SCALES, Options, Scale
+from ..inference.backends import AUTO, BACKEND_NAMES, set_backend
+from ..inference.precision import PRECISIONS, default_device, resolve_precision, set_precision
+from ..inference.rife import RIFE
+from .models import add_models_folder
+from .weights import load_chosen
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Which network, where, and at what price."""
+    parser.add_argument(
+        "--model",
+        default=DEFAULT,
+        help="name of the weights, number of a published release such as 4.0 (fetched once), or "
+        "path of a file (default: default)",
+    )
+    add_models_folder(parser)
+    add_scale(parser)
+    parser.add_argument(
+        "--ensemble", action="store_true", help="average two estimates: slower, a little better"
+    )
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
+    parser.add_argument(
+        "--backend",
+        choices=BACKEND_NAMES,
+        default=AUTO,
+        help="what runs the network; all but auto and eager compile first (default: CUDA graphs "
+        "on CUDA, plain PyTorch elsewhere)",
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=0, help="frames made at once (default: automatic)"
+    )
+    parser.add_argument(
+        "--max-memory",
+        type=float,
+        default=0,
+        metavar="GIB",
+        help="memory that making frames may take; smaller tiles are used below it "
+        "(default: no limit)",
+    )
+    parser.add_argument(
+        "--device", default=str(default_device()), help="cpu, cuda or mps (default: the best)"
+    )
+
+
+def add_scale(parser: argparse.ArgumentParser) -> None:
+    """The argument that says at which size motion is estimated."""
+
+    def scale(text: str) -> Scale:
+        return AUTO_SCALE if text == AUTO_SCALE else float(text)
+
+    parser.add_argument(
+        "--scale",
+        type=scale,
+        choices=SCALES,
+        default=AUTO_SCALE,
+        help="size at which motion is estimated: 0.5 for 4K or fast motion, 2 for small frames "
+        "(default: auto, which is 1, and less for pairs with motion too large for that)",
+    )
+
+
+def network_of(args: argparse.Namespace) -> RIFE:
+    """The network that `add_network` was told, ready on its device."""
+    network = load_chosen(args.model, args.models)
+    set_precision(network, resolve_precision(args.precision, args.device))
+    set_backend(network.to(args.device), args.backend)
+    return network
+
+
+def options_of(args: argparse.Namespace) -> Options:
+    """What the engine is told of it."""
+    return Options(
+        scale=args.scale,
+        ensemble=args.ensemble,
+        batch_size=args.batch_size,
+        max_memory=int(args.max_memory * GIB),
+    )

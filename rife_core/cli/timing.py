@@ -1,0 +1,144 @@
+"""Arguments that say which frames are wanted: rate, speed, ends, cuts and repeats."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from fractions import Fraction
+from typing import NamedTuple
+
+from ..engine.scenes import AT_CUT, REPEATS, SceneRules, parse_cuts
+from ..files.clip import parse_replaced
+from ..timeline import ENDS, Timeline
+from ..timeline.speed_curve import SpeedCurve
+
+_AUTO = "auto"
+_RULES = SceneRules()
+
+
+class Timing(NamedTuple):
+    """What `add_timing` was told.
+
+    Attributes:
+        timeline: which frames are wanted.
+        replaced: source frames, counted from 1, that are made anew.
+        scenes: what is done at cuts and with repeated frames.
+    """
+
+    timeline: Timeline
+    replaced: frozenset[int]
+    scenes: SceneRules
+
+
+def add_timing(parser: argparse.ArgumentParser) -> None:
+    """Which frames are wanted."""
+    rate = parser.add_mutually_exclusive_group()
+    rate.add_argument(
+        "-m",
+        "--multiplier",
+        metavar="N",
+        help="output frames for each source frame at the same speed, such as 3, 2.5 or 5/2 "
+        "(default: 2; 1 with --replace)",
+    )
+    rate.add_argument(
+        "--fps", metavar="RATE", help="the frame rate to reach instead, such as 60 or 24000/1001"
+    )
+    parser.add_argument(
+        "--schedule",
+        metavar="TEXT",
+        default="",
+        help='multipliers of single pairs, counted from 1, such as "1-10:4, 11:1, rest 2"',
+    )
+    parser.add_argument(
+        "--replace",
+        metavar="FRAMES",
+        default="",
+        help='frames that are made anew from their neighbours, counted from 1, such as "120-123, '
+        '500", or auto for those that repeat the one before them; the others are copied',
+    )
+    parser.add_argument(
+        "--speed",
+        metavar="CURVE",
+        help='how fast the clip runs: seconds of the source and speeds, such as "0-2s:1, 2-3s:0.25 '
+        'ease, 3s-:1"; without sound',
+    )
+    parser.add_argument(
+        "--slow-motion",
+        action="store_true",
+        help="keep the frame rate, so that more frames make the clip slower; without sound",
+    )
+    parser.add_argument(
+        "--end",
+        choices=ENDS,
+        default="last_frame",
+        help="stop at the last source frame, or repeat it so that the duration stays exact, or "
+        "go on to the first one for a loop (default: last_frame)",
+    )
+    parser.add_argument(
+        "--at-cut",
+        choices=AT_CUT,
+        default="hold",
+        help="what to show where the scene changes: the old scene up to the cut, the nearer "
+        "frame, a crossfade; or interpolate without looking for cuts (default: hold)",
+    )
+    parser.add_argument(
+        "--cuts",
+        default="",
+        metavar="LIST",
+        help='frames that begin a new scene, counted from 1, such as "25, 60" (default: find them)',
+    )
+    parser.add_argument(
+        "--repeats",
+        choices=REPEATS,
+        default="keep",
+        help="retime: spread the motion over runs of equal frames (default: keep)",
+    )
+    parser.add_argument(
+        "--repeat-threshold",
+        type=float,
+        default=_RULES.repeat_threshold,
+        metavar="STEPS",
+        help="by how many 255ths, in the mean, a frame may differ from the one before it and still "
+        f"repeat it (default: {_RULES.repeat_threshold:g})",
+    )
+    parser.add_argument(
+        "--longest-repeat",
+        type=int,
+        default=_RULES.longest_repeat,
+        metavar="N",
+        help="frames; where a picture stands still for longer it is meant to "
+        f"(default: {_RULES.longest_repeat})",
+    )
+
+
+def timing_of(args: argparse.Namespace, source_fps: Fraction) -> Timing:
+    """What `add_timing` was told, for a source of `source_fps`.
+
+    Raises:
+        ValueError: options that exclude each other, or that cannot be read.
+    """
+    if args.fps and (args.schedule or args.slow_motion):
+        raise ValueError(
+            "--fps goes with neither --schedule nor --slow-motion; give --multiplier instead."
+        )
+    if args.speed and args.slow_motion:
+        raise ValueError("--speed and --slow-motion both say how fast to run; give one of them.")
+    timeline = (
+        Timeline.retime(source_fps, args.fps, args.end)
+        if args.fps
+        else Timeline.multiply(
+            args.multiplier or (1 if args.replace else 2), args.end, args.schedule
+        )
+    )
+    if args.speed:
+        timeline = replace(timeline, speed=SpeedCurve.parse(args.speed))
+    finds_repeats = args.replace.strip() == _AUTO
+    scenes = SceneRules(
+        args.at_cut,
+        parse_cuts(args.cuts),
+        "retime" if finds_repeats else args.repeats,
+        repeat_threshold=args.repeat_threshold,
+        longest_repeat=args.longest_repeat,
+    )
+    replaced = frozenset[int]() if finds_repeats else parse_replaced(args.replace)
+    return Timing(timeline, replaced, scenes)
