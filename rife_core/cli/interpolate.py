@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..files.clip import Clip
-from ..files.convert import FileReport, interpolate_file
+from ..files.convert import SOUNDS, FileReport, interpolate_file
 from ..files.destination import check_destination, is_written_one_by_one
 from ..files.resume import parts_folder
 from ..video import FILE_TYPES, PIPE
@@ -31,6 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_timing(parser)
     add_network(parser)
     add_encoding(parser)
+    parser.add_argument(
+        "--sound",
+        choices=SOUNDS,
+        default=SOUNDS[0],
+        help="stretch: at another speed sound follows the picture as on a tape, in pitch too; "
+        "none: leave it out, and subtitles and chapters (default: auto, which stretches it with "
+        "--speed and leaves it out with --slow-motion)",
+    )
     parser.add_argument(
         "--no-resume",
         dest="resume",
@@ -67,14 +75,14 @@ def run(args: argparse.Namespace) -> int:
                 args.output,
                 timeline,
                 fps=reader.fps if args.slow_motion else None,
-                scenes=scenes,
                 encoder=request,
                 pipe_format=args.pipe_format,
                 first_number=args.first_number,
                 replaced=replaced,
+                sound=args.sound,
                 resume=args.resume,
                 progress=progress,
-                **options_of(args),
+                **options_of(args, scenes),
             )
         except BaseException:
             bar.close()

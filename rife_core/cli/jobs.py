@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ..engine.memory_plan import GIB
 from ..engine.scenes import SceneRules
+from ..files.convert import SOUNDS
 from ..files.jobs import JobReport, Recipe, Workers, interpolate_files
 from ..files.jobs.drive import GRACE, Watch, driving, job_folder, open_job
 from ..files.jobs.folder import Folder
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     single = {
         "--no-resume (to begin a job anew, remove its folder)": not args.resume,
         "--start, --stop and --frames": args.start or args.stop or args.frames,
-        "--speed and --replace": args.speed or args.replace,
+        "--speed, --replace and --sound": args.speed or args.replace or args.sound != SOUNDS[0],
         "--raw, --size and --gaps": args.raw or args.size or args.gaps != "refuse",
         "--repeat-threshold and --longest-repeat": (args.repeat_threshold, args.longest_repeat)
         != (_RULES.repeat_threshold, _RULES.longest_repeat),

@@ -8,6 +8,7 @@ from ..checkpoints.rife import DEFAULT
 from ..engine.memory_plan import GIB
 from ..engine.options import AUTO as AUTO_SCALE
 from ..engine.options import SCALES, Options, Scale
+from ..engine.scenes import SceneRules
 from ..inference.backends import AUTO, BACKEND_NAMES, set_backend
 from ..inference.precision import PRECISIONS, default_device, resolve_precision, set_precision
 from ..inference.rife import RIFE
@@ -76,9 +77,10 @@ def network_of(args: argparse.Namespace) -> RIFE:
     return network
 
 
-def options_of(args: argparse.Namespace) -> Options:
-    """What the engine is told of it."""
+def options_of(args: argparse.Namespace, scenes: SceneRules) -> Options:
+    """What the engine is told of it, and of cuts and repeats."""
     return Options(
+        scenes=scenes,
         scale=args.scale,
         ensemble=args.ensemble,
         batch_size=args.batch_size,

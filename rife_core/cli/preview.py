@@ -46,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
     timeline, replaced, scenes = timing_of(args, reader.fps)
     reader.check()
     clip = Clip.of(reader, timeline, replaced)
-    options = options_of(args)
-    options["scenes"] = scenes
+    options = options_of(args, scenes)
     made = preview(network_of(args), clip, options, places=args.places, width=args.width)
     args.picture.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(args.picture) as part:

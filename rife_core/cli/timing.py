@@ -60,12 +60,12 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
         "--speed",
         metavar="CURVE",
         help='how fast the clip runs: seconds of the source and speeds, such as "0-2s:1, 2-3s:0.25 '
-        'ease, 3s-:1"; without sound',
+        'ease, 3s-:1"; see --sound',
     )
     parser.add_argument(
         "--slow-motion",
         action="store_true",
-        help="keep the frame rate, so that more frames make the clip slower; without sound",
+        help="keep the frame rate, so that more frames make the clip slower; see --sound",
     )
     parser.add_argument(
         "--end",

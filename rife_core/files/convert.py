@@ -13,6 +13,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import Literal, get_args
 
 from typing_extensions import Unpack
 
@@ -21,6 +22,7 @@ from ..engine.options import Options
 from ..engine.report import Report
 from ..inference.rife import RIFE
 from ..timeline import Timeline
+from ..timeline.speed_curve import SpeedCurve, SpeedStretch
 from ..video import (
     FILE_TYPES,
     AnimationWriter,
@@ -44,6 +46,9 @@ from .streams import open_sink, write_stream
 
 __all__ = ["FileReport", "interpolate_file"]
 
+Sound = Literal["auto", "stretch", "none"]
+SOUNDS: tuple[Sound, ...] = get_args(Sound)
+
 
 def interpolate_file(
     network: RIFE,
@@ -57,6 +62,7 @@ def interpolate_file(
     pipe_format: str = "y4m",
     first_number: int = 1,
     replaced: frozenset[int] = frozenset(),
+    sound: Sound = "auto",
     resume: bool = True,
     progress: Progress | None = None,
     watch: Watch | None = None,
@@ -76,13 +82,15 @@ def interpolate_file(
         destination: ends in one of `FILE_TYPES`, and a file there is replaced; or a folder or
             pattern of numbered pictures; or "-" for y4m frames on standard output.
         timeline: which frames to make, counted in source frames.
-        fps: frame rate of the result; as fast as the source by default. At another
-            speed nothing but the picture goes along.
+        fps: frame rate of the result; as fast as the source by default.
         crf: quality; see `VideoWriter`.
         encoder: what is asked of the encoder; goes before `crf`.
         pipe_format: of standard output: "y4m", "rgb24" or "rgb48".
         first_number: of numbered pictures.
         replaced: source frames, counted from 1, that are made anew from their neighbours.
+        sound: at another speed than the source's nothing but the picture goes along; but under a
+            speed curve, or with "stretch" at every one, sound follows the picture as on a tape.
+            "none" leaves all but the picture out.
         resume: goes on where an earlier run with the same source and options stopped,
             and keeps the finished segments of this one (see `resume`) if it is stopped.
             Loops, damaged sources and replaced frames are always made in one go.
@@ -127,7 +135,8 @@ def interpolate_file(
     clip = Clip.of(reader, timeline, replaced)
     fps = fps or clip.fps
     check_encoder(destination, reader, fps, request)
-    whole = _joined(destination, clip, fps, request)
+    curve = _curve_of(clip, fps, sound)
+    whole = _joined(destination, clip, fps, request, sound, curve)
     report = Report()
     with Segments(
         destination, _job(network, clip, fps, request, options), keep=resume and _can_resume(clip)
@@ -160,13 +169,27 @@ def interpolate_file(
         whole.path.replace(destination)
     count_from(report, begin)
     seconds = time.perf_counter() - started
-    notes = tuple(notes_on(clip, whole, lost, fps))
+    notes = tuple(notes_on(clip, whole, lost, fps, sound, curve))
     return FileReport(whole.count, report.made, fps, seconds, resumed, notes, report)
 
 
 def in_step(clip: Clip, fps: Fraction) -> bool:
     """Whether the result runs as fast as the source all the while."""
     return fps == clip.fps and not clip.timeline.schedule and not clip.timeline.speed
+
+
+def _curve_of(clip: Clip, fps: Fraction, sound: Sound) -> SpeedCurve | None:
+    """How sound is to be stretched; None: not at all."""
+    if clip.timeline.speed and fps == clip.fps:
+        return None if sound == "none" else clip.timeline.speed
+    if sound != "stretch" or in_step(clip, fps):
+        return None
+    if clip.timeline.schedule or clip.timeline.speed:
+        raise ValueError(
+            "Sound cannot be stretched along a schedule, or a speed curve at another frame rate; "
+            "leave --sound out, or give --speed alone."
+        )
+    return SpeedCurve((SpeedStretch(Fraction(0), None, fps / clip.fps),))
 
 
 def _can_resume(clip: Clip) -> bool:
@@ -194,17 +217,24 @@ def check_encoder(
 
 
 def _joined(
-    destination: Path, clip: Clip, fps: Fraction, request: EncoderRequest
+    destination: Path,
+    clip: Clip,
+    fps: Fraction,
+    request: EncoderRequest,
+    sound: Sound,
+    curve: SpeedCurve | None,
 ) -> VideoWriter | AnimationWriter:
     """The writer of the whole file, into which segments are joined and the other tracks go."""
     reader, path = clip.reader, parts_folder(destination) / f"whole{destination.suffix}"
     if not FILE_TYPES[destination.suffix.lower()].joins:
         left_out = [f"audio ({codec})" for codec in reader.audio_codecs]
         return AnimationWriter(path, fps, request, name=destination.name, left_out=left_out)
+    carries = curve is not None or (in_step(clip, fps) and sound != "none")
     return VideoWriter(
         path,
         fps,
-        audio=reader if isinstance(reader, VideoReader) and in_step(clip, fps) else None,
+        audio=reader if isinstance(reader, VideoReader) and carries else None,
+        speed=curve,
         name=destination.name,
     )
 
@@ -229,7 +259,12 @@ def _job(
 
 
 def notes_on(
-    clip: Clip, whole: VideoWriter | AnimationWriter, lost: list[str], fps: Fraction
+    clip: Clip,
+    whole: VideoWriter | AnimationWriter,
+    lost: list[str],
+    fps: Fraction,
+    sound: Sound = "auto",
+    curve: SpeedCurve | None = None,
 ) -> Iterator[str]:
     """Sentences on what a person should know of a file; `lost` is what its encoder cannot keep."""
     reader = clip.reader
@@ -242,8 +277,16 @@ def notes_on(
         )
     yield from lost
     yield from whole.notes
-    if reader.audio_codecs and not in_step(clip, fps):
-        yield "The speed differs from the source's, so sound and subtitles are left out."
+    if reader.audio_codecs and FILE_TYPES[whole.suffix].joins:
+        if curve is not None:
+            yield (
+                "Sound follows the speed as on a tape, and its pitch with it (--sound none leaves "
+                "it out); subtitles and chapters are left out."
+            )
+        elif sound == "none":
+            yield "Sound, subtitles and chapters are left out, as asked for."
+        elif not in_step(clip, fps):
+            yield "The speed differs from the source's, so sound and subtitles are left out."
     if whole.left_out:
         names = ", ".join(whole.left_out)
         yield f"Left out, for {whole.suffix} files cannot hold it: {names}."

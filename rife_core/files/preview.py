@@ -136,9 +136,8 @@ def _middles(network: RIFE, pairs: list[_Pair], options: Options) -> tuple[list[
     """The frames in the middle of pairs, and the seconds that the second time of two took."""
     cuts = frozenset(range(3, 2 * len(pairs), 2))  # between one pair and the next
     options = {**options, "scenes": SceneRules("hold", cuts), "keep": None}
-    for _ in range(2):  # the first time, memory and fast forms are got ready
-        begun = time.perf_counter()
-        frames = chain.from_iterable((pair.left, pair.right) for pair in pairs)
-        made = list(stream(network, frames, _DOUBLED, **options))
-        seconds = time.perf_counter() - begun
-    return made[1::4], seconds
+    frames = list(chain.from_iterable((pair.left, pair.right) for pair in pairs))
+    list(stream(network, frames, _DOUBLED, **options))  # memory and fast forms are got ready
+    begun = time.perf_counter()
+    made = list(stream(network, frames, _DOUBLED, **options))
+    return made[1::4], time.perf_counter() - begun

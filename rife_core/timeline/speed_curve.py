@@ -34,7 +34,7 @@ class SpeedStretch(NamedTuple):
     eased: bool = False
 
 
-class _Piece(NamedTuple):
+class Piece(NamedTuple):
     """From `time` of the result and `place` of the source on, speed goes from `first` to `last`.
 
     It does so along 3 x^2 - 2 x^3 within `length` seconds; None: for ever.
@@ -47,6 +47,7 @@ class _Piece(NamedTuple):
     last: Fraction
 
     def source_at(self, time: Fraction) -> Fraction:
+        """Which second of the source is shown at a second of the result."""
         passed = time - self.time
         if self.first == self.last or self.length is None:
             return self.place + self.first * passed
@@ -110,11 +111,11 @@ class SpeedCurve:
     def source_at(self, time: Fraction) -> Fraction:
         """Which second of the source is shown at a second of the result."""
         index = bisect_right(self._times, time) - 1
-        return self._pieces[max(index, 0)].source_at(time)
+        return self.pieces[max(index, 0)].source_at(time)
 
     def speed_at(self, time: Fraction) -> Fraction:
         """How fast the source runs at a second of the result."""
-        piece = self._pieces[max(bisect_right(self._times, time) - 1, 0)]
+        piece = self.pieces[max(bisect_right(self._times, time) - 1, 0)]
         if piece.length is None or piece.first == piece.last:
             return piece.first
         x = (time - piece.time) / piece.length
@@ -122,12 +123,13 @@ class SpeedCurve:
 
     @cached_property
     def _times(self) -> list[Fraction]:
-        return [piece.time for piece in self._pieces]
+        return [piece.time for piece in self.pieces]
 
     @cached_property
-    def _pieces(self) -> list[_Piece]:
+    def pieces(self) -> list[Piece]:
+        """The curve in polynomials, in order."""
         stretches = _without_holes(self.stretches)
-        pieces: list[_Piece] = []
+        pieces: list[Piece] = []
         time = Fraction(0)
         for index, stretch in enumerate(stretches):
             before = stretches[index - 1] if index else None
@@ -146,7 +148,7 @@ class SpeedCurve:
             place = stretch.start
             for share, (first, last) in zip(shares, glides, strict=True):
                 lasts = None if length is None else share * length / mean
-                pieces.append(_Piece(time, place, lasts, first, last))
+                pieces.append(Piece(time, place, lasts, first, last))
                 if lasts is not None:
                     time += lasts
                     place += lasts * (first + last) / 2

@@ -27,10 +27,12 @@ from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 from numpy.typing import NDArray
 
+from ..timeline.speed_curve import SpeedCurve
 from .clock import shifted
 from .containers import VideoError, open_input
 from .encoders import FILE_TYPES
 from .reader import Audio, VideoReader
+from .stretched_sound import stretched
 
 _ENCODERS = {
     **dict.fromkeys((".mp4", ".m4v", ".mov", ".ts"), ("aac",)),
@@ -97,15 +99,19 @@ class TrackPlan:
         tracks: those that do.
         left_out: names of those that cannot.
         notes: a sentence for each that is changed.
+        speed: how fast the source is shown, along which sound is stretched.
     """
 
     tracks: Sequence[_Planned]
     left_out: Sequence[str]
     notes: Sequence[str]
+    speed: SpeedCurve | None = None
 
 
-def plan_tracks(source: VideoReader, suffix: str) -> TrackPlan:
+def plan_tracks(source: VideoReader, suffix: str, speed: SpeedCurve | None = None) -> TrackPlan:
     """Finds out by writing to memory which tracks of `source` a file type takes.
+
+    At another `speed` these are those of sound, encoded anew.
 
     Raises:
         VideoError: it takes each of them, but not all together.
@@ -122,9 +128,9 @@ def plan_tracks(source: VideoReader, suffix: str) -> TrackPlan:
             continue  # written anew with the chapters
         if kind in ("data", "attachment"):
             left_out.append(f"{kind} ({name})")
-        if kind not in ("audio", "subtitle"):
+        if kind not in (("audio", "subtitle") if speed is None else ("audio",)):
             continue
-        candidates = [_Planned(index, None)]
+        candidates = [_Planned(index, None)] if speed is None else []
         if kind == "audio":
             candidates += _ways_to_encode(source, index, suffix)
         planned = next((each for each in candidates if _is_taken(source, [each], suffix)), None)
@@ -132,7 +138,7 @@ def plan_tracks(source: VideoReader, suffix: str) -> TrackPlan:
             left_out.append(f"{kind} ({name})")
             continue
         tracks.append(planned)
-        if planned.sound:
+        if planned.sound and speed is None:
             how = f"{planned.sound.codec.removeprefix('lib')}, {planned.sound.layout}"
             notes.append(
                 f"Sound track {index + 1} ({name}) is encoded again ({how}), for {suffix} files "
@@ -143,7 +149,7 @@ def plan_tracks(source: VideoReader, suffix: str) -> TrackPlan:
             f"{suffix} files cannot hold the tracks of {source.path.name} together. "
             "Choose .mkv, which holds almost everything."
         )
-    return TrackPlan(tracks, left_out, notes)
+    return TrackPlan(tracks, left_out, notes, speed)
 
 
 def add_tracks(
@@ -154,7 +160,7 @@ def add_tracks(
     for planned in plan.tracks:
         # Each track is read by its own handle, so that neither waits for the other.
         container = resources.enter_context(open_input(source.path))
-        tracks.append(Track(_packets_for(planned, source, container, output)))
+        tracks.append(Track(_packets_for(planned, source, container, output, plan.speed)))
     return tracks
 
 
@@ -275,7 +281,11 @@ def _is_taken(source: VideoReader, tracks: Sequence[_Planned], suffix: str) -> b
 
 
 def _packets_for(
-    planned: _Planned, source: VideoReader, container: InputContainer, output: OutputContainer
+    planned: _Planned,
+    source: VideoReader,
+    container: InputContainer,
+    output: OutputContainer,
+    speed: SpeedCurve | None = None,
 ) -> Iterator[AnyPacket]:
     """Adds a track to `output`; returns its packets."""
     stream = container.streams[planned.index]
@@ -285,7 +295,8 @@ def _packets_for(
         return _copied(source, container, stream, target)
     target = _add_encoder(output, planned.sound)
     describe(target, stream)
-    return _encoded(_in_step(source, container, cast(AudioStream, stream)), target)
+    frames = _in_step(source, container, cast(AudioStream, stream))
+    return _encoded(frames if speed is None else stretched(frames, speed), target)
 
 
 def _copied(

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from torch import Tensor
 
 from ..timeline import as_fraction
+from ..timeline.speed_curve import SpeedCurve
 from ..whole_file import PartFile
 from .containers import VideoError, open_input, open_output, packets_of
 from .encoder_choice import Choice, EncoderRequest, choose_encoder
@@ -66,6 +67,8 @@ class VideoWriter:
         name: what messages call the file; its name by default.
         kind: all that there is to say of the pixels; goes before `color`, `depth`, `aspect`.
         due: how many frames are to come; another number of them is an error.
+        speed: how fast the source is shown: its sound is stretched along, and nothing else goes
+            along with the picture.
 
     Attributes:
         count: frames written so far.
@@ -96,6 +99,7 @@ class VideoWriter:
         name: str | None = None,
         kind: PixelKind | None = None,
         due: int | None = None,
+        speed: SpeedCurve | None = None,
     ) -> None:
         self.path = Path(path)
         self.name = name or self.path.name
@@ -112,7 +116,7 @@ class VideoWriter:
         self._audio_source = audio
         self._plan = TrackPlan((), (), ())
         if isinstance(audio, VideoReader):
-            self._plan = plan_tracks(audio, self.suffix)
+            self._plan = plan_tracks(audio, self.suffix, speed)
             self.notes += self._plan.notes
         self.left_out = list(self._plan.left_out)
         self._encodes = False
@@ -277,8 +281,9 @@ class VideoWriter:
             with open_input(source.path) as container:
                 describe(stream, container.streams[source.stream_index])
             self._tracks = add_tracks(source, self._plan, self._container, self._resources)
-            carry_attachments(source, self._container)
-            carry_chapters(source, self._container)
+            if self._plan.speed is None:
+                carry_attachments(source, self._container)
+                carry_chapters(source, self._container)
         elif source is not None:
             self._tracks = [add_sound(source, self._container, self.suffix)]
 

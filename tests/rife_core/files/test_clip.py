@@ -9,9 +9,17 @@ from rife_video.rife_core.files.clip import Clip, parse_replaced
 from rife_video.rife_core.files.convert import interpolate_file
 from rife_video.rife_core.timeline import Timeline
 from rife_video.rife_core.timeline.speed_curve import SpeedCurve
-from rife_video.rife_core.video import EncoderRequest, VideoReader
+from rife_video.rife_core.video import EncoderRequest, VideoReader, VideoWriter
+from support import moving_square
 
 LOSSLESS = EncoderRequest("ffv1")
+MARKS = (0.2, 0.61, 0.9, 1.2)
+"""Seconds."""
+
+
+def ramped(time):
+    """When a moment is shown where the middle third of 1.5 s runs at half speed."""
+    return time + min(max(time - 0.5, 0), 0.5)
 
 
 def test_a_speed_curve_decides_how_many_frames_come(network, tmp_path, clip_file):
@@ -21,11 +29,68 @@ def test_a_speed_curve_decides_how_many_frames_come(network, tmp_path, clip_file
     times = [Fraction(k, 24) for k in range(report.frames + 1)]
     assert curve.source_at(times[-2]) <= Fraction(5, 12) < curve.source_at(times[-1])
     assert report.fps == 24
-    assert "sound and subtitles are left out" in " ".join(report.notes)
+    assert "Sound follows the speed as on a tape" in " ".join(report.notes)
     frames = list(VideoReader(tmp_path / "o.mkv"))
     sources = list(VideoReader(clip_file))
     assert torch.equal(frames[0], sources[0])
     assert torch.equal(frames[2], sources[1])
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory):
+    """A clip of 1.5 s, 12 frames a second, with a short burst of sound at known times."""
+    path = tmp_path_factory.mktemp("clips") / "marked.mkv"
+    times = torch.arange(36000) / 24000
+    wave = sum(torch.exp(-(((times - mark) / 2e-3) ** 2)) for mark in MARKS)
+    wave = 0.8 * wave * torch.sin(2 * torch.pi * 3000 * times)
+    sound = {"waveform": wave.expand(1, 2, -1), "sample_rate": 24000}
+    with VideoWriter(path, 12, audio=sound, encoder=LOSSLESS) as writer:
+        for frame in moving_square(18, speed=1):
+            writer.write(frame)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("timeline", "fps", "sound", "moment"),
+    [
+        (replace(Timeline.multiply(1), speed=SpeedCurve.parse("0.5-1:0.5")), None, "auto", ramped),
+        (Timeline.multiply(2), Fraction(12), "stretch", lambda time: 2 * time),
+        (Timeline.multiply(2), None, "auto", lambda time: time),
+    ],
+)
+def test_sound_is_in_step(network, tmp_path, marked, timeline, fps, sound, moment):
+    """Each burst within a millisecond of when its moment of the source is shown."""
+    report = interpolate_file(
+        network, marked, tmp_path / "o.mkv", timeline, fps=fps, sound=sound, encoder=LOSSLESS
+    )
+    heard = VideoReader(tmp_path / "o.mkv").read_audio()
+    energy = heard["waveform"][0, 0].double() ** 2
+    times = torch.arange(len(energy)) / heard["sample_rate"]
+    for mark in MARKS:
+        near = (times - moment(mark)).abs() < 0.03
+        found = (energy[near] * times[near]).sum() / energy[near].sum()
+        assert abs(float(found) - moment(mark)) < 1e-3
+    assert ("on a tape" in " ".join(report.notes)) == (moment(1) != 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"sound": "none"}, "are left out, as asked for"),
+        ({"fps": Fraction(12)}, "sound and subtitles are left out"),
+    ],
+)
+def test_sound_is_left_out(network, tmp_path, marked, options, words):
+    doubled = Timeline.multiply(2)
+    report = interpolate_file(network, marked, tmp_path / "o.mkv", doubled, **options)
+    assert words in " ".join(report.notes)
+    assert VideoReader(tmp_path / "o.mkv").audio_codecs == []
+
+
+def test_sound_does_not_follow_a_schedule(network, tmp_path, marked):
+    timeline = Timeline.multiply(2, schedule="1:4")
+    with pytest.raises(ValueError, match="cannot be stretched along a schedule"):
+        interpolate_file(network, marked, tmp_path / "o.mkv", timeline, sound="stretch")
 
 
 def test_replaced_frames_are_made_and_the_others_copied(network, tmp_path, clip_file):
