@@ -1,14 +1,16 @@
-"""Files that appear under their name only when they are whole."""
+"""Files that are whole: written so that they appear at once, read only if they are files."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
+_KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 _SHOWN = 40  # letters of the name; with the rest below 255 bytes, the longest name on most systems
 
 
@@ -84,6 +86,52 @@ def whole_file(path: Path) -> Generator[Path]:
     with PartFile(path) as file:
         yield file.part
         file.keep()
+
+
+def check_file(path: Path) -> None:
+    """Raises FileNotFoundError, in a sentence, unless `path` is a file.
+
+    A folder, a pipe or a device is none: a pipe may never say a word, a device never end.
+    """
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except PermissionError:
+        raise
+    except (OSError, ValueError):  # ValueError: a name that no file can have
+        raise FileNotFoundError(f"There is no file {str(path)!r}.") from None
+    if kind != stat.S_IFREG:
+        raise FileNotFoundError(f"{path} is a {_KINDS.get(kind, 'device')}; give a file.")
+
+
+def content_of(path: Path, most: int) -> bytes:
+    """The content of a file.
+
+    Raises:
+        FileNotFoundError: there is none, see `check_file`.
+        OSError: it cannot be read.
+        ValueError: it has more than `most` bytes.
+    """
+    check_file(path)
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{path.name} is larger than {most / 2**20:g} MB.")
+    return content
+
+
+def room_for(path: Path) -> Path:
+    """`path`, where a file can be written once the work is done: its folder is made.
+
+    Raises:
+        OSError: it is a folder, a pipe or a device, or its folder cannot be made.
+    """
+    if not path.name:
+        raise FileNotFoundError(f"{str(path)!r} is no name of a file; give one.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file():
+        kind = _KINDS.get(stat.S_IFMT(path.stat().st_mode), "device")
+        raise FileExistsError(f"{path} is a {kind}; give the name of a file.")
+    return path
 
 
 def leftovers(path: Path) -> Iterator[Path]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import Any
 
 from ..nodes.interpolate_frames import InterpolateFrames
 from ..nodes.load_rife import LoadRIFE
-from .graph import WorkflowError, inputs_of
+from ..rife_core.whole_file import room_for
+from .graph import WorkflowError, inputs_of, read_json
 
 _PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 _CFI, _CORE, _CORE_LOADER = "RIFE VFI", "FrameInterpolate", "FrameInterpolationModelLoader"
@@ -260,14 +260,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Converts a file."""
-    try:
-        old = json.loads(args.old.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise WorkflowError(f"{args.old.name} is no JSON file ({error}).") from error
+    room_for(args.new)
+    old = read_json(args.old)
     if not isinstance(old, dict):
         raise WorkflowError(f"{args.old.name} is no workflow: it holds no nodes.")
     converted = convert(old)
     args.new.write_text(json.dumps(converted.graph, indent=2) + "\n", encoding="utf-8")
     for note in converted.notes:
-        sys.stdout.write(note + "\n")
+        print(note)  # noqa: T201
     return 0

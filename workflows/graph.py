@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ..rife_core.whole_file import content_of
 from .plain_text import plain
 
 Graph = dict[str, dict[str, Any]]
@@ -100,7 +101,7 @@ def read(path: str | Path) -> Graph:
         OSError: the file cannot be read.
     """
     path = _located(Path(path))
-    content = _json(path)
+    content = read_json(path)
     if isinstance(content, dict) and isinstance(content.get("nodes"), list):
         sibling = _located(path.with_suffix(".api.json"))
         instead = (
@@ -117,16 +118,15 @@ def read(path: str | Path) -> Graph:
     return check_form(content, path.name)
 
 
-def _json(path: Path) -> Any:
-    """The content of a JSON file, in any encoding that JSON may have."""
-    if path.exists() and not path.is_file():  # a folder, a pipe, a device
-        raise WorkflowError(f"{path.name} is not a file.")
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise WorkflowError(f"{path.name} is larger than {MAX_BYTES // 2**20} MB.")
+def read_json(path: Path) -> Any:
+    """The content of a JSON file, in any encoding that JSON may have.
+
+    Raises:
+        WorkflowError: it is no JSON, too large or too deep.
+        OSError: the file cannot be read.
+    """
     try:
-        return json.loads(content)
+        return json.loads(content_of(path, MAX_BYTES))
     except ValueError as error:
         raise WorkflowError(f"{path.name} is no JSON file ({error}).") from error
     except RecursionError:

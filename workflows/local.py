@@ -193,11 +193,11 @@ def run(args: argparse.Namespace) -> int:
     """Runs the workflow of the command line and prints what it gave."""
 
     def say(line: str) -> None:
-        sys.stderr.write(line + "\n")
+        print(line, file=sys.stderr)  # noqa: T201
 
     models = (*args.models, *Folders().models)
     folders = Folders(args.input_dir, args.output_dir, models)
     result = run_workflow(args.workflow, settings=args.set, folders=folders, say=say)
     for line in [*result.texts, *map(str, result.files)]:
-        sys.stdout.write(line + "\n")
+        print(line)  # noqa: T201
     return 0

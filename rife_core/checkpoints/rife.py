@@ -98,9 +98,10 @@ def list_weights(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Pa
     """
     weights = {DEFAULT: BUNDLED} if BUNDLED.is_file() else {}
     for folder in map(Path, folders):
-        for path in sorted(folder.rglob("*")) if os.path.isdir(folder) else ():
-            # os.path does not raise where a folder may be listed, but not looked into.
-            if path.suffix in SUFFIXES and os.path.isfile(path):
+        # os.walk and os.path pass over what vanishes meanwhile, or may not be looked into.
+        below = (Path(where, name) for where, _, names in os.walk(folder) for name in names)
+        for path in sorted(path for path in below if path.suffix in SUFFIXES):
+            if os.path.isfile(path):
                 weights.setdefault(path.relative_to(folder).as_posix(), path)
     return weights
 

@@ -15,10 +15,18 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import NamedTuple
 
+import torch
+
 from ..ops.dispatch import plain_ops
 
+_FAILED = 1
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
+
+TRACEBACK = "RIFE_VIDEO_TRACEBACK"
+"""The environment variable that lets errors through, unless it is empty or 0."""
+
+_FORESEEN = (ValueError, OSError, ImportError, torch.OutOfMemoryError)
 
 
 class Command(NamedTuple):
@@ -65,18 +73,41 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
 def main(argv: Sequence[str] | None = None, table: Mapping[str, Command] = COMMANDS) -> int:
     """Runs the command line; returns the exit status.
 
-    Errors that a person can do something about are printed as a sentence.
+    Whatever ends a command is told in one sentence. RIFE_VIDEO_TRACEBACK=1 in the
+    environment lets errors through, for those who look for the place.
 
     Args:
         argv: the arguments; those of the process by default.
         table: the subcommands.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    called = next((word for word in argv if not word.startswith("-")), "")
+    try:
+        try:
+            return _run(argv, called, table)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the frames has seen enough
+        _let_go_of_stdout()
+        return _BROKEN_PIPE
+    except KeyboardInterrupt:
+        _tell("Stopped.")
+        return _INTERRUPTED
+    except Exception as error:
+        if isinstance(error, OSError) and sys.stdout is not None:
+            _let_go_of_stdout()
+        if os.environ.get(TRACEBACK, "0") not in ("", "0"):
+            raise
+        _tell(f"rife-video {called}: {sentence(error)}")
+        return _FAILED
+
+
+def _run(argv: list[str], called: str, table: Mapping[str, Command]) -> int:
     parser = argparse.ArgumentParser(
         prog="rife-video", description="Video frame interpolation with RIFE."
     )
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
-    called = next((word for word in argv if not word.startswith("-")), None)
     run = None
     for name, command in table.items():
         subparser = commands.add_parser(name, help=command.help, description=command.help)
@@ -98,21 +129,45 @@ def main(argv: Sequence[str] | None = None, table: Mapping[str, Command] = COMMA
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     assert run is not None, "argparse accepts the commands of the table only"
     wants_plain = getattr(args, "plain_ops", False)
-    try:
-        with plain_ops(children=True) if wants_plain else nullcontext():
-            return run(args)
-    except BrokenPipeError:  # whoever read the frames has seen enough
-        _let_go_of_stdout()
-        return _BROKEN_PIPE
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)  # noqa: T201
-        return _INTERRUPTED
-    except (ValueError, OSError) as error:
-        print(f"rife-video {called}: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+    with plain_ops(children=True) if wants_plain else nullcontext():
+        return run(args)
+
+
+def sentence(error: Exception) -> str:
+    """An error in words for a person.
+
+    Errors of the kinds that this project raises, and the system's, speak for themselves.
+    Of any other, which nobody foresaw, the kind and the first line are told.
+
+    Example:
+        >>> sentence(FileNotFoundError(2, "No such file or directory", "clip.mp4"))
+        'clip.mp4: No such file or directory'
+        >>> sentence(ValueError("scale is 3; use 1 or 2."))
+        'scale is 3; use 1 or 2.'
+        >>> sentence(KeyError("flow"))
+        "KeyError: 'flow' (RIFE_VIDEO_TRACEBACK=1 shows where)"
+    """
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name]
+        return f"{' and '.join(names)}: {error.strerror}"
+    text = (error.strerror if isinstance(error, OSError) else "") or str(error)
+    if isinstance(error, _FORESEEN) and text:
+        return text
+    first = (text.splitlines() or [""])[0]
+    kind = type(error).__name__
+    return f"{kind}{first and f': {first}'} ({TRACEBACK}=1 shows where)"
+
+
+def _tell(text: str) -> None:
+    with suppress(OSError, ValueError):  # nobody may be there to read it
+        said = text.encode("utf-8", "backslashreplace").decode()  # names of files may hold any byte
+        print(said, file=sys.stderr)  # noqa: T201
 
 
 def _let_go_of_stdout() -> None:
-    """Else the interpreter complains when it flushes what is left at its end."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Else the interpreter complains when it flushes what cannot be written at its end."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

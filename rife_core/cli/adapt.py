@@ -14,6 +14,7 @@ from ..checkpoints.rife import DEFAULT, save_rife
 from ..inference.precision import default_device
 from ..training.adapt import adapt
 from ..training.clips import clip_frames
+from ..whole_file import room_for
 from .models import add_models_folder
 from .weights import load_chosen
 
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the adapted weights, or says that the original ones stay."""
     if args.output.suffix != ".safetensors":
         raise ValueError(f"{args.output.name} must end in .safetensors.")
+    room_for(args.output)
     network = load_chosen(args.model, args.models).to(args.device)
     frames = list(islice(clip_frames(args.clip), args.frames))
     with tqdm(total=args.steps, unit="step", leave=False) as bar:

@@ -28,6 +28,10 @@ from ..benchmark.tables import markdown, picture
 from ..benchmark.workers import ContenderError
 from ..inference.backends import EAGER
 from ..inference.precision import PRECISIONS, default_device, precision_name, resolve_precision
+from ..video import VideoReader
+from ..whole_file import content_of, room_for
+
+_MAX_BYTES = 64 * 2**20  # of the file of earlier runs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,9 +93,13 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--frames must be 2 or more, --rounds 1 or more.")
     if args.append and not args.json:
         raise ValueError("--append needs --json, the file that holds the earlier runs.")
+    for written in filter(None, (args.json, args.table, args.picture)):
+        room_for(written)
+    if args.clip:
+        VideoReader(args.clip)  # one that cannot be read is told before the long run
     if args.threads:
         torch.set_num_threads(args.threads)
-    before = json.loads(args.json.read_text())["runs"] if args.append else []
+    before = _runs_of(args.json) if args.append else []
     runs = [*before, _run(args)]
     if args.json:
         args.json.write_text(json.dumps({"runs": runs}, indent=1) + "\n")
@@ -102,6 +110,16 @@ def run(args: argparse.Namespace) -> int:
         args.picture.write_text(picture([entry for each in runs for entry in each["results"]]))
     print(text if not before else markdown(runs[-1:]), end="")  # noqa: T201
     return 0
+
+
+def _runs_of(path: Path) -> list[dict[str, Any]]:
+    """The runs in a file that an earlier call wrote."""
+    try:
+        runs = json.loads(content_of(path, _MAX_BYTES))["runs"]
+        markdown(runs)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} holds no runs of this command ({error}).") from None
+    return runs
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:

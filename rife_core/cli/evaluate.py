@@ -27,6 +27,7 @@ from ..training.evaluation import (
     picture,
 )
 from ..training.ladder import KINDS, SPEEDS, demo_rung, rungs
+from ..whole_file import room_for
 from .adapt import advance
 from .models import add_models_folder
 from .network import add_scale
@@ -86,6 +87,8 @@ def _listed(text: str) -> list[str]:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the tables: LPIPS and SSIMULACRA2 where they are there, PSNR and SSIM."""
+    for written in filter(None, (args.table, args.json, args.picture, args.ladder_picture)):
+        room_for(written)
     clips = [Path(name) for name in args.what if _is_clip(name)]
     methods: dict[str, Method] = {}
     for name in args.what:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..checkpoints.rife import find_weights, load_rife
 from ..inference.export import export_onnx
+from ..whole_file import room_for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +20,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the file and says how near its frames are."""
     if args.output.suffix != ".onnx":
         raise ValueError(f"{args.output.name} does not end in .onnx, the format that is written.")
+    room_for(args.output)
     network = load_rife(find_weights(args.model)).eval()
     psnr = export_onnx(network, args.output)
     spec = network.spec

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..video import VideoWriter
 from ..video.sample_clip import FPS, FRAMES, HEIGHT, WIDTH, frames, sound
+from ..whole_file import room_for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Paints the clip: as long, as large and as fast as a video generator's usual one."""
-    with VideoWriter(args.output, FPS, audio=sound()) as writer:
+    with VideoWriter(room_for(args.output), FPS, audio=sound()) as writer:
         for frame in frames():
             writer.write(frame)
     print(f"{args.output}: {FRAMES} frames of {WIDTH}x{HEIGHT} at {FPS} fps.")  # noqa: T201

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..charts.strip import shrunk, strip
 from ..video import VideoReader, encode_png
+from ..whole_file import room_for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the picture."""
+    room_for(args.picture)
     before = list(islice(VideoReader(args.source), args.start, args.start + args.frames))
     first = 2 * args.start
     after = list(islice(VideoReader(args.result), first, first + 2 * len(before) - 1))
@@ -30,7 +32,6 @@ def run(args: argparse.Namespace) -> int:
             f"From frame {args.start} on, {args.source.name} has {len(before)} frames and "
             f"{args.result.name} has {len(after)}; at least 2 and 3 are needed."
         )
-    args.picture.parent.mkdir(parents=True, exist_ok=True)
     picture = strip(*([shrunk(f, args.width) for f in row] for row in (before, after[1::2])))
     args.picture.write_bytes(encode_png(picture))
     print(f"{args.picture}: above {len(before)} source frames, below those between.")  # noqa: T201

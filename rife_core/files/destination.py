@@ -23,6 +23,10 @@ def check_destination(destination: str | os.PathLike[str], source: FrameSource) 
     path = Path(destination)
     if path.is_dir():
         raise VideoError(f"{path} is a folder; give the name of a file in it.")
+    if not path.name:
+        raise VideoError("The destination has no name; give one such as smooth.mp4.")
+    if path.exists() and not path.is_file():
+        raise VideoError(f"{path} is a pipe or a device; give the name of a file, or - for a pipe.")
     if path.exists() and source.path.exists() and path.samefile(source.path):
         raise VideoError("Source and destination are one file; give the destination another name.")
     check_suffix(path)

@@ -22,6 +22,7 @@ from ..video import (
     keeps_alpha,
 )
 from ..video.image_sequence import DEFAULT_FPS, Gaps
+from ..video.pipes import binary
 from .destination import is_written_one_by_one
 
 _WHOLE = Part()
@@ -65,7 +66,7 @@ def open_source(
     alpha = _holds_alpha(destination, encoder)
     if text == PIPE:
         told = RawVideo.parse(raw, size, fps) if raw and raw != "y4m" else None
-        source: FrameSource = PipeReader(sys.stdin.buffer, raw=told, fps=fps)
+        source: FrameSource = PipeReader(binary(sys.stdin, "input"), raw=told, fps=fps)
     elif is_image_sequence(text):
         source = ImageSequenceReader(
             text,

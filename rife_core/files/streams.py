@@ -25,6 +25,7 @@ from ..video import (
     VideoError,
 )
 from ..video.images import check_image_type
+from ..video.pipes import binary
 from ..whole_file import leftovers
 from .clip import Clip
 from .destination import check_pictures
@@ -62,7 +63,7 @@ def open_sink(
     name = os.fspath(destination)
     kind = clip.reader.kind
     if name == PIPE:
-        with PipeWriter(sys.stdout.buffer, fps, kind, layout) as pipe:
+        with PipeWriter(binary(sys.stdout, "output"), fps, kind, layout) as pipe:
             yield pipe
         return
     for asked, word in (

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..networks.specs import NetworkSpec, get_spec, with_channels
+from ..whole_file import content_of
 from .clips import GAPS
 from .objective import LossWeights
 from .scene import SceneSettings
@@ -18,6 +19,8 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:  # the same library under its older name
     import tomli as tomllib  # pyright: ignore[reportMissingImports]
+
+_MAX_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -154,8 +157,8 @@ def load_config(path: str | Path) -> TrainConfig:
     """
     path = Path(path)
     try:
-        content = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+        content = tomllib.loads(content_of(path, _MAX_BYTES).decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path.name} is not valid TOML: {error}") from None
     return parse_config(content, path.name)
 

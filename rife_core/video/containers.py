@@ -16,6 +16,8 @@ from av.format import Flags as FormatFlags
 from av.packet import Packet
 from av.stream import Stream
 
+from ..whole_file import check_file
+
 _BUFFER = 1 << 18  # bytes read at once
 _GENERATED_TIMES = 1  # AVFMT_FLAG_GENPTS, which PyAV sets: invented times are worse than none
 _FAULTS = (FFmpegError, OSError, ValueError, RuntimeError, MemoryError)
@@ -62,8 +64,7 @@ def open_input(path: Path) -> Generator[InputContainer]:
     """
     if path.is_dir():
         raise VideoError(f"{path} is a folder; give one video file.")
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {str(path)!r}.")
+    check_file(path)
     with path.open("rb") as file:
         try:
             container = _opened(_Nameless(file))

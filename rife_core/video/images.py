@@ -18,11 +18,13 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..whole_file import content_of
 from .containers import VideoError
 from .encoders import Quality, layouts_of
 from .pixels import Orientation, depth_of, has_alpha, reformat, to_frame, to_tensor
 
 _BYTE = 8  # bits
+_MAX_BYTES = 2**31
 _EXR_MAGIC = b"\x76\x2f\x31\x01"
 _CODEC_BY_MAGIC = (
     (b"\x89PNG", "png"),
@@ -101,9 +103,10 @@ def read_image(path: Path) -> Image:
         VideoError: it cannot be read.
     """
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise VideoError(f"{path.name} cannot be read: {error.strerror}.") from error
+        content = content_of(path, _MAX_BYTES)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+        raise VideoError(f"{path.name} cannot be read: {reason}.") from error
     if content.startswith(_EXR_MAGIC):
         return _read_exr(path)
     codec = next((name for magic, name in _CODEC_BY_MAGIC if content.startswith(magic)), None)

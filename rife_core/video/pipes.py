@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, TextIO, cast
 
 import av
 import numpy as np
@@ -42,6 +42,17 @@ PIPE_FORMATS = ("y4m", *RAW_LAYOUTS)
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 _BYTE = 8  # bits
 _Y4M = "yuv4mpegpipe"
+
+
+def binary(stream: TextIO | None, name: str) -> BinaryIO:
+    """The bytes of standard "input" or "output".
+
+    Raises:
+        VideoError: it was closed by whoever started the program.
+    """
+    if stream is None:
+        raise VideoError(f"Standard {name} is closed; give a file, or connect the pipe.")
+    return stream.buffer
 
 
 class _Readable:

@@ -1,7 +1,10 @@
 """A file is whole under its name, or not there; nothing is left beside it."""
 
+import os
+from pathlib import Path
+
 import pytest
-from rife_video.rife_core.whole_file import PartFile, leftovers, whole_file
+from rife_video.rife_core.whole_file import PartFile, content_of, leftovers, room_for, whole_file
 
 
 def test_the_name_is_taken_at_the_end(tmp_path):
@@ -60,3 +63,28 @@ def test_leftovers_of_a_name_are_its_own(tmp_path):
     for path in (left, tmp_path / "a[1].png", PartFile(tmp_path / "a1.png").part):
         path.write_text("")
     assert list(leftovers(tmp_path / "a[1].png")) == [left]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_only_files_are_read_and_written(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").write_bytes(b"content")
+    for path, words in {
+        tmp_path: "is a folder",
+        tmp_path / "pipe": "is a pipe",
+        Path("/dev/zero"): "is a device",
+    }.items():
+        with pytest.raises(FileNotFoundError, match=words):
+            content_of(path, 100)
+        with pytest.raises(FileExistsError, match=words):
+            room_for(path)
+    for name in ("loop", "none", "file/none", "a\0b", "x" * 300):
+        with pytest.raises(FileNotFoundError, match="There is no file"):
+            content_of(tmp_path / name, 100)
+    with pytest.raises(FileNotFoundError, match="no name"):
+        room_for(Path(""))
+    assert content_of(tmp_path / "file", 7) == b"content"
+    with pytest.raises(ValueError, match="larger than"):
+        content_of(tmp_path / "file", 6)
+    assert room_for(tmp_path / "a/b/c.txt").parent.is_dir()

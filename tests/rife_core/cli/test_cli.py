@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from rife_video.__main__ import COMMANDS, main
+from rife_video.__main__ import commands, main
 from rife_video.rife_core.ops.dispatch import fast_forms_are_off
 
 
-@pytest.mark.parametrize("command", [None, *COMMANDS])
+@pytest.mark.parametrize("command", [None, *commands()])
 def test_help_is_there(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"] if command else ["--help"])
