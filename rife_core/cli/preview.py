@@ -9,7 +9,7 @@ from pathlib import Path
 from ..files.clip import Clip
 from ..files.preview import NO_PIPE, PLACES, Preview, preview
 from ..video import PIPE, EncoderRequest, encode_png
-from ..whole_file import whole_file
+from ..whole_file import room_for, whole_file
 from .clips import add_source, source_of
 from .network import add_network, network_of, options_of
 from .timing import add_timing, timing_of
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"The picture is {args.picture.name}; its name must end in .png.")
     if args.width < 1:
         raise ValueError(f"--width is {args.width}; it must be 1 or more.")
+    room_for(args.picture)
     if args.input == PIPE:
         raise ValueError(NO_PIPE)
     reader = source_of(args, _AS_IF, EncoderRequest())
@@ -48,7 +49,6 @@ def run(args: argparse.Namespace) -> int:
     clip = Clip.of(reader, timeline, replaced)
     options = options_of(args, scenes)
     made = preview(network_of(args), clip, options, places=args.places, width=args.width)
-    args.picture.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(args.picture) as part:
         part.write_bytes(encode_png(made.picture))
     _tell(args.picture, made, clip.total, reader.fps if args.slow_motion else clip.fps)

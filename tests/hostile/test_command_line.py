@@ -14,7 +14,6 @@ from importlib import import_module
 import pytest
 import torch
 from rife_video.__main__ import commands, main
-from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.rife_core.video import VideoReader
 
 COMMANDS = commands()
@@ -25,6 +24,7 @@ ARGUMENTS = {
     "join": ("none",),
     "status": ("none",),
     "sample": ("none.txt",),
+    "preview": ("none.mp4", "out.png"),
     "strip": ("none.mp4", "none.mp4", "out.png"),
     "models": ("--models", "none"),
     "weights": ("verify", "4.0", "--models", "none"),
@@ -53,11 +53,9 @@ def desk(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory, network):
-    path = tmp_path_factory.mktemp("models") / "small.safetensors"
-    save_rife(network, path)
-    return path
+@pytest.fixture
+def weights(small_weights):
+    return small_weights
 
 
 def test_every_command_is_tried():
@@ -128,6 +126,7 @@ INPUTS = {
     "work": ("ODD",),
     "join": ("ODD",),
     "status": ("ODD",),
+    "preview": ("ODD.mp4", "out.png"),
     "strip": ("ODD.mp4", "GOOD.mp4", "out.png"),
     "strip, second": ("GOOD.mp4", "ODD.mp4", "out.png"),
     "train": ("ODD.toml",),
@@ -146,6 +145,7 @@ INPUTS = {
 OUTPUTS = {
     "interpolate": ("GOOD.mp4", "ODD.mp4", "--model", "WEIGHTS"),
     "sample": ("ODD.mp4",),
+    "preview": ("GOOD.mp4", "ODD.png"),
     "strip": ("GOOD.mp4", "GOOD.mp4", "ODD.png"),
     "evaluate": ("WEIGHTS", "GOOD.mp4", "--json", "ODD.json"),
     "evaluate's table": ("WEIGHTS", "GOOD.mp4", "--table", "ODD.md"),
@@ -340,8 +340,8 @@ def test_ctrl_c_while_ending(desk):
 STAGES = (
     "cli.interpolate.source_of",
     "cli.interpolate.check_destination",
-    "cli.interpolate.load_chosen",
-    "cli.interpolate.set_backend",
+    "cli.network.load_chosen",
+    "cli.network.set_backend",
     "files.convert.frames_of",
     "inference.rife.RIFE.prepare",
     "inference.rife.RIFE.synthesize",
