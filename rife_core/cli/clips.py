@@ -69,15 +69,20 @@ def add_source(parser: argparse.ArgumentParser, *, and_output: str = "") -> None
 
 
 def source_of(
-    args: argparse.Namespace, destination: str | os.PathLike[str], encoder: EncoderRequest
+    args: argparse.Namespace,
+    destination: str | os.PathLike[str],
+    encoder: EncoderRequest,
+    *,
+    skip_damaged: bool = False,
 ) -> FrameSource:
-    """What `add_source` was told, opened."""
+    """What `add_source` was told, opened; see `open_source`."""
     return open_source(
         args.input,
         destination,
         encoder=encoder,
         fps=args.source_fps,
         allow_damaged=args.allow_damaged,
+        skip_damaged=skip_damaged,
         deinterlace=args.deinterlace,
         gaps=args.gaps,
         raw=args.raw,

@@ -17,7 +17,7 @@ from ..video import FILE_TYPES, PIPE
 from . import jobs
 from .clips import add_encoding, add_source, request_of, source_of
 from .network import add_network, network_of, options_of
-from .timing import add_timing, timing_of
+from .timing import add_timing, finds_frames, timing_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         return jobs.run(args)
     args.input, args.output = _source_and_destination(args.input)
     request = request_of(args)
-    reader = source_of(args, args.output, request)
+    reader = source_of(args, args.output, request, skip_damaged=finds_frames(args))
     is_pipe = args.output == PIPE
     if not is_written_one_by_one(args.output):
         check_destination(args.output, reader)

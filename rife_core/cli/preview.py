@@ -12,7 +12,7 @@ from ..video import PIPE, EncoderRequest, encode_png
 from ..whole_file import room_for, whole_file
 from .clips import add_source, source_of
 from .network import add_network, network_of, options_of
-from .timing import add_timing, timing_of
+from .timing import add_timing, finds_frames, timing_of
 
 _AS_IF = "preview.mp4"  # what the clip is read for: without transparency, in display light
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     room_for(args.picture)
     if args.input == PIPE:
         raise ValueError(NO_PIPE)
-    reader = source_of(args, _AS_IF, EncoderRequest())
+    reader = source_of(args, _AS_IF, EncoderRequest(), skip_damaged=finds_frames(args))
     timeline, replaced, scenes = timing_of(args, reader.fps)
     reader.check()
     clip = Clip.of(reader, timeline, replaced)

@@ -54,7 +54,8 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
         metavar="FRAMES",
         default="",
         help='frames that are made anew from their neighbours, counted from 1, such as "120-123, '
-        '500", or auto for those that repeat the one before them; the others are copied',
+        '500", or auto for those that repeat the one before them or are damaged; the others are '
+        "copied",
     )
     parser.add_argument(
         "--speed",
@@ -111,6 +112,11 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def finds_frames(args: argparse.Namespace) -> bool:
+    """Whether the frames to make anew are to be found: repeats, and those that are damaged."""
+    return args.replace.strip() == _AUTO
+
+
 def timing_of(args: argparse.Namespace, source_fps: Fraction) -> Timing:
     """What `add_timing` was told, for a source of `source_fps`.
 
@@ -132,7 +138,7 @@ def timing_of(args: argparse.Namespace, source_fps: Fraction) -> Timing:
     )
     if args.speed:
         timeline = replace(timeline, speed=SpeedCurve.parse(args.speed))
-    finds_repeats = args.replace.strip() == _AUTO
+    finds_repeats = finds_frames(args)
     scenes = SceneRules(
         args.at_cut,
         parse_cuts(args.cuts),

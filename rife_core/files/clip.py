@@ -224,7 +224,7 @@ class Clip:
 
     def _placed(self, index: int, seconds: Fraction) -> Fraction:
         """The place of the frame after the last one that was placed."""
-        lossy = self.reader.allow_damaged
+        lossy = self.reader.allow_damaged or self.reader.skip_damaged
         if self.even and not lossy:
             return Fraction(index)
         if self.even:  # where frames are lost, those after them keep their times

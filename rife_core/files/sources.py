@@ -36,6 +36,7 @@ def open_source(
     encoder: EncoderRequest | None = None,
     fps: Fraction | float | str | None = None,
     allow_damaged: bool = False,
+    skip_damaged: bool = False,
     deinterlace: bool = False,
     gaps: Gaps = "refuse",
     raw: str | None = None,
@@ -51,6 +52,7 @@ def open_source(
         encoder: what is asked of the encoder.
         fps: frame rate of the source; of pictures 24, of the others what they say by default.
         allow_damaged: keeps what can be read of a damaged clip.
+        skip_damaged: leaves single frames or pictures out that are damaged, so that they are made.
         deinterlace: see `VideoReader`.
         gaps: see `ImageSequenceReader`.
         raw: "rgb24" or "rgb48" where standard input is not y4m.
@@ -73,12 +75,17 @@ def open_source(
             fps=fps or DEFAULT_FPS,
             gaps=gaps,
             alpha=alpha,
-            allow_damaged=allow_damaged,
+            allow_damaged=allow_damaged or skip_damaged,
             linear=Path(destination).suffix.lower() == _EXR,
         )
     else:
         source = VideoReader(
-            text, allow_damaged=allow_damaged, fps=fps, deinterlace=deinterlace, alpha=alpha
+            text,
+            allow_damaged=allow_damaged,
+            fps=fps,
+            deinterlace=deinterlace,
+            alpha=alpha,
+            skip_damaged=skip_damaged,
         )
     return excerpt(source, part)
 

@@ -130,9 +130,9 @@ class PictureDecoder:
                 [_NO_TIME if frame.pts is None else frame.pts for frame in frames], np.int64
             )
 
-    def check_allowed(self, damage: str) -> None:
+    def check_allowed(self, damage: str, allowed: bool | None = None) -> None:
         """Raises a VideoError that names the damage, unless it is allowed."""
-        if not self._allow_damaged:
+        if not (self._allow_damaged if allowed is None else allowed):
             raise VideoError(
                 f"{self._path.name} is damaged {damage}. Give a whole file, or allow damage "
                 "(--allow-damaged) to keep what can be read."

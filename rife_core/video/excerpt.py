@@ -147,8 +147,13 @@ class VideoExcerpt(VideoReader):
     def timed(self, first: int = 0) -> Iterator[tuple[Fraction, Tensor]]:
         """See `VideoReader.timed`; times count from the beginning of the part."""
         frames = self._whole.timed(self._begin + first)
+        done = first
         for time, frame in islice(frames, self._count - first):
+            if self.stop is not None and time - self._offset >= self.stop:
+                break  # damaged frames before it were left out
+            done += 1
             yield time - self._offset, frame
+        self._compare(done + len(self._skipped))
 
     def __iter__(self) -> Iterator[Tensor]:
         return (frame for _, frame in self.timed())

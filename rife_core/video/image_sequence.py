@@ -92,6 +92,7 @@ class ImageSequenceReader:
         self.path = Path(name)
         self.fps = as_fraction(fps)
         self.allow_damaged = allow_damaged
+        self.skip_damaged = False
         self.gaps: Gaps = gaps
         self.audio_codecs: list[str] = []
         self.explains_count = allow_damaged

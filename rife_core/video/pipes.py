@@ -127,7 +127,7 @@ class PipeReader:
         fps: Fraction | float | str | None = None,
     ) -> None:
         self.path = Path("standard input")
-        self.allow_damaged = False
+        self.allow_damaged = self.skip_damaged = False
         self.explains_count = False
         self.has_alpha, self.channels = False, 3
         self.audio_codecs: list[str] = []

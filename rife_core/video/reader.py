@@ -47,6 +47,8 @@ class VideoReader:
         fps: takes the frames to follow each other at this rate, whatever the file says.
         deinterlace: makes whole frames of interlaced ones (bwdif); leaves others alone.
         alpha: reads transparency, too, where there is any.
+        skip_damaged: leaves single frames out that cannot be decoded whole, and yields the others
+            at their times; damage of the file as a whole stays an error.
 
     Attributes:
         path: the file.
@@ -74,10 +76,13 @@ class VideoReader:
         fps: Fraction | float | str | None = None,
         deinterlace: bool = False,
         alpha: bool = False,
+        skip_damaged: bool = False,
     ) -> None:
         self.path = Path(path)
         self.stop: Fraction | None = None
         self.allow_damaged = allow_damaged
+        self.skip_damaged = skip_damaged
+        self._skipped: set[int] = set()
         self.deinterlace = deinterlace
         self._fps = None if fps is None else as_fraction(fps)
         self._dealt = fps is not None
@@ -87,7 +92,10 @@ class VideoReader:
             stream = picture_stream(container, self.path)
             self.stream_index = stream.index
             self._decoder = PictureDecoder(
-                self.path, stream.index, allow_damaged=allow_damaged, deinterlace=deinterlace
+                self.path,
+                stream.index,
+                allow_damaged=allow_damaged or skip_damaged,
+                deinterlace=deinterlace,
             )
             if others := name_of_others(container, stream):
                 self._remarks["pictures"] = others
@@ -161,6 +169,9 @@ class VideoReader:
         with closing(self._decoder.frames_from(first, clock)) as pictures:
             for index, frame in pictures:
                 done = index + 1
+                if self.skip_damaged and index and frame.is_corrupt:
+                    self._skipped.add(index + 1)
+                    continue
                 time = self._decoder.time(frame, index, clock)
                 if time <= last:
                     time = last + clock.interval / 2
@@ -203,7 +214,7 @@ class VideoReader:
         """
         clock = self.clock
         if clock.damage:
-            self._decoder.check_allowed(clock.damage)
+            self._decoder.check_allowed(clock.damage, self.allow_damaged)
         if clock.count > 1:
             gaps = np.diff(clock.ticks)
             worst = int(gaps.argmax())
@@ -219,7 +230,7 @@ class VideoReader:
     @property
     def explains_count(self) -> bool:
         """Whether fewer frames came, for a reason that `notes` names, than packets promised."""
-        return "frames" in self._remarks
+        return "frames" in self._remarks or bool(self._skipped)
 
     def check_unchanged(self) -> None:
         """Raises a VideoError where the file is not the one that was opened."""
@@ -236,7 +247,12 @@ class VideoReader:
             "source": str(self.path.resolve()),
             "size": size,
             "changed": changed,
-            "reading": [repr(self.clock.fps), self.deinterlace, self.channels],
+            "reading": [
+                repr(self.clock.fps),
+                self.deinterlace,
+                self.channels,
+                *(["skip damaged"] if self.skip_damaged else []),
+            ],
         }
 
     def notes(self) -> list[str]:
@@ -245,6 +261,9 @@ class VideoReader:
         notes = list(self._remarks.values())
         if self._decoder.resized:
             notes.append(self._decoder.resized)
+        if self._skipped:
+            damaged = ", ".join(map(str, sorted(self._skipped)))
+            notes.append(f"Damaged frames of the source, made anew: {damaged}.")
         if clock.damage:
             notes.insert(0, f"The source is damaged {clock.damage}.")
         if clock.seams:
@@ -285,7 +304,12 @@ class VideoReader:
     def _compare(self, frames: int) -> None:
         """Compares the frames that were decoded with those that the packets promised."""
         clock = self.clock
-        if frames != clock.count and not self.allow_damaged:
+        if frames < clock.count and self.skip_damaged:
+            self._remarks["frames"] = (
+                f"{clock.count - frames} of {clock.count} frames of the source cannot be decoded, "
+                "so they are made anew."
+            )
+        elif frames != clock.count and not self.allow_damaged:
             self._remarks["frames"] = (
                 f"The source has {clock.count} packets of picture, and {frames} frames came out of "
                 "them; all of these are used."

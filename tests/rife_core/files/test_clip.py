@@ -2,14 +2,24 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
 
+import av
 import pytest
 import torch
 from rife_video.rife_core.files.clip import Clip, parse_replaced
 from rife_video.rife_core.files.convert import interpolate_file
 from rife_video.rife_core.timeline import Timeline
 from rife_video.rife_core.timeline.speed_curve import SpeedCurve
-from rife_video.rife_core.video import EncoderRequest, VideoReader, VideoWriter
+from rife_video.rife_core.video import (
+    EncoderRequest,
+    Part,
+    VideoError,
+    VideoReader,
+    VideoWriter,
+    excerpt,
+)
+from rife_video.rife_core.video.decoding import PictureDecoder
 from support import moving_square
 
 LOSSLESS = EncoderRequest("ffv1")
@@ -130,3 +140,59 @@ def test_long_runs_are_not_replaced(clip_file):
     Clip.of(reader, Timeline.multiply(1), parse_replaced("10-14"))
     with pytest.raises(ValueError, match="From frame 10 on 6 frames or more"):
         Clip.of(reader, Timeline.multiply(1), parse_replaced("10-15"))
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """A clip of 8 frames, of which the fifth cannot be decoded, and the frames as they were."""
+    path = tmp_path_factory.mktemp("clips") / "broken.mov"
+    with VideoWriter(path, 12, encoder=EncoderRequest("prores")) as writer:
+        for frame in moving_square(8):
+            writer.write(frame)
+    frames = list(VideoReader(path))
+    with av.open(path) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0)]
+    content = path.read_bytes()
+    path.write_bytes(content.replace(packets[4], bytes(len(packets[4]))))
+    return path, frames
+
+
+@pytest.mark.parametrize("part", [Part(), Part("2f", "7f")])
+def test_frames_that_cannot_be_decoded_are_made(network, tmp_path, broken, part):
+    path, sources = broken
+    with pytest.raises(VideoError, match="damaged after frame"):
+        interpolate_file(network, path, tmp_path / "no.mkv", Timeline.multiply(1))
+    reader = excerpt(VideoReader(path, skip_damaged=True), part)
+    report = interpolate_file(
+        network, reader, tmp_path / "o.mkv", Timeline.multiply(1), encoder=LOSSLESS
+    )
+    if not part.is_whole:
+        sources = sources[1:7]
+    assert (report.frames, report.made) == (len(sources), 1)
+    assert "made anew" in " ".join(report.notes)
+    frames = list(VideoReader(tmp_path / "o.mkv"))
+    same = [torch.equal(a, b) for a, b in zip(frames, sources, strict=True)]
+    assert same.count(False) == 1
+    assert same[4 if part.is_whole else 3] is False
+
+
+def test_frames_that_the_decoder_flags_are_made(network, tmp_path, monkeypatch, clip_file):
+    """No decoder flags a frame on request, so one is flagged here."""
+    decoded = PictureDecoder.frames_from
+
+    def flagged(self, first, clock):
+        for index, frame in decoded(self, first, clock):
+            damaged = SimpleNamespace(
+                is_corrupt=index in (0, 3), pts=frame.pts, time_base=frame.time_base, whole=frame
+            )
+            yield index, damaged
+
+    monkeypatch.setattr(PictureDecoder, "frames_from", flagged)
+    image = VideoReader._image
+    monkeypatch.setattr(VideoReader, "_image", lambda self, frame: image(self, frame.whole))
+    reader = VideoReader(clip_file, skip_damaged=True)
+    report = interpolate_file(
+        network, reader, tmp_path / "o.mkv", Timeline.multiply(2), encoder=LOSSLESS
+    )
+    assert (report.frames, report.made) == (11, 6)
+    assert "Damaged frames of the source, made anew: 4." in report.notes
