@@ -57,6 +57,12 @@ def add_source(parser: argparse.ArgumentParser, *, and_output: str = "") -> None
     )
     parser.add_argument("--size", metavar="WxH", help="of raw frames, such as 1920x1080")
     parser.add_argument(
+        "--hwaccel",
+        metavar="KIND",
+        help="hardware that is to decode: auto, or one that `rife-video doctor` lists, such as "
+        "cuda; where it cannot, software does (default: software)",
+    )
+    parser.add_argument(
         "--deinterlace",
         action="store_true",
         help="make whole frames of an interlaced input first (bwdif)",
@@ -83,6 +89,7 @@ def source_of(
         fps=args.source_fps,
         allow_damaged=args.allow_damaged,
         skip_damaged=skip_damaged,
+        hwaccel=args.hwaccel,
         deinterlace=args.deinterlace,
         gaps=args.gaps,
         raw=args.raw,

@@ -37,6 +37,7 @@ def open_source(
     fps: Fraction | float | str | None = None,
     allow_damaged: bool = False,
     skip_damaged: bool = False,
+    hwaccel: str | None = None,
     deinterlace: bool = False,
     gaps: Gaps = "refuse",
     raw: str | None = None,
@@ -53,6 +54,7 @@ def open_source(
         fps: frame rate of the source; of pictures 24, of the others what they say by default.
         allow_damaged: keeps what can be read of a damaged clip.
         skip_damaged: leaves single frames or pictures out that are damaged, so that they are made.
+        hwaccel: see `VideoReader`; pictures and pipes are decoded by software.
         deinterlace: see `VideoReader`.
         gaps: see `ImageSequenceReader`.
         raw: "rgb24" or "rgb48" where standard input is not y4m.
@@ -66,6 +68,8 @@ def open_source(
     """
     text = os.fspath(name)
     alpha = _holds_alpha(destination, encoder)
+    if hwaccel and (text == PIPE or is_image_sequence(text)):
+        raise ValueError("Hardware decodes video files only; leave --hwaccel out.")
     if text == PIPE:
         told = RawVideo.parse(raw, size, fps) if raw and raw != "y4m" else None
         source: FrameSource = PipeReader(binary(sys.stdin, "input"), raw=told, fps=fps)
@@ -86,6 +90,7 @@ def open_source(
             deinterlace=deinterlace,
             alpha=alpha,
             skip_damaged=skip_damaged,
+            hwaccel=hwaccel,
         )
     return excerpt(source, part)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.format import Flags as FormatFlags
@@ -55,8 +56,12 @@ class _Named(_Nameless):
 
 
 @contextmanager
-def open_input(path: Path) -> Generator[InputContainer]:
+def open_input(path: Path, device: str | None = None) -> Generator[InputContainer]:
     """The file, opened for reading; an error in a sentence where that fails.
+
+    Args:
+        path: the file.
+        device: the kind of hardware that is to decode; where it cannot, software does.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -67,11 +72,11 @@ def open_input(path: Path) -> Generator[InputContainer]:
     check_file(path)
     with path.open("rb") as file:
         try:
-            container = _opened(_Nameless(file))
+            container = _opened(_Nameless(file), device)
         except _FAULTS as error:
             try:
                 file.seek(0)
-                container = _opened(_Named(file, path))
+                container = _opened(_Named(file, path), device)
             except _FAULTS:
                 raise _unreadable(path, error) from error
         with container:
@@ -79,13 +84,14 @@ def open_input(path: Path) -> Generator[InputContainer]:
             yield container
 
 
-def _opened(file: _Nameless) -> InputContainer:
+def _opened(file: _Nameless, device: str | None) -> InputContainer:
     return av.open(
         file,
         "r",
         options=_NO_PROTOCOL,
         metadata_errors=_LATIN1_WHERE_NOT_UTF8,
         buffer_size=_BUFFER,
+        hwaccel=HWAccel(device) if device else None,
     )
 
 

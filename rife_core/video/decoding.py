@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import cast
 
 import numpy as np
 from av.codec.context import CodecContext
+from av.codec.hwaccel import hwdevices_available
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.filter import Graph
@@ -22,6 +24,8 @@ from numpy.typing import NDArray
 from .clock import Clock, KeyFrame, Shifts, shifted
 from .containers import VideoError, open_input
 from .pixels import reformat
+
+AUTO_DEVICE = "auto"
 
 _NO_TIME = -(2**63)
 _AT_SEAM = 4  # frames
@@ -45,6 +49,7 @@ class PictureDecoder:
         start: the same in seconds.
         interlaced: how many frames of the latest pass were interlaced.
         resized: a sentence on where the size changes, once that was seen.
+        device: the kind of hardware that decodes; None: software does. See `take_device`.
     """
 
     def __init__(self, path: Path, index: int, *, allow_damaged: bool, deinterlace: bool) -> None:
@@ -55,6 +60,7 @@ class PictureDecoder:
         self.start = Fraction(0)
         self.interlaced = 0
         self.resized: str | None = None
+        self.device: str | None = None
 
     def begin(self, container: InputContainer) -> VideoFrame:
         """Decodes the first frame, and remembers its size and time.
@@ -72,6 +78,33 @@ class PictureDecoder:
         self.interlaced = 0
         return first
 
+    def take_device(self, asked: str) -> str | None:
+        """Decodes on hardware from now on, if some takes the first frame.
+
+        Args:
+            asked: the kind that is tried, or "auto" for all.
+
+        Returns:
+            A sentence where none does, and software decodes.
+
+        Raises:
+            ValueError: PyAV does not know that kind.
+        """
+        known = hwdevices_available()
+        if asked not in (AUTO_DEVICE, *known):
+            raise ValueError(
+                f"hwaccel is {asked!r}; this PyAV has {', '.join((AUTO_DEVICE, *known))}."
+            )
+        for device in known if asked == AUTO_DEVICE else [asked]:
+            with suppress(VideoError, FFmpegError), open_input(self._path, device) as container:
+                stream = self.stream_of(container)
+                if next(container.decode(stream), None) and _is_on_device(stream):
+                    self.device = device
+                    return None
+        tried = "No hardware" if asked == AUTO_DEVICE else f"The hardware ({asked})"
+        does = "decodes" if asked == AUTO_DEVICE else "does not decode"
+        return f"{tried} {does} {self._path.name} here, so it is decoded by software."
+
     def stream_of(self, container: InputContainer) -> VideoStream:
         """The track in the opened file."""
         stream = container.streams[self._index]
@@ -80,7 +113,7 @@ class PictureDecoder:
 
     def frames(self, clock: Clock | None) -> Iterator[VideoFrame]:
         """All frames; where the clock of the file is known, their packets are counted, too."""
-        with open_input(self._path) as container:
+        with open_input(self._path, self.device) as container:
             stream = self.stream_of(container)
             yield from self._pictures(container.demux(stream), stream, clock)
 
@@ -91,7 +124,7 @@ class PictureDecoder:
         """
         wanted = max(0, first - (_FIELDS_BEFORE if self._deinterlace else 0))
         for key in (*islice(clock.starts_before(wanted), _TRIES), None):
-            with open_input(self._path) as container:
+            with open_input(self._path, self.device) as container:
                 stream = self.stream_of(container)
                 packets = self._packets(container, stream, clock, key)
                 if packets is None:
@@ -123,7 +156,7 @@ class PictureDecoder:
 
     def times_shown(self, shifts: Shifts = ()) -> NDArray[np.int64]:
         """When decoded frames say that they are shown, in the order in which they come."""
-        with open_input(self._path) as container:
+        with open_input(self._path, self.device) as container:
             stream = self.stream_of(container)
             frames = self._decode(shifted(container.demux(stream), shifts), stream, None)
             return np.array(
@@ -218,6 +251,11 @@ class PictureDecoder:
                 f"{self._path.name} gave {packets_seen} packets of picture where {clock.packets} "
                 "were counted before; it was changed while it was read. Run it again."
             )
+
+
+def _is_on_device(stream: VideoStream) -> bool:
+    """Whether hardware decoded what has come out of a stream."""
+    return stream.codec_context.is_hwaccel
 
 
 def _is_at_seam(number: int, clock: Clock | None) -> bool:

@@ -49,6 +49,8 @@ class VideoReader:
         alpha: reads transparency, too, where there is any.
         skip_damaged: leaves single frames out that cannot be decoded whole, and yields the others
             at their times; damage of the file as a whole stays an error.
+        hwaccel: the kind of hardware that is to decode, such as "cuda", or "auto" for whichever
+            does; where none takes the first frame, software decodes, and a note says so.
 
     Attributes:
         path: the file.
@@ -66,6 +68,7 @@ class VideoReader:
     Raises:
         FileNotFoundError: there is no such file.
         VideoError: it is no video, or damaged.
+        ValueError: there is no such kind of hardware.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class VideoReader:
         deinterlace: bool = False,
         alpha: bool = False,
         skip_damaged: bool = False,
+        hwaccel: str | None = None,
     ) -> None:
         self.path = Path(path)
         self.stop: Fraction | None = None
@@ -100,6 +104,8 @@ class VideoReader:
             if others := name_of_others(container, stream):
                 self._remarks["pictures"] = others
             first = self._decoder.begin(container)
+            if hwaccel and (note := self._decoder.take_device(hwaccel)):
+                self._remarks["hwaccel"] = note
             self.start = self._decoder.start
             self._rates = stated_rates(container, stream)
             self._orientation = Orientation.of(first)
