@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..checkpoints.rife import DEFAULT, find_weights, load_rife
 from ..inference.rife import RIFE, build_network
+from ..networks.specs import releases_of
 from ..video import VideoReader
 from ..video.sample_clip import frames as sample_frames
 
@@ -125,7 +126,7 @@ def network_of(row: str, weights: str | None = None) -> RIFE:
     if weights is None and row != DEFAULT:
         return drawn(build_network(row)).eval()
     network = load_rife(find_weights(weights or DEFAULT)).eval()
-    if row not in (DEFAULT, network.spec.version):
+    if row not in (DEFAULT, network.spec.version, *releases_of(network.spec)):
         raise ValueError(f"{weights} holds the network {network.spec.version!r}, not {row!r}.")
     return network
 

@@ -15,16 +15,14 @@ from ..inference.precision import default_device
 from ..training.adapt import adapt
 from ..training.clips import clip_frames
 from ..whole_file import room_for
-from .models import add_models_folder
-from .weights import load_chosen
+from .weights import add_model, load_chosen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("clip", type=Path, help="the video, or a folder of frames")
     parser.add_argument("output", type=Path, help="the weights to write: .safetensors")
-    parser.add_argument("--model", default=DEFAULT, help="weights to start from (default: default)")
-    add_models_folder(parser)
+    add_model(parser, "--model", default=DEFAULT, help="where to start (default: default)")
     parser.add_argument("--steps", type=int, default=200, help="at most so many (default: 200)")
     parser.add_argument("--seconds", type=float, default=math.inf, help="at most so long")
     parser.add_argument("--lr", type=float, default=5e-5, help="learning rate (default: 5e-5)")

@@ -30,6 +30,7 @@ from ..inference.backends import EAGER
 from ..inference.precision import PRECISIONS, default_device, precision_name, resolve_precision
 from ..video import VideoReader
 from ..whole_file import content_of, room_for
+from .weights import add_model, chosen_file
 
 _MAX_BYTES = 64 * 2**20  # of the file of earlier runs
 
@@ -59,11 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=PATH",
         help=f"a checkout to time too: {', '.join(PEERS)}; may be given again",
     )
-    parser.add_argument(
+    add_model(
+        parser,
         "--weights",
         action="append",
         default=[],
-        metavar="ROW=FILE",
+        metavar="ROW=MODEL",
         help="weights of a row (default: random ones); may be given again",
     )
     parser.add_argument("--frames", type=int, default=5, help="source frames (default: 5)")
@@ -180,8 +182,9 @@ def _named(precision: str, device: str) -> str:
 def _weights(args: argparse.Namespace) -> dict[str, str]:
     for text in args.weights:
         if not all(text.partition("=")):
-            raise ValueError(f"--weights is {text!r}; it must be ROW=FILE.")
-    return dict(text.split("=", 1) for text in args.weights)
+            raise ValueError(f"--weights is {text!r}; it must be ROW=MODEL.")
+    chosen = dict(text.split("=", 1) for text in args.weights)
+    return {row: chosen_file(name, args.models)[0] for row, name in chosen.items()}
 
 
 def _tell(what: str) -> None:

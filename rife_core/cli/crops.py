@@ -7,16 +7,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..checkpoints.rife import find_weights, load_rife
 from ..inference.precision import default_device, resolve_precision, set_precision
 from ..training.taught import PER_FILE, Teacher, write_crops
+from .weights import add_model, load_chosen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("clips", type=Path, nargs="+", help="videos, or folders that hold some")
     parser.add_argument("--out", type=Path, required=True, help="folder for the crops")
-    parser.add_argument(
+    add_model(
+        parser,
         "--teacher",
         action="append",
         required=True,
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the crops that are not there yet."""
-    teachers = [_teacher(text, args.device) for text in args.teacher]
+    teachers = [_teacher(text, args) for text in args.teacher]
     with tqdm(total=args.files, unit="file") as bar:
 
         def report(done: int, _: int) -> None:
@@ -43,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _teacher(text: str, device: str) -> Teacher:
+def _teacher(text: str, args: argparse.Namespace) -> Teacher:
     name, _, scale = text.partition("@")
-    network = load_rife(find_weights(name)).eval().to(device)
-    set_precision(network, resolve_precision("auto", device))
+    network = load_chosen(name, args.models).eval().to(args.device)
+    set_precision(network, resolve_precision("auto", args.device))
     return Teacher(network, float(scale or 1))

@@ -29,20 +29,19 @@ from ..training.evaluation import (
 from ..training.ladder import KINDS, SPEEDS, demo_rung, rungs
 from ..whole_file import room_for
 from .adapt import advance
-from .models import add_models_folder
 from .network import add_scale
-from .weights import load_chosen
+from .weights import add_model, load_chosen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument(
+    add_model(
+        parser,
         "what",
         nargs="+",
-        metavar="WEIGHTS_OR_CLIP",
-        help="names or files of weights, and videos or folders of frames",
+        metavar="MODEL_OR_CLIP",
+        help="videos or folders of frames, and networks to measure on them",
     )
-    add_models_folder(parser)
     parser.add_argument("--frames", type=int, default=200, help="read at most so many of each clip")
     parser.add_argument(
         "--ladder",

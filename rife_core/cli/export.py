@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..checkpoints.rife import find_weights, load_rife
 from ..inference.export import export_onnx
 from ..whole_file import room_for
+from .weights import add_model, load_chosen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("model", help="name of the weights, or path of a file")
+    add_model(parser, "model")
     parser.add_argument("output", type=Path, help="the file to write: .onnx")
 
 
@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output.suffix != ".onnx":
         raise ValueError(f"{args.output.name} does not end in .onnx, the format that is written.")
     room_for(args.output)
-    network = load_rife(find_weights(args.model)).eval()
+    network = load_chosen(args.model, args.models).eval()
     psnr = export_onnx(network, args.output)
     spec = network.spec
     checked = "not compared: onnxruntime is not installed" if psnr is None else f"{psnr:.0f} dB"

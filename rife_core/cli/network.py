@@ -12,19 +12,12 @@ from ..engine.scenes import SceneRules
 from ..inference.backends import AUTO, BACKEND_NAMES, set_backend
 from ..inference.precision import PRECISIONS, default_device, resolve_precision, set_precision
 from ..inference.rife import RIFE
-from .models import add_models_folder
-from .weights import load_chosen
+from .weights import add_model, load_chosen
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
     """Which network, where, and at what price."""
-    parser.add_argument(
-        "--model",
-        default=DEFAULT,
-        help="name of the weights, number of a published release such as 4.0 (fetched once), or "
-        "path of a file (default: default)",
-    )
-    add_models_folder(parser)
+    add_model(parser, "--model", default=DEFAULT, help="the network (default: default)")
     add_scale(parser)
     parser.add_argument(
         "--ensemble", action="store_true", help="average two estimates: slower, a little better"

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from ..checkpoints.rife import load_rife
 from ..training.batches import clips_of
 from ..training.config import load_config
 from ..training.trainer import Trainer
+from .weights import add_model, load_chosen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", help="cpu, cuda or mps (default: the best)")
     parser.add_argument("--threads", type=int, help="threads of the network on a CPU")
-    parser.add_argument("--start", type=Path, help="weights to start from")
+    add_model(parser, "--start", help="where to start")
     parser.add_argument("--until", type=int, help="stop after this step")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this time")
     parser.add_argument(
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         out,
         device,
         clips=clips_of(config, args.config.parent, device),
-        start=load_rife(args.start) if args.start else None,
+        start=load_chosen(args.start, args.models) if args.start else None,
         shard_bytes=args.shard_mib << 20,
     )
     trainer.run(args.until, args.minutes * 60)

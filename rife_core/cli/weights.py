@@ -24,6 +24,11 @@ from ..checkpoints.tensor_files import CheckpointError
 from ..inference.rife import RIFE
 from .models import add_models_folder
 
+_MODEL = (
+    "name of the weights, number of a published release such as 4.0 (fetched once), or path of a "
+    "file"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
@@ -44,6 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Lists, fetches or verifies."""
     return {"list": _list, "get": _get, "verify": _verify}[args.action](args)
+
+
+def add_model(parser: argparse.ArgumentParser, *names: str, **options: Any) -> None:
+    """The argument that chooses a network, for `load_chosen`; its `help` may say more."""
+    told = options.pop("help", "")
+    shown = "".join((told, "; " if told else "", _MODEL))
+    parser.add_argument(*names, help=shown, **options)
+    add_models_folder(parser)
 
 
 def load_chosen(name: str, folders: Sequence[Path]) -> RIFE:

@@ -41,7 +41,7 @@ def test_the_command_from_end_to_end(tmp_path, capsys, clip_file):
         (["--rows", "5.0"], "There is no RIFE network '5.0'"),
         (["--multipliers", "1"], "must be 2 or more"),
         (["--precisions", "fp8"], "precision is 'fp8'"),
-        (["--weights", "4.6"], "it must be ROW=FILE"),
+        (["--weights", "4.6"], "it must be ROW=MODEL"),
         (["--frames", "1"], "--frames must be 2 or more"),
         (["--append"], "--append needs --json"),
     ],

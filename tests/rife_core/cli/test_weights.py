@@ -1,8 +1,12 @@
 """`rife-video weights`, and models that are chosen by their release number."""
 
+import re
+from pathlib import Path
+
 import pytest
 from rife_video.__main__ import main
 from rife_video.rife_core.checkpoints import published
+from rife_video.rife_core.cli import weights
 from support import ASSET, LITE, OTHER
 
 
@@ -54,3 +58,25 @@ def test_a_clip_is_interpolated_by_a_published_network(fetched, tmp_path, clip_f
     command = ["interpolate", str(clip_file), str(output), "--model", "4.0"]
     assert main([*command, "--models", str(folder)]) == 0
     assert output.is_file()
+
+
+def test_every_command_takes_a_model_in_the_same_words():
+    """A name, a release or a path; what loads it stands in one place."""
+    folder = Path(weights.__file__).parent
+    for path in folder.glob("*.py"):
+        if path.stem not in ("weights", "models"):
+            assert not re.search(r"load_rife|find_weights|find_release", path.read_text()), path
+
+
+@pytest.mark.parametrize("command", ["train", "bench"])
+def test_a_release_that_is_not_here_is_asked_for(server, tmp_path, monkeypatch, capsys, command):
+    monkeypatch.setenv(published.FOLDER, str(tmp_path))
+    config = tmp_path / "tiny.toml"
+    config.write_text('row = "4.6"\n[[stages]]\nsteps = 1\nbatch = 1\nlr = 1e-3\n')
+    words = {
+        "train": ["train", str(config), "--out", str(tmp_path / "out"), "--start", LITE],
+        "bench": ["bench", "--rows", LITE, "--weights", f"{LITE}={LITE}"],
+    }
+    assert main([*words[command], "--device", "cpu"]) == 1
+    assert f"RIFE {LITE} is not on this machine" in capsys.readouterr().err
+    assert server.asked[0] == f"/{ASSET}"

@@ -4,7 +4,6 @@ from fractions import Fraction
 
 import pytest
 import torch
-from rife_video.rife_core.cli import main
 from rife_video.rife_core.networks.estimate import Estimate
 from rife_video.rife_core.ops.warp import warp
 from rife_video.rife_core.training import taught
@@ -127,42 +126,3 @@ def test_mistakes_are_named(crops, tmp_path):
         TaughtCrops(crops, seed=0).of_size(400)
     with pytest.raises(ValueError, match="No videos"):
         write_crops(tmp_path, [tmp_path], [Teacher(Fixed(0))], 1)
-
-
-def test_the_command_writes_crops_and_training_takes_them(clips, tmp_path, monkeypatch):
-    monkeypatch.setattr(taught, "PER_FILE", 2)
-    arguments = ["crops", str(clips), "--out", str(tmp_path / "crops"), "--teacher", "default@0.5"]
-    assert main([*arguments, "--files", "1", "--device", "cpu"]) == 0
-    config = tmp_path / "taught.toml"
-    config.write_text(
-        """
-        row = "4.6"
-        channels = [8, 8, 8, 8]
-        taught = "crops"
-        log_every = 1
-        [scenes]
-        size = 64
-        layers = 1
-        textures = 2
-        texture_size = 64
-        pictures = 1.0
-        [[stages]]
-        steps = 4
-        batch = 2
-        lr = 1e-3
-        real = 0.5
-        coarser = 0.5
-        weights = { flow = 0.1, frame = 1.0, taught = 1.0 }
-        [stages.coarse]
-        share = 0.25
-        scales = [2, 1]
-        batch = 4
-        scenes = { size = 32 }
-        """
-    )
-    arguments = ["train", str(config), "--out", str(tmp_path / "out"), "--device", "cpu"]
-    assert main(arguments) == 0
-    rows = [line.split(",") for line in (tmp_path / "out/log.csv").read_text().splitlines()]
-    columns = {name: [bool(row[rows[0].index(name)]) for row in rows[1:]] for name in rows[0]}
-    assert columns["taught"] == [False, True, False, False]  # scenes, crops, scenes, coarse
-    assert columns["flow"] == [True, False, True, True]
