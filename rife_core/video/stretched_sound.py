@@ -95,8 +95,8 @@ def _values(frame: AudioFrame) -> Samples:
         values = values.reshape(-1, frame.layout.nb_channels).T
     if kind == "u8":
         return values / 128.0 - 1
-    is_float = np.issubdtype(values.dtype, np.floating)
-    return values.astype(np.float64) / (1 if is_float else 1 + np.iinfo(values.dtype).max)
+    full = {"s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
+    return values.astype(np.float64) / full.get(kind, 1.0)
 
 
 def _along(curve: SpeedCurve, times: Samples) -> tuple[Samples, Samples]:
