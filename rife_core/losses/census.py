@@ -66,8 +66,8 @@ def ternary(img0: Tensor, img1: Tensor) -> Tensor:
             distance = _soft_distance(*transforms)
             total = total + distance[..., dy:, left : left + width]
             total = total + distance[..., :height, right : right + width]
-        mean = total / PATCH**2
-        return mean * _valid_mask(mean, _BORDER)
+        inside = total[..., _BORDER:-_BORDER, _BORDER:-_BORDER] / PATCH**2
+        return F.pad(inside, [_BORDER] * 4)
 
 
 def _gray(rgb: Tensor) -> Tensor:

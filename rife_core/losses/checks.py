@@ -1,11 +1,20 @@
-"""Input checks of losses and metrics, with errors that say what was found."""
+"""Checks of what losses and metrics are given, with errors that say what was found."""
 
 from __future__ import annotations
 
+import math
+import operator
+import os
+import sys
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from typing import SupportsIndex, cast
 
 import torch
 from torch import Tensor
+
+_LARGEST = sys.float_info.max
+_SHOWN = 80
 
 
 def check_images(name: str, x: Tensor, channels: int | None = None, shortest: int = 1) -> None:
@@ -63,6 +72,91 @@ def check_same(name: str, a: Tensor, b: Tensor) -> None:
         raise ValueError(
             f"{name}: one side is on {a.device}, the other on {b.device}; move them together."
         )
+
+
+def check_sizes(owner: object, **sizes: object) -> None:
+    """Raises ValueError unless all are whole numbers of 1 or more.
+
+    Args:
+        owner: the object or function that takes them, for the message.
+        sizes: by the names of the arguments.
+
+    Example:
+        >>> check_sizes("LapLoss", max_levels=0)
+        Traceback (most recent call last):
+        ...
+        ValueError: LapLoss: max_levels is 0; it must be a whole number of 1 or more.
+    """
+    for name, value in sizes.items():
+        try:
+            fits = not isinstance(value, bool) and operator.index(cast(SupportsIndex, value)) >= 1
+        except (TypeError, ValueError, RuntimeError):  # a tensor of several numbers
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"{_named(owner)}: {name} is {_shown(value)}; it must be a whole number of 1 or "
+                "more."
+            )
+
+
+def check_numbers(
+    owner: object,
+    *,
+    least: float = 0.0,
+    above: bool = False,
+    most: float = _LARGEST,
+    **values: object,
+) -> None:
+    """Raises ValueError unless all are numbers from `least` (or `above` it) to `most`.
+
+    Example:
+        >>> check_numbers("LapLoss", above=True, data_range=float("nan"))
+        Traceback (most recent call last):
+        ...
+        ValueError: LapLoss: data_range is nan; it must be a number above 0.
+    """
+    words = f"above {least:g}" if above else f"of {least:g} or more"
+    for name, value in values.items():
+        number = _number(value)
+        if not least <= number <= most or (above and number == least):
+            raise ValueError(
+                f"{_named(owner)}: {name} is {_shown(value)}; it must be a number {words}."
+            )
+
+
+def _number(value: object) -> float:
+    """NaN for what is none."""
+    try:
+        return math.nan if isinstance(value, (str, bytes, bool)) else float(cast(float, value))
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return math.nan
+
+
+def check_switches(owner: object, **switches: object) -> None:
+    """Raises ValueError unless all are True or False, or 1 or 0."""
+    for name, value in switches.items():
+        if not isinstance(value, int) or value not in (0, 1):
+            raise ValueError(
+                f"{_named(owner)}: {name} is {_shown(value)}; it must be True or False."
+            )
+
+
+def check_folders(owner: object, folders: object) -> None:
+    """Raises ValueError unless `folders` are paths: several, not one."""
+    is_one = isinstance(folders, (str, bytes, os.PathLike)) or not isinstance(folders, Iterable)
+    if is_one or not all(isinstance(each, (str, os.PathLike)) for each in folders):
+        raise ValueError(
+            f"{_named(owner)}: folders is {_shown(folders)}; it must be a list of folders."
+        )
+
+
+def _named(owner: object) -> str:
+    return owner if isinstance(owner, str) else type(owner).__name__
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:

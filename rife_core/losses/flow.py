@@ -43,6 +43,7 @@ def epe(flow: Tensor, gt: Tensor, loss_mask: Tensor) -> Tensor:
             f"{tuple(flow.shape)} needs a mask of shape {counts_as}."
         )
     difference = at_least_float32(flow) - at_least_float32(gt.detach())
+    difference = difference.where(loss_mask != 0, 0.0)  # NaN where it does not count stays out
     return (difference.square().sum(1, keepdim=True) + _EPE_FLOOR).sqrt() * loss_mask
 
 

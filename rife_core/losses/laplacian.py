@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops.dispatch import at_least_float32
-from .checks import check_images, check_pair, full_precision
+from .checks import check_images, check_pair, check_sizes, full_precision
 
 # --- Laplacian pyramid
 
@@ -76,12 +76,12 @@ def _gauss_kernel(channels: int) -> Tensor:
 
 def _lap_loss(input: Tensor, target: Tensor, kernel: Tensor, max_levels: int) -> Tensor:
     check_pair("LapLoss", input, target)
+    check_sizes("LapLoss", max_levels=max_levels)
     shortest = min(input.shape[-2:])
-    if max_levels < 1 or shortest <= 2**max_levels:
+    if shortest.bit_length() <= max_levels or shortest == 2**max_levels:
         raise ValueError(
-            f"LapLoss: {max_levels} levels need at least 1, and sides of more than 2 ** levels "
-            f"= {2**max_levels} pixels; found {shortest}. "
-            "Use larger images or another max_levels."
+            f"LapLoss: {max_levels} levels need sides of more than 2 ** {max_levels} pixels; found "
+            f"{shortest}. Use larger images or another max_levels."
         )
     with full_precision(input.device):
         # The pyramid is linear, so one pyramid of the difference stands for two.
@@ -99,11 +99,15 @@ class LapLoss(nn.Module):
 
     Shape:
         input, target: B channels H W -> scalar
+
+    Raises:
+        ValueError: an argument is no whole number of 1 or more; images that do not fit.
     """
 
     gauss_kernel: Tensor
 
     def __init__(self, max_levels: int = 5, channels: int = 3) -> None:
+        check_sizes(self, max_levels=max_levels, channels=channels)
         super().__init__()
         self.max_levels = max_levels
         self.channels = channels

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops.dispatch import at_least_float32
-from .checks import check_pair, full_precision
+from .checks import check_folders, check_pair, full_precision
 from .pretrained import LPIPS_ALEX_FILE, Weights, hub_folder, read_weights
 
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
@@ -69,6 +69,7 @@ class LPIPSAlex(nn.Module):
         weights: Weights | Mapping[str, Any] = None,
         folders: Sequence[str | os.PathLike[str]] = (),
     ) -> None:
+        check_folders(self, folders)
         super().__init__()
         places = [*folders, *_package_folders(), hub_folder()]
         content = read_weights("LPIPS", LPIPS_ALEX_FILE, cast(Weights, weights), places)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoints.tensor_files import read_tensors, shown
+from .checks import check_folders
 
 Weights = str | os.PathLike[str] | Mapping[str, Tensor] | None
 """A file of tensors, the tensors themselves, or None to look in the usual folders."""
@@ -78,6 +79,11 @@ def read_weights(
     """
     if isinstance(given, Mapping):
         return given
+    if not isinstance(given, (str, os.PathLike, type(None))):
+        raise ValueError(
+            f"{what}: weights is a {type(given).__name__}; it must be the path of a file, its "
+            "tensors by name, or None."
+        )
     if given is not None:
         path = Path(given)
         if not path.is_file():
@@ -124,6 +130,7 @@ def trained_vgg(
 ) -> nn.Sequential:
     """The convolutions of VGG-16 or VGG-19 that losses read, with trained weights."""
     what = f"VGG-{depth}"
+    check_folders(what, folders)
     state = read_weights(what, VGG_FILES[depth], weights, [*folders, hub_folder()])
     with torch.device("meta"):
         features = nn.Sequential(*_vgg_layers(depth)[:USED_LAYERS])

@@ -15,6 +15,7 @@ Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from ..ops.dispatch import at_least_float32
-from .checks import check_pair
+from .checks import check_numbers, check_pair, check_switches
 from .pretrained import Weights, trained_vgg
 
 SHORTEST_SIDE = 16  # halved four times, a side of 16 is one pixel
@@ -54,18 +55,26 @@ def mean_shift(
         >>> mean_shift(torch.ones(1, 1, 1, 1), [0.5], [0.25]).item()
         2.0
     """
-    _check_statistics(data_mean, data_std)
+    data_mean, data_std = _statistics(data_mean, data_std)
+    check_numbers("MeanShift", above=True, data_range=data_range)
+    check_switches("MeanShift", norm=norm)
     mean = data_range * x.new_tensor(data_mean).reshape(-1, 1, 1)
     std = x.new_tensor(data_std).reshape(-1, 1, 1)
     return (x - mean) / std if norm else x * std + mean
 
 
-def _check_statistics(mean: Sequence[float], std: Sequence[float]) -> None:
-    if len(mean) != len(std) or not mean or not all(s > 0 for s in std):
+def _statistics(mean: Sequence[float], std: Sequence[float]) -> tuple[list[float], list[float]]:
+    try:
+        means, stds = [float(each) for each in mean], [float(each) for each in std]
+    except (TypeError, ValueError):
+        means, stds = [], []
+    fit = len(means) == len(stds) and all(map(math.isfinite, means))
+    if not means or not fit or not all(0 < each < math.inf for each in stds):
         raise ValueError(
             f"MeanShift: needs one mean and one positive standard deviation per channel; "
-            f"found means {list(mean)} and deviations {list(std)}."
+            f"found means {mean!r} and deviations {std!r}."
         )
+    return means, stds
 
 
 class MeanShift(nn.Conv2d):
@@ -81,7 +90,7 @@ class MeanShift(nn.Conv2d):
         x: B C H W -> B C H W
 
     Raises:
-        ValueError: the two lists do not fit each other.
+        ValueError: the two lists do not fit each other, or a value is no number of its range.
     """
 
     def __init__(
@@ -91,7 +100,9 @@ class MeanShift(nn.Conv2d):
         data_range: float = 1,
         norm: bool = True,
     ) -> None:
-        _check_statistics(data_mean, data_std)
+        data_mean, data_std = _statistics(data_mean, data_std)
+        check_numbers("MeanShift", above=True, data_range=data_range)
+        check_switches("MeanShift", norm=norm)
         channels = len(data_mean)
         super().__init__(channels, channels, kernel_size=1)
         mean = data_range * torch.tensor(data_mean, dtype=torch.float32)

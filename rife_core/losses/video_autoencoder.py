@@ -15,6 +15,7 @@ for High-Resolution Image Synthesis", CVPR 2021 (adaptive weight).
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..ops.dispatch import at_least_float32
-from .checks import check_same, full_precision
+from .checks import check_folders, check_numbers, check_same, check_switches, full_precision
 from .discriminators.models import Discriminator, Discriminator3D, Discriminator3DWithfirstframe
 from .lpips import LPIPS
 from .pretrained import Weights
@@ -193,6 +194,10 @@ class VideoAutoencoderLoss(nn.Module):
         lpips_weights: Weights = None,
         folders: Sequence[str | os.PathLike[str]] = (),
     ) -> None:
+        check_numbers(self, most=math.inf, disc_start=disc_start)
+        check_switches(self, adaptive=adaptive)
+        check_folders(self, folders)
+        vgg = _vgg_choice(vgg_weights)
         super().__init__()
         self.disc_start = disc_start
         self.perceptual_weight = perceptual_weight
@@ -201,6 +206,7 @@ class VideoAutoencoderLoss(nn.Module):
         self.grad_penalty_loss_weight = grad_penalty_loss_weight
         self.quantizer_aux_loss_weight = quantizer_aux_loss_weight
         self.adaptive = adaptive
+        check_numbers(self, **{name: vars(self)[name] for name in vars(self) if "_weight" in name})
         self.discriminator = _build(discr_kwargs, _FRAME_JUDGES, "discr_kwargs")
         self.discriminator_3d = _build(discr_3d_kwargs, _CLIP_JUDGES, "discr_3d_kwargs")
         if adversarial_loss_weight and not self.get_trainable_params():
@@ -217,7 +223,7 @@ class VideoAutoencoderLoss(nn.Module):
         self.perceptual_model: LPIPS | None = None
         if perceptual_weight:
             self.perceptual_model = LPIPS(
-                weights=_vgg_choice(vgg_weights), linear_weights=lpips_weights, folders=folders
+                weights=vgg, linear_weights=lpips_weights, folders=folders
             )
         self.register_buffer("zero", torch.tensor(0.0), persistent=False)
 
@@ -265,6 +271,9 @@ class VideoAutoencoderLoss(nn.Module):
                 f"optimizer_idx is {optimizer_idx}; it is 0 for the autoencoder's turn, 1 for "
                 "the discriminators'."
             )
+        check_numbers(self, least=-math.inf, global_step=global_step)
+        if last_layer is not None and not isinstance(last_layer, Tensor):
+            raise ValueError(f"last_layer is a {type(last_layer).__name__}; give a weight.")
         if optimizer_idx == 1:
             total, log = self._discriminator_turn(inputs, reconstructions)
         else:
@@ -297,7 +306,7 @@ class VideoAutoencoderLoss(nn.Module):
             weight = torch.ones_like(self.zero)
             if perceptual_loss.requires_grad and last_layer is not None:
                 weight = adaptive_weight(perceptual_loss, gen_loss, last_layer)
-        aux = self.zero if aux_losses is None else torch.as_tensor(aux_losses).to(self.zero).mean()
+        aux = self.zero if aux_losses is None else _mean_of(aux_losses).to(self.zero)
         total = recon_loss
         for share, term in (
             (self.perceptual_weight, perceptual_loss),
@@ -354,6 +363,16 @@ class VideoAutoencoderLoss(nn.Module):
             yield self.discriminator_3d, *videos
 
 
+def _mean_of(losses: object) -> Tensor:
+    try:
+        found = torch.as_tensor(losses).float()
+    except (TypeError, ValueError, RuntimeError):
+        found = torch.empty(0)
+    if not found.numel():
+        raise ValueError(f"aux_losses is {losses!r}; it must be a number, or numbers.")
+    return found.mean()
+
+
 def _pick_same(*videos: Tensor) -> list[Tensor]:
     """One random frame of each clip, the same one of each video."""
     batch, _, frames = videos[0].shape[:3]
@@ -395,6 +414,11 @@ def _build(
     """Builds the discriminator that `config` describes; names are looked up, never imported."""
     if config is None or isinstance(config, tuple(known)):
         return config
+    if not isinstance(config, (Mapping, nn.Module)):
+        raise ValueError(
+            f"VideoAutoencoderLoss: {name} is {config!r}; it must be a dictionary of arguments, a "
+            "discriminator, or None."
+        )
     if isinstance(config, nn.Module):
         names = " or ".join(kind.__name__ for kind in known)
         raise ValueError(f"{name} is a {type(config).__name__}; it takes a {names}.")
@@ -408,6 +432,8 @@ def _build(
                 f"{' or '.join(kinds)}, and params."
             )
         kind, arguments = kinds[target], config.get("params", {})
+        if not isinstance(arguments, Mapping):
+            raise ValueError(f"{name}: params is {arguments!r}; it must be a dictionary.")
     try:
         return kind(**arguments)
     except TypeError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
 import torch
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..losses.census import ternary
+from ..losses.checks import check_numbers
 from ..losses.laplacian import lap_loss
 from ..networks.estimate import Estimate
 from ..networks.ifnet import FlowNetwork
@@ -59,6 +60,9 @@ class LossWeights:
     vgg: float = 0.0
     lpips: float = 0.0
     taught: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_numbers("weights", **asdict(self))
 
 
 def objective(

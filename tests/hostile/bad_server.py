@@ -115,7 +115,7 @@ ODD = (None, True, 3, -1.5, 1e308, 10**30, "", "x", "../../x", "\0", "\ud800", [
 ODD += ({"a": 1}, [None], "x" * 100_000, ["x", None], float("nan"))
 
 
-def chats(*messages, then=None, finish=True):
+def chats(*messages, then=None, finish=True, pause=0.01):
     """A websocket that says these things, then others for ever; the prompt ends all the same."""
 
     async def fault(server, request, good):
@@ -128,11 +128,13 @@ def chats(*messages, then=None, finish=True):
         while not socket.closed:
             if then is not None:
                 await say(server, socket, then)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause)
         return socket
 
     async def say(server, socket, message):
-        if isinstance(message, bytes):
+        if message == "PING":
+            await socket.ping()
+        elif isinstance(message, bytes):
             await socket.send_bytes(message)
         else:
             text = message if isinstance(message, str) else json.dumps(message)
@@ -249,4 +251,7 @@ CHATS = {
     "chatter of others": chats(then={"type": "status", "data": {"prompt_id": "x"}}, finish=False),
     "ends for ever": chats(then=_news("executing", node=None), finish=False),
     "previews for ever": chats(then=bytes(2**16), finish=False),
+    "flood": chats(then=_news("progress", node="2", value=1, max=4), finish=False, pause=0),
+    "flood of previews": chats(then=bytes(2**16), finish=False, pause=0),
+    "flood of pings": chats(then="PING", finish=False, pause=0),
 }

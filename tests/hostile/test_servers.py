@@ -1,11 +1,14 @@
 """Servers that are broken or malicious: each costs itself only, and never more than patience."""
 
+import asyncio
 import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 from types import SimpleNamespace
@@ -17,6 +20,7 @@ pytest.importorskip("aiohttp")
 from aiohttp import web
 from rife_video.tests.fake_server import FakeServer
 from rife_video.workflows.client import queue_workflow
+from rife_video.workflows.client.patience import Deadline
 from rife_video.workflows.graph import WorkflowError
 
 from .bad_server import (
@@ -57,8 +61,9 @@ def good():
 def survives(good, tmp_path, tally):
     """Runs two clips on a bad server and a good one; all must come out, whole."""
     numbers = itertools.count()
+    tally.limit = NEVER / 2  # far from what it takes on a busy machine
 
-    def run(name, where, fault, *parts, patience=20):
+    def run(name, where, fault, *parts, patience=NEVER):
         folder = tmp_path / str(next(numbers))
         folder.mkdir()
         files = [folder / "a.mp4", folder / "b.mp4"]
@@ -84,6 +89,10 @@ def survives(good, tmp_path, tally):
         return lines
 
     return run
+
+
+NEVER = 600
+"""Seconds of patience with faults that show at once: a client that waits for its end hangs."""
 
 
 def _everywhere(faults):
@@ -135,6 +144,68 @@ def test_every_fault_at_every_endpoint(survives, side_by_side):
 @pytest.mark.slow
 def test_many_changed_answers(survives, side_by_side):
     side_by_side(lambda case: survives(*case), _mutations(100))
+
+
+def test_a_name_server_that_does_not_answer(good, tmp_path, monkeypatch, tally):
+    """It costs patience, and no more: the thread that asks it is not waited for."""
+    asked, answered, look_up = threading.Event(), threading.Event(), socket.getaddrinfo
+
+    def stalls(host, *rest):
+        if host == "stalls.example":
+            asked.set()
+            answered.wait(NEVER)
+        return look_up(host, *rest)
+
+    monkeypatch.setattr(socket, "getaddrinfo", stalls)
+    options = {"output_dir": tmp_path, "patience": PATIENCE}
+    try:
+        with tally.one("alone", WorkflowError):
+            queue_workflow(GRAPH, servers=["http://stalls.example:8188"], **options)
+        assert asked.is_set()
+        with tally.one("beside a good one"):
+            servers = ["http://stalls.example:8188", good.url]
+            (outcome,) = queue_workflow(GRAPH, servers=servers, **options)
+            assert outcome.error == ""
+    finally:
+        answered.set()
+
+
+def test_names_are_looked_up(good, tmp_path):
+    address = good.url.replace("127.0.0.1", "localhost")
+    (outcome,) = queue_workflow(GRAPH, servers=[address], output_dir=tmp_path)
+    assert (outcome.error, outcome.server) == ("", address.partition("://")[2])
+    with pytest.raises(WorkflowError, match=r"it does not answer .*none\.invalid"):
+        queue_workflow(GRAPH, servers=["http://none.invalid"], patience=PATIENCE)
+
+
+def test_time_in_which_we_could_not_listen_is_not_the_servers():
+    """The answer is there, but this program got no processor for longer than its patience."""
+
+    async def answer():
+        await asyncio.sleep(0.05)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return "answer"
+
+    async def ask():
+        deadline = Deadline(0.5)
+        asyncio.get_running_loop().call_later(0.02, time.sleep, 0.7)
+        return await deadline.limit(answer()), deadline.left
+
+    found, left = asyncio.run(ask())
+    assert found == "answer"
+    assert left > 0.3
+
+
+def test_pauses_between_tries_count():
+    async def wait():
+        deadline = Deadline(0.05)
+        while deadline.left:
+            await deadline.pause(0.02)
+        with pytest.raises(asyncio.TimeoutError, match="of silence"):
+            await deadline.limit(asyncio.sleep(60))
+
+    asyncio.run(wait())
 
 
 def test_the_headers_go_to_their_own_origin_only(good, tmp_path):

@@ -92,25 +92,25 @@ def _problem(value: Any, form: Any, place: str) -> str | None:
     if isinstance(form, Row):
         if not isinstance(value, list) or len(value) < len(form):
             return _unlike(value, place, f"a list of {len(form)} or more")
-        parts = [(f"[{i}]", value[i], inner) for i, inner in enumerate(form)]
+        parts = ((f"[{i}]", value[i], inner) for i, inner in enumerate(form))
     elif isinstance(form, tuple):
         problems = [_problem(value, inner, place) for inner in form]
         return None if None in problems else problems[0]
     elif isinstance(form, list):
         if not isinstance(value, list):
             return _unlike(value, place, "a list")
-        parts = [(f"[{i}]", item, form[0]) for i, item in enumerate(value)]
+        parts = ((f"[{i}]", item, form[0]) for i, item in enumerate(value))
     elif isinstance(form, dict):
         if not isinstance(value, dict):
             return _unlike(value, place, "an object")
         if str in form:
-            parts = [(f".{plain(key, _SHOWN)}", item, form[str]) for key, item in value.items()]
+            parts = ((f".{plain(key, _SHOWN)}", item, form[str]) for key, item in value.items())
         else:
             needed = {key for key in form if not key.endswith("?")}
             if missing := sorted(needed - value.keys()):
                 return f"{place.lstrip('.') or 'the answer'} has no {missing[0]!r}"
             named = {key.rstrip("?"): inner for key, inner in form.items()}
-            parts = [(f".{key}", value[key], named[key]) for key in named if key in value]
+            parts = ((f".{key}", value[key], named[key]) for key in named if key in value)
     elif value is form or (isinstance(form, type) and isinstance(value, form)):
         return None
     else:

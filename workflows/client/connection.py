@@ -6,13 +6,16 @@ import asyncio
 import base64
 import io
 import re
+import socket
+import threading
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from ..graph import WorkflowError
@@ -33,6 +36,7 @@ _CHUNK = 2**16
 _PIECE = 2**20
 _UNPACKED = ("gzip", "x-gzip", "deflate")
 _ANY_ZLIB = zlib.MAX_WBITS | 32
+_NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 _OK = 200
 _BUSY = (429, 502, 503, 504)
 _LOGIN = (401, 403)
@@ -64,10 +68,8 @@ class Connection:
         self.name = str(self.url).partition("://")[2].rstrip("/")
         self.patience = patience
         # What is not packed cannot unpack to more than was sent.
-        self._session = aiohttp.ClientSession(
+        self._session = _session(
             headers={"Accept-Encoding": "identity", **headers, **own},
-            timeout=_TIMEOUT,
-            auto_decompress=False,
             trace_configs=[_no_redirects()],
         )
 
@@ -190,7 +192,7 @@ class Connection:
                 reason = plain(error, _MAX_SHOWN) or type(error).__name__
                 if deadline.left <= PAUSE:
                     raise GoneError(f"it does not answer ({reason})") from error
-            await asyncio.sleep(PAUSE)
+            await deadline.pause(PAUSE)
 
     def _at(self, path: str) -> URL:
         return self.url.with_path(self.url.path.rstrip("/") + path)
@@ -223,9 +225,58 @@ class Connection:
                     )
                 session = self._session
                 if not ours:
-                    stranger = aiohttp.ClientSession(timeout=_TIMEOUT, auto_decompress=False)
-                    session = await stack.enter_async_context(stranger)
+                    session = await stack.enter_async_context(_session())
             raise BadAnswerError(f"{method} {self.url.path}: more than {_MAX_REDIRECTS} redirects")
+
+
+def _session(**options: Any) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(resolver=_Resolver())
+    return aiohttp.ClientSession(
+        connector=connector, timeout=_TIMEOUT, auto_decompress=False, **options
+    )
+
+
+class _Resolver(AbstractResolver):
+    """Looks names up in threads that nobody has to wait for.
+
+    A name server that does not answer holds a thread for as long as the system likes; those
+    of asyncio are waited for at the end of the program.
+    """
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[Any]:
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[Any] = loop.create_future()
+
+        def settle(rows: Any, error: OSError | None) -> None:
+            if not found.done():
+                found.set_exception(error) if error else found.set_result(rows)
+
+        def look_up() -> None:
+            rows, error = None, None
+            try:
+                rows = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+            except (OSError, UnicodeError) as reason:
+                error = reason if isinstance(reason, OSError) else OSError(str(reason))
+            with suppress(RuntimeError):  # nobody waits any more
+                loop.call_soon_threadsafe(settle, rows, error)
+
+        threading.Thread(target=look_up, daemon=True).start()
+        return [
+            {
+                "hostname": host,
+                "host": socket.getnameinfo(address, _NUMERIC)[0],
+                "port": port,
+                "family": kind,
+                "proto": protocol,
+                "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            }
+            for kind, _, protocol, _, address in await found
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
 
 
 class _WatchedFile(io.FileIO):

@@ -13,11 +13,18 @@ PROGRESS = 2**16
 T = TypeVar("T")
 
 
+_SLICES = 20
+
+
 class Deadline:
     """The moment at which patience ends; progress moves it.
 
+    Only the time counts in which we listened: while this program is busy with the answer of
+    another server, or gets no processor, this one cannot be heard.
+
     Attributes:
         seconds: of patience.
+        left: of them, still.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -27,7 +34,7 @@ class Deadline:
 
     def move(self) -> None:
         """Patience begins anew."""
-        self._end = time.monotonic() + self.seconds
+        self.left = self.seconds
 
     def moved_to(self, position: int) -> None:
         """Tells how many bytes a transfer has moved; those that it moves again do not count."""
@@ -35,10 +42,10 @@ class Deadline:
             self._furthest = position
             self.move()
 
-    @property
-    def left(self) -> float:
-        """Seconds."""
-        return max(0.0, self._end - time.monotonic())
+    async def pause(self, seconds: float) -> None:
+        """Waits, and counts it."""
+        await asyncio.sleep(seconds)
+        self.left = max(0.0, self.left - seconds)
 
     async def limit(self, work: Awaitable[T]) -> T:
         """The result of `work`. Raises TimeoutError once the deadline has passed."""
@@ -47,7 +54,10 @@ class Deadline:
             while not task.done():
                 if not self.left:
                     raise asyncio.TimeoutError(f"{self.seconds:g} s of silence")
-                await asyncio.wait({task}, timeout=self.left)
+                slice_ = min(self.left, self.seconds / _SLICES)
+                started = time.monotonic()
+                await asyncio.wait({task}, timeout=slice_)
+                self.left = max(0.0, self.left - min(slice_, time.monotonic() - started))
             return task.result()
         finally:
             task.cancel()

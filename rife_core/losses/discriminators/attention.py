@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ...ops.dispatch import at_least_float32
-from ..checks import full_precision
+from ..checks import check_sizes, full_precision
 
 CHUNK = 4096
 """How many pixels' features are in memory at once, all samples together."""
@@ -28,6 +28,9 @@ class RMSNorm(nn.Module):
     """
 
     def __init__(self, dim: int, axis: int) -> None:
+        check_sizes(self, dim=dim)
+        if axis not in (-1, 1):
+            raise ValueError(f"RMSNorm: axis is {axis!r}; it is -1 for tokens, 1 for images.")
         super().__init__()
         self.axis = axis
         self.scale = dim**0.5
@@ -91,6 +94,7 @@ class TaylorAttention(nn.Module):
     """Multi-head `taylor_attention` of tokens among themselves: B N C -> B N C."""
 
     def __init__(self, dim: int, dim_head: int, heads: int) -> None:
+        check_sizes(self, dim=dim, dim_head=dim_head, heads=heads)
         super().__init__()
         self.heads = heads
         self.scale = dim_head**-0.5

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..checks import check_numbers, check_sizes, check_switches
 from .attention import HALF_POWER, RMSNorm
 
 _LEAK = 0.1
@@ -45,8 +46,10 @@ class FeedForward(nn.Module):
     """A gated layer of `mult` * 2/3 times the width, pixel by pixel: B C H W -> B C H W."""
 
     def __init__(self, dim: int, mult: float) -> None:
+        check_sizes(self, dim=dim)
+        check_numbers(self, above=True, mult=mult)
         super().__init__()
-        inner = int(dim * mult * 2 / 3)
+        inner = max(1, int(dim * mult * 2 / 3))
         self.norm = RMSNorm(dim, axis=1)
         self.net = nn.Sequential(nn.Conv2d(dim, 2 * inner, 1), _GEGLU(), nn.Conv2d(inner, dim, 1))
 
@@ -76,6 +79,9 @@ class Fold(nn.Sequential):
     """
 
     def __init__(self, channels: int, dims: int) -> None:
+        check_sizes(self, channels=channels)
+        if dims not in (2, 3):
+            raise ValueError(f"Fold: dims is {dims!r}; it must be 2 for images or 3 for clips.")
         conv = (nn.Conv2d, nn.Conv3d)[dims - 2]
         super().__init__(nn.Identity(), conv(channels * 2**dims, channels, 1))
 
@@ -97,6 +103,8 @@ class Level(nn.Module):
     def __init__(
         self, dims: int, channels: int, filters: int, downsample: bool, antialiased: bool
     ) -> None:
+        check_sizes(self, input_channels=channels, filters=filters)
+        check_switches(self, downsample=downsample, antialiased_downsample=antialiased)
         super().__init__()
         conv = (nn.Conv2d, nn.Conv3d)[dims - 2]
         self.conv_res = conv(channels, filters, 1, stride=2 if downsample else 1)
@@ -143,6 +151,7 @@ class CausalConv3d(nn.Module):
     """A 3 x 3 x 3 convolution that sees no later frame; the first frame is repeated before it."""
 
     def __init__(self, channels: int, filters: int) -> None:
+        check_sizes(self, channels=channels, filters=filters)
         super().__init__()
         self.conv = nn.Conv3d(channels, filters, 3, padding=(0, 1, 1))
 
@@ -160,6 +169,7 @@ class DownSample3D(nn.Module):
     """
 
     def __init__(self, channels: int, filters: int) -> None:
+        check_sizes(self, channels=channels, filters=filters)
         super().__init__()
         self.conv = nn.Conv2d(channels, filters, 3, stride=2)
 
@@ -178,6 +188,8 @@ class DiscriminatorBlock3DWithfirstframe(nn.Module):
     def __init__(
         self, input_channels: int, filters: int, antialiased_downsample: bool = True
     ) -> None:
+        check_sizes(self, input_channels=input_channels, filters=filters)
+        check_switches(self, antialiased_downsample=antialiased_downsample)
         super().__init__()
         self.downsample_res = DownSample3D(input_channels, filters)
         self.net = nn.Sequential(

@@ -21,12 +21,14 @@ Model Beats Diffusion - Tokenizer is Key to Visual Generation", ICLR 2024.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from math import log2
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
+from ..checks import check_numbers, check_sizes, check_switches
 from .attention import LinearSpaceAttention
 from .levels import (
     DiscriminatorBlock,
@@ -61,9 +63,20 @@ class _Pyramid(nn.Module):
         ff_mult: float = 4,
         antialiased_downsample: bool = False,
     ) -> None:
+        check_sizes(
+            self,
+            dim=dim,
+            channels=channels,
+            max_dim=max_dim,
+            attn_heads=attn_heads,  # these two are of the attention that the linear one replaced
+            attn_dim_head=attn_dim_head,
+            linear_attn_dim_head=linear_attn_dim_head,
+            linear_attn_heads=linear_attn_heads,
+        )
+        check_numbers(self, above=True, ff_mult=ff_mult)
+        check_switches(self, antialiased_downsample=antialiased_downsample)
         super().__init__()
-        del attn_heads, attn_dim_head  # of the attention that the linear one has replaced
-        height, width = (image_size,) * 2 if isinstance(image_size, int) else image_size
+        height, width = _sides(self, image_size)
         self.image_size = (height, width)
         self.frame_num = frame_num
         self.channels = channels
@@ -188,7 +201,7 @@ class Discriminator3D(_Pyramid):
     """
 
     def _temporal_halvings(self, spatial: int) -> int:
-        halvings = _log2(self.frame_num, "frame_num", spatial)
+        halvings = _log2(self, self.frame_num, spatial)
         if self.frame_num != 2**halvings:
             raise ValueError(
                 f"frame_num is {self.frame_num}, which cannot be halved until one frame is left. "
@@ -229,7 +242,7 @@ class Discriminator3DWithfirstframe(_Pyramid):
     """
 
     def _temporal_halvings(self, spatial: int) -> int:
-        return _log2(self.frame_num, "frame_num", spatial)
+        return _log2(self, self.frame_num, spatial)
 
     def _temporal_block(self, channels: int, filters: int, antialiased: bool) -> nn.Module:
         return DiscriminatorBlock3DWithfirstframe(channels, filters, antialiased)
@@ -246,6 +259,20 @@ class Discriminator3DWithfirstframe(_Pyramid):
         return 1 + self.frame_num
 
 
+def _sides(owner: object, image_size: object) -> tuple[int, int]:
+    """Height and width of what is one number for squares, or both."""
+    sides = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
+    if len(cast(Sequence[object], sides)) != 2:
+        raise ValueError(
+            f"{type(owner).__name__}: image_size is {image_size!r}; it must be one number, or "
+            "height and width."
+        )
+    height, width = cast(tuple[int, int], sides)
+    check_sizes(owner, image_size=height)
+    check_sizes(owner, image_size=width)
+    return height, width
+
+
 def _halvings(height: int, width: int) -> int:
     """How often the shorter side is halved until it has 4 to 7 pixels."""
     halvings = int(log2(max(min(height, width), 1))) - int(log2(_SMALLEST_MAP))
@@ -260,11 +287,12 @@ def _halvings(height: int, width: int) -> int:
     return halvings
 
 
-def _log2(number: int, name: str, most: int) -> int:
+def _log2(owner: object, frame_num: int, most: int) -> int:
     """The logarithm, rounded down; an error unless it is from 0 to `most`."""
-    if not 1 <= number < 2 ** (most + 1):
+    check_sizes(owner, frame_num=frame_num)
+    if not 1 <= frame_num < 2 ** (most + 1):
         raise ValueError(
-            f"{name} is {number}; for this image_size, which is halved {most} times, it can be "
-            f"from 1 to {2 ** (most + 1) - 1}. Use fewer frames or larger images."
+            f"frame_num is {frame_num}; for this image_size, which is halved {most} times, it can "
+            f"be from 1 to {2 ** (most + 1) - 1}. Use fewer frames or larger images."
         )
-    return int(log2(number))
+    return int(log2(frame_num))

@@ -135,7 +135,7 @@ REFUSED = {
     "lap, other size": (lap_loss, (RGB, zeros(1, 3, 40, 41)), "(1, 3, 40, 41); they must"),
     "lap, too small": (lap_loss, (RGB[..., :32], RGB[..., :32]), "found 32. Use larger images"),
     "lap, one pixel": (lap_loss, (zeros(1, 3, 1, 1),) * 2, "found 1. Use larger images"),
-    "lap, no level": (lap_loss, (RGB, RGB, 0), "0 levels need at least 1"),
+    "lap, no level": (lap_loss, (RGB, RGB, 0), "max_levels is 0; it must be a whole number"),
     "lap, empty": (lap_loss, (RGB[:0], RGB[:0]), "is empty"),
     "lap, not RGB": (LapLoss(), (RGB[:, :2], RGB[:, :2]), "expected (B, 3, H, W)"),
     "epe, other size": (epe, (RGB, RGB[..., 1:], RGB[:, :1]), "must be the same"),

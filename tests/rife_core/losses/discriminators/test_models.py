@@ -149,7 +149,7 @@ REFUSED_SIZES = {
     "one side uneven": ("2d", {"image_size": (16, 18)}, "Use for example 16 x 16"),
     "frames uneven": ("3d", {"frame_num": 6}, "Use a power of two, like 4"),
     "frames too many": ("3d", {"frame_num": 8}, "it can be from 1 to 7"),
-    "no frames": ("3d", {"frame_num": 0}, "it can be from 1 to 7"),
+    "no frames": ("3d", {"frame_num": 0}, "frame_num is 0; it must be a whole number"),
     "first frame, too many": ("first frame", {"frame_num": 9}, "it can be from 1 to 7"),
 }
 
