@@ -80,6 +80,13 @@ def pyproject():
     return tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))
 
 
+def shifted_pair():
+    """Two frames 1 3 64 96 whose content moves by two pixels each way."""
+    small = torch.rand(1, 3, 12, 20, generator=torch.Generator().manual_seed(16))
+    wide = torch.nn.functional.interpolate(small, (96, 160), mode="bicubic").clamp(0, 1)
+    return wide[..., 16:80, 16:112], wide[..., 18:82, 20:116]
+
+
 def moving_square(frames=6, height=36, width=52, speed=3):
     """A clip B H W 3 of a bright square that moves right over a gradient."""
     x = torch.linspace(0, 0.5, width).expand(frames, height, width)

@@ -50,4 +50,4 @@ def middle(network: FlowNetwork, img0: Tensor, img1: Tensor, timestep: float = 0
         frame0, frame1 = (network.encode_frame(img) for img in padded)
         pair = FramePair(frame0, frame1, as_timesteps(timestep, frame0.image))
         last = FlowNetwork.final_estimate(network, pair)
-        return crop(network.refine(pair, last, last.blend()), *size)
+        return crop(network.refine(pair, last)[0], *size)

@@ -187,7 +187,7 @@ class RIFE(FlowNetwork):
     def run_eagerly(self, pair: FramePair, scale: float, ensemble: bool = False) -> Synthesis:
         """One run of the network by PyTorch, whatever backend is set."""
         last = self.final_estimate(pair, self._scales(scale), ensemble)
-        return Synthesis(self.refine(pair, last, last.blend()), last)
+        return Synthesis(*self.refine(pair, last))
 
     def final_estimate(
         self, pair: FramePair, scales: Sequence[float] | None = None, ensemble: bool = False

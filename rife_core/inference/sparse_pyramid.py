@@ -214,7 +214,10 @@ def _applies(
     network: FlowNetwork, pair: FramePair, scales: Sequence[float], ensemble: bool
 ) -> bool:
     size = pair.frame0.planes.shape[-2:]
-    return not network.spec.rerun_above and SparsePyramid.can_run(scales, *size)
+    spec = network.spec
+    if spec.rerun_above or spec.sums_at_half:  # upsampling twice is not upsampling once
+        return False
+    return SparsePyramid.can_run(scales, *size)
 
 
 def _sample(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops.banded_conv import convolve_concatenated
@@ -18,8 +19,6 @@ from .layers import ResConv, conv, leaky_conv, separate_head
 from .padding import crop
 from .specs import CARRIED_FROM, FLOW_CHANNELS, MASK_CHANNELS, Output, Trunk
 
-TRUNK_DEPTH = 8
-
 
 class IFBlock(nn.Module):
     """Estimates what must be added to flow and mask, at 1/scale of the resolution.
@@ -30,7 +29,8 @@ class IFBlock(nn.Module):
     Args:
         in_planes: channels of `x` and the flow together.
         c: channels of the trunk.
-        trunk, output, planes, groups: see `NetworkSpec`; the defaults are the paper's.
+        trunk, depth, output, planes, groups: see `NetworkSpec`; the defaults are the paper's.
+        flow_unit: see `NetworkSpec.flow_unit`.
 
     Shape:
         x: B C H W; flow: B 4 H W in pixels, or None for the first block;
@@ -44,44 +44,46 @@ class IFBlock(nn.Module):
         c: int = 64,
         *,
         trunk: Trunk = "residual",
+        depth: int = 8,
         output: Output = "half",
         planes: int = FLOW_CHANNELS + MASK_CHANNELS,
         groups: int = 1,
+        flow_unit: float = 1,
     ) -> None:
         super().__init__()
-        self.trunk = trunk
-        self.growth = 2 if output in ("half", "separate_half") else 1
-        prelu = trunk in ("residual", "pairs")
+        self.trunk, self.depth, self.output, self.flow_unit = trunk, depth, output, flow_unit
+        self.growth = 2 if output in ("half", "separate_half", "flow") else 1
+        prelu = trunk in ("residual", "plain_prelu", "pairs")
         self.conv0 = nn.Sequential(
             *(conv(in_planes, c // 2, 3, 2, 1), conv(c // 2, c, 3, 2, 1))
             if prelu
             else (leaky_conv(in_planes, c // 2, 2), leaky_conv(c // 2, c, 2))
         )
         if trunk == "pairs":
-            self.convblock0 = nn.Sequential(conv(c, c), conv(c, c))
-            self.convblock1 = nn.Sequential(conv(c, c), conv(c, c))
-            self.convblock2 = nn.Sequential(conv(c, c), conv(c, c))
-            self.convblock3 = nn.Sequential(conv(c, c), conv(c, c))
+            for index in range(depth):
+                self.add_module(f"convblock{index}", nn.Sequential(conv(c, c), conv(c, c)))
         else:
             layer = {
                 "residual": lambda: nn.Sequential(WinogradConv2d(c, c), PReLU(c)),
                 "plain": lambda: leaky_conv(c, c),
+                "plain_prelu": lambda: conv(c, c),
                 "beta": lambda: ResConv(c, groups),
             }[trunk]
-            self.convblock = nn.Sequential(*(layer() for _ in range(TRUNK_DEPTH)))
+            self.convblock = nn.Sequential(*(layer() for _ in range(depth)))
         if output == "separate":
             self.conv1 = separate_head(c, FLOW_CHANNELS)
             self.conv2 = separate_head(c, MASK_CHANNELS)
         elif output == "separate_half":
             self.conv1 = nn.Sequential(nn.ConvTranspose2d(c, FLOW_CHANNELS, 4, 2, 1))
             self.conv2 = nn.ConvTranspose2d(c, MASK_CHANNELS, 4, 2, 1)
+        elif output == "flow":
+            self.conv1 = nn.ConvTranspose2d(c, FLOW_CHANNELS, 4, 2, 1)
         elif output == "shuffle":
             self.lastconv = nn.Sequential(
                 nn.ConvTranspose2d(c, 4 * planes, 4, 2, 1), nn.PixelShuffle(2)
             )
         else:
             self.lastconv = nn.ConvTranspose2d(c, planes, 4, 2, 1)
-        self.output = output
 
     @property
     def dtype(self) -> torch.dtype:
@@ -105,6 +107,8 @@ class IFBlock(nn.Module):
         small = [part if part.shape[-1] == 1 else resize(part, 1 / scale) for part in parts]
         flow = None if flow is None else resize(flow, 1 / scale)
         planes = self.body(self.stem(small, flow, scale), scale)
+        if self.output == "flow":  # summed at half the frame's size
+            planes, scale = resize(planes, scale), 1
         # A scale that does not divide the size rounds up; the surplus is at the far edges.
         return crop(resize(planes, self.growth * scale), height, width)
 
@@ -119,8 +123,8 @@ class IFBlock(nn.Module):
         Shape:
             parts, flow: B C h w -> B c/2 h/2 w/2
         """
-        if flow is not None and scale != 1:
-            flow = flow / scale
+        if flow is not None and scale != self.flow_unit:
+            flow = flow / (scale / self.flow_unit)
         return convolve_concatenated(parts, cast(nn.Sequential, self.conv0[0]), flow)
 
     def body(self, x: Tensor, scale: float, wanted: int | None = None) -> Tensor:
@@ -137,15 +141,15 @@ class IFBlock(nn.Module):
         x = self._output(self._trunk(self.conv0[1](x)), wanted)
         # What follows reads plane by plane.
         x = at_least_float32(x, torch.contiguous_format)
-        pixels = self.growth * scale
+        pixels = self.growth * scale / self.flow_unit
         if pixels == 1:
             return x
         return torch.cat((x[:, :FLOW_CHANNELS] * pixels, x[:, FLOW_CHANNELS:]), 1)
 
     def _trunk(self, x: Tensor) -> Tensor:
         if self.trunk == "pairs":
-            for pair in (self.convblock0, self.convblock1, self.convblock2, self.convblock3):
-                x = pair(x) + x
+            for index in range(self.depth):
+                x = self.get_submodule(f"convblock{index}")(x) + x
             return x
         if self.trunk != "residual":
             return self.convblock(x)
@@ -154,6 +158,8 @@ class IFBlock(nn.Module):
     def _output(self, x: Tensor, wanted: int | None) -> Tensor:
         if self.output in ("separate", "separate_half"):
             return torch.cat((self.conv1(x), self.conv2(x)), 1)
+        if self.output == "flow":  # without a mask both sides count the same
+            return F.pad(self.conv1(x), (0, 0, 0, 0, 0, MASK_CHANNELS))
         if self.output == "shuffle":
             deconv = cast(nn.Sequential, self.lastconv)[0]
             return conv_transpose2x(x, cast(nn.ConvTranspose2d, deconv), 2, wanted)

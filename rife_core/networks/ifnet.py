@@ -35,7 +35,7 @@ from .estimate import EncodedFrame, Estimate, FramePair, TrainingOutput, as_time
 from .frame_order import average, frame_orders, listed
 from .layers import build_head
 from .padding import check_input
-from .refine import Contextnet, Unet
+from .refine import build_refinement, refine
 from .specs import CARRIED_FROM, NetworkSpec
 
 TEACHER_CHANNELS = 90
@@ -57,19 +57,18 @@ class FlowNetwork(nn.Module):
     def __init__(self, spec: NetworkSpec, *, teacher: bool = True) -> None:
         super().__init__()
         self.spec = spec
-        block = partial(
-            IFBlock, trunk=spec.trunk, output=spec.output, planes=spec.planes, groups=spec.groups
-        )
+        names = ("trunk", "depth", "output", "planes", "groups")
+        block = partial(IFBlock, **{name: getattr(spec, name) for name in names})
         for index, c in enumerate(spec.channels):
-            self.add_module(f"block{index}", block(spec.in_planes(index), c))
+            unit = spec.flow_unit(index)
+            self.add_module(f"block{index}", block(spec.in_planes(index), c, flow_unit=unit))
         self.block_tea = (
             block(spec.teacher_in_planes, TEACHER_CHANNELS) if spec.teacher and teacher else None
         )
         if spec.head:
             self.encode = build_head(spec.head)
         if spec.refine:
-            self.contextnet = Contextnet()
-            self.unet = Unet()
+            self.contextnet, self.unet = build_refinement(spec.refine)
 
     @property
     def blocks(self) -> list[IFBlock]:
@@ -236,15 +235,11 @@ class FlowNetwork(nn.Module):
         moved = (after.flow - before.flow).abs().unflatten(1, (2, 2))
         return bool(moved.amax((0, 2, 3, 4)).min() > self.spec.rerun_above)
 
-    def refine(self, pair: FramePair, last: Estimate, merged: Tensor) -> Tensor:
-        """The blended frame, corrected where the row refines: B 3 H W."""
+    def refine(self, pair: FramePair, last: Estimate) -> tuple[Tensor, Estimate]:
+        """The blended frame, corrected where the row refines: B 3 H W; and its estimate."""
         if not self.spec.refine:
-            return merged
-        c0 = Contextnet.warp_features(pair.frame0.context, last.flow[:, :2])
-        c1 = Contextnet.warp_features(pair.frame1.context, last.flow[:, 2:4])
-        sides = (*pair.images, last.warped_img0, last.warped_img1)
-        residual = self.unet(*sides, last.mask, last.flow, c0, c1)
-        return (merged + 2 * residual - 1).clamp(0, 1)
+            return last.blend(), last
+        return refine(self.contextnet, self.unet, pair, last)
 
     # --- Section 3.3: privileged distillation
 
@@ -278,7 +273,7 @@ class FlowNetwork(nn.Module):
                 loss_distill = loss_distill + distillation_loss(
                     estimate.flow, flow_teacher, student, merged_teacher, gt
                 )
-        merged[-1] = self.refine(pair, last, merged[-1])
+        merged[-1], estimates[-1] = self.refine(pair, last)
         return TrainingOutput(estimates, merged, flow_teacher, merged_teacher, loss_distill)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .specs import BLOCK_STRIDE, NetworkSpec
 
-_REFINEMENT_STRIDE = 16
+_REFINEMENT_STRIDE = {"residual": 16, "fusion": 32, None: 1}
 
 
 def alignment(spec: NetworkSpec, coarsest: float) -> int:
@@ -32,7 +32,7 @@ def forward_multiple(spec: NetworkSpec, scales: Sequence[float]) -> int:
     """The multiple that height and width must be of for a plain forward pass.
 
     It is what the arithmetic needs and no more: a block halves what it reads twice after its
-    scale, the refinement halves the image four times. `alignment` may be more, so that a
+    scale, the refinement halves the image four or five times. `alignment` may be more, so that a
     frame's grid does not depend on the user's scale.
 
     Example:
@@ -40,7 +40,7 @@ def forward_multiple(spec: NetworkSpec, scales: Sequence[float]) -> int:
         >>> forward_multiple(get_spec("rife"), (4, 2, 1)), forward_multiple(get_spec("4.6"), (8, 4))
         (16, 32)
     """
-    return max(ceil(BLOCK_STRIDE * max(scales)), _REFINEMENT_STRIDE if spec.refine else 1)
+    return max(ceil(BLOCK_STRIDE * max(scales)), _REFINEMENT_STRIDE[spec.refine])
 
 
 def pad_to_multiple(img: Tensor, multiple: int) -> Tensor:

@@ -14,8 +14,9 @@ from functools import cache
 from types import MappingProxyType
 from typing import Literal
 
-Trunk = Literal["residual", "plain", "beta", "pairs"]
-Output = Literal["half", "shuffle", "separate", "separate_half"]
+Trunk = Literal["residual", "plain", "plain_prelu", "beta", "pairs"]
+Output = Literal["half", "shuffle", "separate", "separate_half", "flow"]
+Refinement = Literal["residual", "fusion"]
 HeadLayout = Literal["short", "indexed", "named"]
 Ensemble = Literal["swap", "flip", "always", "none"]
 
@@ -53,19 +54,23 @@ class NetworkSpec:
         scales: downsampling of each block, coarsest first.
         first_inputs: names of the tensors that the first block reads, in order.
         inputs: the same for all later blocks; the running flow is appended.
-        trunk: "residual" is eight PReLU convolutions with one skip, "plain" eight
-            LeakyReLU convolutions, "beta" eight scaled residual convolutions,
-            "pairs" four residual pairs.
+        trunk: "residual" is PReLU convolutions with one skip, "plain" LeakyReLU
+            convolutions, "plain_prelu" PReLU convolutions, "beta" scaled residual
+            convolutions, "pairs" residual pairs of PReLU convolutions.
+        depth: how many of them.
         groups: convolution groups inside the trunk.
         output: "half" gives planes at half the block's resolution, "shuffle" at
             full resolution by pixel shuffle, "separate" by one head per quantity,
-            "separate_half" likewise at half.
+            "separate_half" likewise at half, "flow" the flow alone at half, no mask.
         planes: output planes: 4 flow, 1 mask, then carried features.
         carried: how many of the output planes the next block reads on.
         mask_adds: the block's mask is added to the running one, else replaces it.
         starts_at_zero: flow and mask exist (as zeros) before the first block.
         head: per-frame feature encoder, or None.
-        refine: Contextnet and Unet correct the blended frame.
+        scaled_flow: a block's flow is in pixels of what it reads, at 1/scale; else
+            always in pixels of the whole pyramid's input (2.x).
+        refine: how Contextnet and Unet finish the frame: "residual" corrects the blend,
+            "fusion" gives the mask too; None: the blend is the frame.
         teacher: a fourth block that sees the ground truth while training.
         ensemble: what `ensemble=True` does: "swap" averages each block over the
             frame order, "flip" averages over mirrored frames, "always" is a
@@ -81,6 +86,7 @@ class NetworkSpec:
     first_inputs: tuple[str, ...]
     inputs: tuple[str, ...]
     trunk: Trunk = "beta"
+    depth: int = 8
     groups: int = 1
     output: Output = "shuffle"
     planes: int = 6
@@ -88,7 +94,8 @@ class NetworkSpec:
     mask_adds: bool = False
     starts_at_zero: bool = False
     head: HeadSpec | None = None
-    refine: bool = False
+    scaled_flow: bool = True
+    refine: Refinement | None = None
     teacher: bool = False
     ensemble: Ensemble = "swap"
     rerun_above: float | None = None
@@ -98,6 +105,15 @@ class NetworkSpec:
     def arbitrary_timestep(self) -> bool:
         """Whether the network itself takes a timestep (else it knows the midpoint only)."""
         return "timestep" in self.first_inputs
+
+    @property
+    def sums_at_half(self) -> bool:
+        """Whether updates are summed at half the frame's size: upsampled to it, then once more."""
+        return self.output == "flow"
+
+    def flow_unit(self, index: int) -> float:
+        """The scale at which the flow of block `index` is in pixels of what it reads."""
+        return 1 if self.scaled_flow else self.scales[index]
 
     def width_of(self, name: str) -> int:
         """Number of channels of the block input called `name`."""
@@ -135,11 +151,24 @@ def _paper(version: str, timestep: tuple[str, ...], **changes: object) -> Networ
         output="half",
         planes=5,
         mask_adds=True,
-        refine=True,
+        refine="residual",
         teacher=True,
         ensemble="flip",
     )
     return replace(row, **changes)  # pyright: ignore[reportArgumentType]
+
+
+def _flow_alone(**changes: object) -> NetworkSpec:
+    """2.x and 3.1: the blocks know nothing of the mask."""
+    return _paper(
+        "",
+        (),
+        inputs=("warped_img0", "warped_img1"),
+        output="flow",
+        refine="fusion",
+        teacher=False,
+        **changes,
+    )
 
 
 def _hdv3(output: Output) -> NetworkSpec:
@@ -151,9 +180,10 @@ def _hdv3(output: Output) -> NetworkSpec:
         first_inputs=names,
         inputs=names,
         trunk="pairs",
+        depth=4,
         output=output,
         starts_at_zero=True,
-        refine=False,
+        refine=None,
         ensemble="always",
     )
 
@@ -184,6 +214,17 @@ _HEAD_4 = HeadSpec(16, 4, "named")
 _ROWS: tuple[tuple[str, NetworkSpec], ...] = (
     ("rife", _paper("", ())),
     ("rife_m", _paper("", ("timestep",))),
+    (
+        "2.3 2.4",
+        _flow_alone(
+            channels=(384, 256, 192, 96),
+            scales=(8, 4, 2, 1),
+            trunk="plain_prelu",
+            depth=6,
+            scaled_flow=False,
+        ),
+    ),
+    ("3.1", _flow_alone(channels=(160, 160, 160), trunk="pairs", depth=3)),
     ("3.5", _hdv3(output="separate_half")),
     ("hdv3", _hdv3(output="separate")),
     (

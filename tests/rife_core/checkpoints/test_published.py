@@ -13,7 +13,7 @@ from rife_video.rife_core.checkpoints.published import (
 from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.rife_core.checkpoints.tensor_files import CheckpointError
 from rife_video.rife_core.inference.rife import build_network
-from support import ASSET, GOLDEN, LITE
+from support import ASSET, GOLDEN, LITE, shifted_pair
 
 
 def test_every_release_of_4_is_listed_in_order():
@@ -55,13 +55,6 @@ def test_verify_tells_what_is_broken(files, tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="damaged"):
         verify_release(LITE, path)
-
-
-def shifted_pair():
-    """Two frames whose content moves by two pixels each way."""
-    small = torch.rand(1, 3, 12, 20, generator=torch.Generator().manual_seed(16))
-    wide = torch.nn.functional.interpolate(small, (96, 160), mode="bicubic").clamp(0, 1)
-    return wide[..., 16:80, 16:112], wide[..., 18:82, 20:116]
 
 
 @pytest.mark.published

