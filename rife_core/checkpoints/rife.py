@@ -31,7 +31,9 @@ _PREFIXES = re.compile(r"^(?:module\.|flownet\.|model\.|_orig_mod\.)+")
 _WRAPPERS = ("state_dict", "model", "params")
 _NEVER_USED = ("teacher.", "caltime.")
 _TEACHER = "block_tea."
-_PAPER_ONLY = (_TEACHER, "contextnet.", "unet.")
+_PARTS = ("contextnet", "unet")
+_REFINEMENT = tuple(f"{part}." for part in _PARTS)
+_FLOWNET = "flownet"
 _RENAMED_BLOCK = re.compile(r"^blocks\.(\d+)\.")
 _ROW, _CHANNELS = "rife_row", "rife_channels"
 
@@ -46,6 +48,9 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 def load_rife(path: str | os.PathLike[str]) -> RIFE:
     """Reads the network in a file: .safetensors, or a .pkl or .pth of tensors.
+
+    Early releases are three files, flownet, contextnet and unet: beside a flownet the other
+    two are read as well, where they belong to it.
 
     Returns:
         The network, in float32, on the CPU, in evaluation mode. Its weights are its own:
@@ -62,6 +67,9 @@ def load_rife(path: str | os.PathLike[str]) -> RIFE:
     shapes = _shapes(state)
     spec = _declared_spec(metadata, path) if _ROW in metadata else None
     spec = spec or detect_spec(shapes)
+    if spec is None and path.stem == _FLOWNET:
+        state |= _parts_beside(path)
+        spec = detect_spec(_shapes(state))
     if spec is None:
         raise CheckpointError(_foreign(path, shapes))
     state = {name: tensor for name, tensor in state.items() if _belongs(name, spec)}
@@ -101,7 +109,7 @@ def list_weights(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Pa
         # os.walk and os.path pass over what vanishes meanwhile, or may not be looked into.
         below = (Path(where, name) for where, _, names in os.walk(folder) for name in names)
         for path in sorted(path for path in below if path.suffix in SUFFIXES):
-            if os.path.isfile(path):
+            if os.path.isfile(path) and not _is_part(path):
                 weights.setdefault(path.relative_to(folder).as_posix(), path)
     return weights
 
@@ -151,8 +159,29 @@ def canonical_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _belongs(name: str, spec: NetworkSpec) -> bool:
-    """False for what early 4.x files carry along from the paper's network."""
-    return spec.teacher or not name.startswith(_PAPER_ONLY)
+    """False for what later files carry along from the paper's network."""
+    if name.startswith(_REFINEMENT):
+        return bool(spec.refine)
+    return spec.teacher or not name.startswith(_TEACHER)
+
+
+def _parts_beside(path: Path) -> dict[str, Tensor]:
+    """The refinement, where it lies in files of its own."""
+    named: dict[str, Tensor] = {}
+    for part in _PARTS:
+        beside = path.with_stem(part)
+        if os.path.isfile(beside):
+            state = canonical_names(_read(beside)[0])
+            named |= {f"{part}.{name}": tensor for name, tensor in state.items()}
+    return named
+
+
+def _flow_of(shapes: Shapes) -> dict[str, tuple[int, ...]]:
+    return {name: shape for name, shape in shapes.items() if not name.startswith(_REFINEMENT)}
+
+
+def _is_part(path: Path) -> bool:
+    return path.stem in _PARTS and os.path.isfile(path.with_stem(_FLOWNET))
 
 
 def _has_teacher(names: Mapping[str, object]) -> bool:
@@ -217,6 +246,14 @@ def _declared_spec(metadata: Mapping[str, str], path: Path) -> NetworkSpec:
 
 def _foreign(path: Path, shapes: Shapes) -> str:
     probe = "block0.conv0.0.0.weight"
+    for spec in distinct_specs():
+        whole = _fingerprint(spec.version, _has_teacher(shapes))
+        if spec.refine and _flow_of(whole) == _flow_of(shapes):
+            parts = " and ".join(part + path.suffix for part in _PARTS)
+            return (
+                f"{path.name} holds the flow of RIFE {spec.version}, but not its refinement. Put "
+                f"it beside {parts} as {_FLOWNET}{path.suffix}."
+            )
     if probe in shapes:
         found = f"it has {len(shapes)} parameters, but they are of no published release"
     else:

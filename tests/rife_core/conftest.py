@@ -25,6 +25,23 @@ def files(tmp_path_factory):
     return made
 
 
+@pytest.fixture(scope="session")
+def early_files(tmp_path_factory):
+    """Bytes of the three files of release 3.1, in half precision, by their names as assets."""
+    path = tmp_path_factory.mktemp("early") / "part"
+    torch.manual_seed(0)
+    parts = {"flownet": {}, "contextnet": {}, "unet": {}}
+    for name, tensor in build_network("3.1").state_dict().items():
+        part = name.partition(".")[0]
+        state = parts[part if part in parts else "flownet"]
+        state[f"module.{name.removeprefix(f'{part}.') if part in parts else name}"] = tensor.half()
+    made = {}
+    for part, state in parts.items():
+        torch.save(state, path)
+        made[f"model31/{part}.pkl"] = path.read_bytes()
+    return made
+
+
 class _Server(ThreadingHTTPServer):
     """Answers each path as its entry of `answers` says, and counts what was asked."""
 

@@ -13,12 +13,15 @@ from torch.testing import assert_close
 
 pytestmark = pytest.mark.usefixtures("seeded")
 FLOWS = ("lastconv", "conv1.2.", "conv2.2.")
-FLOWS_OF_35 = ("conv1.0.", "conv2.weight", "conv2.bias")
+FLOWS_OF = {
+    "separate_half": ("conv1.0.", "conv2.weight", "conv2.bias"),
+    "flow": ("conv1.weight", "conv1.bias", "unet.conv."),
+}
 
 
 def narrow(spec, gain=0.2):
     network = RIFE(replace(spec, channels=tuple(8 for _ in spec.channels)), teacher=False)
-    names = FLOWS_OF_35 if spec.output == "separate_half" else FLOWS
+    names = FLOWS_OF.get(spec.output, FLOWS)
     return fill(network, [(name, gain) for name in names]).eval()
 
 

