@@ -267,7 +267,7 @@ class FlowNetwork(nn.Module):
             seen = last.detach() if detach else last
             named = {**self._named_inputs(pair, seen), "gt": gt}
             parts = listed(named, (*self.spec.inputs, "gt"))
-            teacher = last.updated(self.block_tea.update(parts, last.flow, 1), True, img0, img1)
+            teacher = seen.updated(self.block_tea.update(parts, seen.flow, 1), True, img0, img1)
             flow_teacher, merged_teacher = teacher.flow, teacher.blend()
             for estimate, student in zip(estimates, merged, strict=True):
                 loss_distill = loss_distill + distillation_loss(

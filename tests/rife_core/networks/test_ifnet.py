@@ -38,6 +38,19 @@ def test_with_detach_an_estimate_teaches_its_own_block_alone(version, detach):
         assert reached == ([index] if detach else list(range(index + 1)))
 
 
+@pytest.mark.parametrize("detach", [True, False])
+def test_with_detach_the_frame_of_the_teacher_teaches_the_teacher_alone(detach):
+    network = narrow("rife")
+    img0, img1, gt = torch.rand(3, 1, 3, 64, 64)
+    output = network.forward_train(img0, img1, gt, detach=detach)
+    blocks = (*network.blocks, network.block_tea)
+    loss = (output.merged_teacher - gt).square().mean()
+    first_layers = [next(block.parameters()) for block in blocks]
+    found = torch.autograd.grad(loss, first_layers, allow_unused=True)
+    reached = [grad is not None and bool(grad.any()) for grad in found]
+    assert reached == [not detach] * len(network.blocks) + [True]
+
+
 def test_carried_features_are_taught_by_the_block_that_reads_them():
     """With `detach` too: nothing else could teach them."""
     network = narrow("4.25")

@@ -103,3 +103,15 @@ def test_what_judges_was_never_trained_on(network, monkeypatch, length):
     assert len(trained) >= len(before)
     seen = {start + place for start in trained for place in range(3)}
     assert not seen & {start + 1 for start in before}
+
+
+def test_the_copy_is_the_average_of_its_steps(network, frames):
+    """AdamW's first step is the learning rate in every direction, a tenth of it while warming up;
+    the average goes five sixths of the way."""
+    trained, done = module._trained(network, frames, [0, 1], 1, float("inf"), 1e-2, 0, None)
+    assert done == 1
+    moved = [
+        (after - before).abs().max()
+        for after, before in zip(trained.parameters(), network.parameters(), strict=True)
+    ]
+    assert torch.stack(moved).max().item() == pytest.approx(1e-3 * 5 / 6, rel=0.01)

@@ -49,6 +49,42 @@ def test_a_line_logged_after_the_last_save_is_logged_once(config, tmp_path):
     assert (tmp_path / "log.csv").read_text().count("\n3,") == 1
 
 
+def test_the_average_follows_the_weights_faster_at_first(tmp_path):
+    """Its decay is (1 + n) / (10 + n) after n updates, and `ema` at most."""
+    trainer = Trainer(parse_config({**TINY_TRAINING, "ema": 0.2}), tmp_path)
+    expected = {name: tensor.clone() for name, tensor in trainer.ema.items()}
+    for number, decay in enumerate((2 / 11, 0.2, 0.2)):
+        trainer.train_step(number)
+        for name, parameter in trainer.network.named_parameters():
+            expected[name] = decay * expected[name] + (1 - decay) * parameter.detach()
+    for name, tensor in trainer.ema.items():
+        torch.testing.assert_close(tensor, expected[name])
+
+
+def test_long_gradients_are_clipped_and_logged_as_they_were(tmp_path):
+    trainer = Trainer(parse_config({**TINY_TRAINING, "clip": 1e-3}), tmp_path)
+    logged = trainer.train_step(0)["norm"]
+    gradients = [p.grad for p in trainer.network.parameters() if p.grad is not None]
+    norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+    assert norm.item() == pytest.approx(1e-3, rel=1e-3)
+    assert logged > 2e-3
+
+
+@pytest.mark.parametrize("detach", [True, False])
+def test_a_stage_says_whether_blocks_learn_apart(tmp_path, detach):
+    """The whole frame's loss is the last block's; only without `detach` it is the first's too."""
+    stage = {"steps": 1, "batch": 2, "lr": 1e-3, "detach": detach, "scenes": {"size": 64}}
+    stage["weights"] = {"frames": 0.0, "flow": 0.0, "mask": 0.0, "frame": 1.0}
+    trainer = Trainer(parse_config({**TINY_TRAINING, "stages": [stage]}), tmp_path)
+    trainer.train_step(0)
+    blocks = trainer.network.blocks
+    reached = [
+        any(p.grad is not None and bool(p.grad.any()) for p in block.parameters())
+        for block in blocks
+    ]
+    assert reached == [not detach] * (len(blocks) - 1) + [True]
+
+
 def test_it_learns_motion(tmp_path):
     stage = {"steps": 90, "batch": 16, "lr": 2e-3, "warmup": 10, "tied": True, "scales": [1]}
     scenes = {"layers": 0, "speed": [1.5, 3.0], "still_camera": 0.0, "noise": 0.0, "blocks": 0.0}
