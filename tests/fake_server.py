@@ -25,6 +25,18 @@ OBJECT_INFO = {
 }
 
 
+GRAPH = {
+    "1": {"class_type": "LoadVideo", "inputs": {"file": "there.mp4"}},
+    "2": {
+        "class_type": "Smooth",
+        "inputs": {"video": ["1", 0], "multiplier": 2},
+        "_meta": {"title": "Make it smooth"},
+    },
+    "3": {"class_type": "SaveVideo", "inputs": {"video": ["2", 0]}},
+}
+"""A prompt for these nodes."""
+
+
 class FakeServer:
     """Plays `parts`, one for each prompt in turn, then goes on with `finish`."""
 

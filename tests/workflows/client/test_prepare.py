@@ -1,0 +1,21 @@
+"""The graph of one prompt."""
+
+import pytest
+
+pytest.importorskip("aiohttp")
+
+from rife_video.tests.fake_server import GRAPH, FakeServer
+from rife_video.workflows.client import queue_workflow
+from rife_video.workflows.graph import WorkflowError
+
+
+def test_which_input_takes_the_file(tmp_path, files):
+    two = {**GRAPH, "4": {"class_type": "LoadVideo", "inputs": {"file": "there.mp4"}}}
+    with FakeServer() as server:
+        options = {"servers": [server.url], "output_dir": tmp_path / "out"}
+        with pytest.raises(WorkflowError, match="--file-input"):
+            queue_workflow(two, files[:1], **options)
+        queue_workflow(two, files[:1], file_input="4.file", **options)
+    (prompt,) = server.prompts
+    assert prompt["1"]["inputs"]["file"] == "there.mp4"
+    assert prompt["4"]["inputs"]["file"] == "a.mp4"
