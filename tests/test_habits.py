@@ -1,5 +1,6 @@
 """What the project promises about itself: documents, versions and releases that agree."""
 
+import ast
 import doctest
 import importlib.util
 import re
@@ -121,7 +122,6 @@ def test_files_that_documents_name_are_there(document):
 
 LONGEST = {"networks/ifnet.py": 300}
 """Lines that a file of `rife_core` may have, where it is not 450."""
-TO_BE_SPLIT = {"video/reader.py", "video/encoders.py"}
 
 
 def test_files_of_the_core_can_be_read_in_one_go():
@@ -130,5 +130,45 @@ def test_files_of_the_core_can_be_read_in_one_go():
         path.relative_to(core).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
         for path in core.rglob("*.py")
     }
-    too_long = {name for name, lines in lengths.items() if lines > LONGEST.get(name, 450)}
-    assert too_long == TO_BE_SPLIT
+    assert not [name for name, lines in lengths.items() if lines > LONGEST.get(name, 450)]
+
+
+ELSEWHERE = {
+    "rife_core/benchmark/script.py": "rife_core/benchmark/test_end_to_end.py",  # a program it times
+    "rife_core/cli/join.py": "rife_core/cli/test_jobs.py",  # three commands on one job
+    "rife_core/cli/status.py": "rife_core/cli/test_jobs.py",
+    "rife_core/cli/work.py": "rife_core/cli/test_jobs.py",
+    "rife_core/cli/network.py": "rife_core/cli/test_interpolate.py",  # its arguments
+    "rife_core/cli/timing.py": "rife_core/cli/test_interpolate.py",
+    "rife_core/engine/tasks.py": "rife_core/engine/test_scheduler.py",  # what it moves along
+    "rife_core/files/destination.py": "rife_core/files/test_convert.py",  # stages of a conversion
+    "rife_core/files/resume.py": "rife_core/files/test_convert.py",
+    "rife_core/files/segments.py": "rife_core/files/test_convert.py",
+    "rife_core/files/jobs": "rife_core/files/jobs/test_drive.py",  # faults at each step
+}
+"""Modules whose tests are those of what they are a part of, and where these are."""
+
+
+def mirrors(source):
+    """Where the tests of a source file may be, below tests."""
+    name = source.parent.name if source.stem == "__init__" else source.stem.lstrip("_")
+    yield source.parent / f"test_{name}.py"
+    for part in (source, source.parent):
+        if found := ELSEWHERE.get(part.as_posix()):
+            yield Path(found)
+
+
+def test_tests_mirror_the_source_file_by_file():
+    """Each module that does something; tables and lists of names do nothing."""
+    for folder in ("rife_core", "nodes", "workflows"):
+        for path in (ROOT / folder).rglob("*.py"):
+            does = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in does):
+                source = path.relative_to(ROOT)
+                assert any((ROOT / "tests" / test).is_file() for test in mirrors(source)), source
+
+
+def test_what_is_tested_elsewhere_is_there():
+    for source, test in ELSEWHERE.items():
+        assert (ROOT / source).exists(), source
+        assert (ROOT / "tests" / test).is_file(), test
