@@ -94,12 +94,13 @@ def test_a_setting_that_cannot_be_made_has_no_user():
 def test_the_environment_is_given_back(monkeypatch):
     monkeypatch.setenv("SOMEBODYS", "own")
     monkeypatch.delenv("NOBODYS", raising=False)
-    with (
-        pytest.raises(ZeroDivisionError),
-        environment("SOMEBODYS", "1"),
-        environment("NOBODYS", ""),
-    ):
-        assert (os.environ["SOMEBODYS"], os.environ["NOBODYS"]) == ("1", "")
-        raise ZeroDivisionError
+
+    def fails():
+        with environment("SOMEBODYS", "1"), environment("NOBODYS", ""):
+            assert (os.environ["SOMEBODYS"], os.environ["NOBODYS"]) == ("1", "")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
     assert os.environ["SOMEBODYS"] == "own"
     assert "NOBODYS" not in os.environ
