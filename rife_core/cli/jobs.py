@@ -17,15 +17,18 @@ from ..engine.memory_plan import GIB
 from ..engine.scenes import SceneRules
 from ..files.convert import SOUNDS
 from ..files.jobs import JobReport, Recipe, Workers, interpolate_files
-from ..files.jobs.drive import GRACE, Watch, driving, job_folder, open_job
+from ..files.jobs.drive import Watch, driving, job_folder, open_job
 from ..files.jobs.folder import Folder
+from ..files.jobs.hand_out import GRACE
+from ..files.jobs.job import Job
 from ..files.jobs.join import FilmReport
-from ..files.jobs.plan import Job
+from ..files.jobs.local_workers import LocalWorkers, local_devices
 from ..files.jobs.progress import Progress
-from ..files.jobs.workers import LocalWorkers, local_devices
+from ..files.jobs.ray_workers import RayWorkers
+from ..inference.precision import default_device
 from .weights import chosen_file
 
-LOCAL = "local"
+LOCAL, RAY = "local", "ray"
 _RULES = SceneRules()
 
 
@@ -42,8 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers",
         default=LOCAL,
         metavar="WHERE",
-        help="local: one worker for each GPU of this machine, or one on its CPU; local:4: so many "
-        "(default: local)",
+        help="local: one worker for each GPU of this machine, or one on its CPU; local:4: so many; "
+        "ray: one for each GPU of the Ray cluster at RAY_ADDRESS, or one on each machine's CPU; "
+        "ray:4: four share a GPU, or have four cores each (default: local)",
     )
     many.add_argument(
         "--file-type",
@@ -87,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     folder = Path(args.job) if args.job else job_folder(output)
     if args.plan_only:
         with driving(Folder(folder)) as place:
-            device = str(args.device).partition(":")[0]
+            device = str(args.device or default_device()).partition(":")[0]
             job = open_job(
                 place, args.input, output, recipe, device, args.file_type, args.part_frames
             )
@@ -143,10 +147,13 @@ def workers_of(where: str, device: str | None) -> Workers:
     Raises:
         ValueError: it means none.
     """
-    kind, _, count = where.partition(":")
-    if kind == LOCAL and (not count or (count.isdecimal() and int(count))):
-        return LocalWorkers(local_devices(device, int(count) if count else None))
-    raise ValueError(f"--workers is {where!r}; it must be local or local:N.")
+    kind, _, text = where.partition(":")
+    count = int(text) if text.isdecimal() else 0
+    if kind == LOCAL and (count or where == kind):
+        return LocalWorkers(local_devices(device, count or None))
+    if kind == RAY and (count or where == kind):
+        return RayWorkers(device=device, per_gpu=count or 1, cores=count or None)
+    raise ValueError(f"--workers is {where!r}; it must be local, local:N, ray or ray:N.")
 
 
 @contextmanager

@@ -7,8 +7,8 @@ import sys
 
 from ..files.jobs.drive import driving
 from ..files.jobs.folder import Folder
+from ..files.jobs.job import Job
 from ..files.jobs.join import BadPartError, forget, join_film
-from ..files.jobs.plan import Job
 from .jobs import tell_of_film
 
 

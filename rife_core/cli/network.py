@@ -41,9 +41,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         help="memory that making frames may take; smaller tiles are used below it "
         "(default: no limit)",
     )
-    parser.add_argument(
-        "--device", default=str(default_device()), help="cpu, cuda or mps (default: the best)"
-    )
+    parser.add_argument("--device", help="cpu, cuda or mps (default: the best)")
 
 
 def add_scale(parser: argparse.ArgumentParser) -> None:
@@ -65,8 +63,9 @@ def add_scale(parser: argparse.ArgumentParser) -> None:
 def network_of(args: argparse.Namespace) -> RIFE:
     """The network that `add_network` was told, ready on its device."""
     network = load_chosen(args.model, args.models)
-    set_precision(network, resolve_precision(args.precision, args.device))
-    set_backend(network.to(args.device), args.backend)
+    device = args.device or str(default_device())
+    set_precision(network, resolve_precision(args.precision, device))
+    set_backend(network.to(device), args.backend)
     return network
 
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from ..files.jobs.folder import Folder
-from ..files.jobs.plan import Job, failure_name
+from ..files.jobs.job import Job, failure_name
 from ..files.jobs.progress import Progress, failures, speeds
 
 

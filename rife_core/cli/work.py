@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from ..files.jobs.drive import run_job
 from ..files.jobs.folder import Folder
-from ..files.jobs.plan import Job
+from ..files.jobs.job import Job
 from ..files.jobs.progress import Progress
 from ..files.jobs.workers import DebugWorkers
 from ..inference.precision import default_device

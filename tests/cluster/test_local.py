@@ -1,39 +1,17 @@
 """Processes of this machine: one is killed, the driver is killed."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
 
 import pytest
+from cluster.watching import PATIENCE, is_alive, pid_of, until, working
 from rife_video.rife_core.files.jobs import DebugWorkers, LocalWorkers, interpolate_files
 from rife_video.rife_core.files.jobs.folder import Folder
-from rife_video.rife_core.files.jobs.plan import Job
+from rife_video.rife_core.files.jobs.job import Job
 
 PART = 16
-PATIENCE = 300
-
-
-def working(output):
-    """Notes of the parts in the making, as workers leave them in the folder of the job."""
-    folder = Folder(output / ".rife-job")
-    contents = (folder.read(f"working/{name}") for name in folder.names("working"))
-    return [json.loads(content) for content in contents if content]
-
-
-def pid_of(note):
-    return int(note["worker"].split("/")[1])
-
-
-def is_alive(pid):
-    with suppress(OSError):
-        os.kill(pid, 0)
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    return False
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="signals, /proc")
@@ -69,18 +47,12 @@ def test_a_killed_driver_leaves_nothing_running_and_goes_on(
     command += ["--output-dir", str(output), "--model", recipe.weights, "--precision", "fp32"]
     command += ["--scale", "1", "--device", "cpu", "--part-frames", str(PART), "--quality", "0"]
     driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    notes = []
-    until = time.monotonic() + PATIENCE
-    while not notes:
-        assert driver.poll() is None, driver.stderr.read()
-        assert time.monotonic() < until
-        time.sleep(0.05)
-        notes = working(output)
+    until(lambda: working(output) or driver.poll() is not None)
+    assert driver.poll() is None, driver.stderr.read()
+    pids = {pid_of(note) for note in working(output)}
     driver.kill()
     driver.communicate(timeout=PATIENCE)
-    while is_alive(pid_of(notes[0])):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: not any(map(is_alive, pids)))
     before = Job.read(Folder(output / ".rife-job")).finished()
     report = interpolate_files(
         [clips], output, recipe, workers=DebugWorkers("cpu"), part_frames=PART

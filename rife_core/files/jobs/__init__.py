@@ -6,13 +6,16 @@ makes a part, where, and how often it was begun does not matter.
 """
 
 from .drive import JobReport, interpolate_files
+from .local_workers import LocalWorkers
+from .ray_workers import RayWorkers
 from .recipe import Recipe
-from .workers import DebugWorkers, LocalWorkers, Workers
+from .workers import DebugWorkers, Workers
 
 __all__ = [
     "DebugWorkers",
     "JobReport",
     "LocalWorkers",
+    "RayWorkers",
     "Recipe",
     "Workers",
     "interpolate_files",

@@ -5,41 +5,24 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..lock import FolderLock
+from .film_maker import open_maker
 from .folder import Folder
-from .join import BadPartError, FilmReport, forget, join_film
-from .plan import (
-    FAILED,
-    JOB,
-    JOINED,
-    PARTS,
-    WORKING,
-    Job,
-    JobError,
-    differences,
-    failure_name,
-    joined_name,
-    plan,
-)
+from .hand_out import LOOK_EVERY, HandOut
+from .job import FAILED, JOB, JOINED, PARTS, WORKING, Job, JobError, failure_name, joined_name
+from .join import FilmReport, join_film
+from .plan import differences, plan
 from .progress import Progress
 from .recipe import Recipe
 from .sources import find_clips
 from .workers import DebugWorkers, Outcome, Workers
 
-ATTEMPTS = 3
-"""At a part that fails; each on another worker where there is one."""
-
-GRACE = 30.0
-"""Seconds for which the parts in the making may go on when the work is stopped."""
-
-_DEATHS = 8  # of workers that had one part, until it is taken to be the reason
-_LOOK_EVERY = 1.0  # seconds
+_LOOK_SHARE = 0.05  # of a driver's time that may go to looking how far the job has come
 
 Watch = Callable[[Progress], None]
 """Called about once a second; whatever it raises stops the work."""
@@ -214,45 +197,38 @@ class _Run:
     def __post_init__(self) -> None:
         job = self.job
         number, of = self.shard or (1, 1)
-        own = [part for part in range(len(job.parts)) if part % of == number - 1]
-        joined = job.joined()
-        finished = job.finished()
+        own = range(number - 1, len(job.parts), of)
+        joined, finished, failed = job.joined(), job.finished(), job.failed()
         self.failed = {
             part: json.loads(job.folder.read(failure_name(part)) or b"[{}]")[-1].get("error", "")
             for part in own
-            if part in job.failed() and part not in finished
+            if part in failed - finished
         }
-        self._todo = deque(
-            part
-            for part in own
-            if part not in finished | set(self.failed) and job.parts[part].film not in joined
-        )
         self._missing = {
             film: {part for part in job.parts_of(film) if part not in finished}
             for film in range(len(job.films))
             if film not in joined
         }
-        self._attempts: dict[int, list[Outcome]] = {}
-        self._deaths: dict[int, int] = {}
-        self._running: set[int] = set()
-        self._looked = -_LOOK_EVERY
+        self._todo = [
+            part
+            for part in own
+            if part in self._missing.get(job.parts[part].film, ()) and part not in self.failed
+        ]
+        if self.shard is None:
+            for film in joined:
+                self.films[film] = join_film(job, film)
+            complete = (film for film, missing in self._missing.items() if not missing)
+            self._todo[:0] = map(job.joining, complete)
+        self._looked, self._took = -LOOK_EVERY, 0.0
 
     def work(self) -> None:
         """Until nothing is left to do."""
         if self.shard is None:
-            notes = self.job.folder.names(WORKING)  # of workers that went with an earlier driver
-            self.job.folder.remove(*(f"{WORKING}/{name}" for name in notes))
-            for film in range(len(self.job.films)):
-                if not self._missing.get(film):
-                    self._join(film)
-        if self._todo:
-            self.workers.open(self.job)
-            try:
-                self._hand_out()
-            except BaseException:
-                self.workers.close(GRACE)
-                raise
-            self.workers.close()
+            self._forget_notes()  # of workers that went with an earlier driver
+        hands = HandOut(self.workers, self._done, self._given_up, self._tell)
+        hands.run(self.job.folder, open_maker, self._todo)
+        if self.shard is None and not self.failed:
+            self._forget_notes()  # of workers that were killed
         self._tell(now=True)
 
     def told(self) -> Iterator[str]:
@@ -264,65 +240,38 @@ class _Run:
         for film, error in sorted(self.unjoined.items()):
             yield f"{self.job.films[film].destination}: {error}"
 
-    def _hand_out(self) -> None:
-        while self._todo or self._running:
-            for _ in range(len(self._todo)):
-                part = self._todo.popleft()
-                avoid = frozenset(each.worker for each in self._attempts.get(part, ()))
-                if self.workers.submit(part, avoid):
-                    self._running.add(part)
-                else:
-                    self._todo.appendleft(part)
-                    if not avoid:
-                        break
-                    self._todo.rotate(-1)
-            for outcome in self.workers.wait(_LOOK_EVERY):
-                self._running.discard(outcome.part)
-                self._take(outcome)
-            self._tell()
+    def _forget_notes(self) -> None:
+        notes = self.job.folder.names(WORKING)
+        self.job.folder.remove(*(f"{WORKING}/{name}" for name in notes))
 
-    def _take(self, outcome: Outcome) -> None:
-        part = outcome.part
-        if outcome.what == "done":
-            self._done(part)
-            return
-        if outcome.what == "lost":
-            self._deaths[part] = self._deaths.get(part, 0) + 1
-            if self._deaths[part] < _DEATHS:
-                self._todo.appendleft(part)
-                return
-        attempts = self._attempts.setdefault(part, [])
-        attempts.append(outcome)
-        if outcome.what == "failed" and len(attempts) < ATTEMPTS:
-            self._todo.append(part)
-            return
-        self.failed[part] = outcome.error
-        told = [each._asdict() for each in attempts]
-        self.job.folder.write(failure_name(part), json.dumps(told, indent=1).encode())
-
-    def _done(self, part: int) -> None:
-        film = self.job.parts[part].film
-        missing = self._missing[film]
-        missing.discard(part)
-        if not missing and self.shard is None:
-            self._join(film)
-
-    def _join(self, film: int) -> None:
-        try:
+    def _done(self, task: int) -> list[int]:
+        film = task - len(self.job.parts)
+        if film >= 0:
             self.films[film] = join_film(self.job, film)
-        except BadPartError as error:
-            forget(self.job, error.part)
-            self._missing.setdefault(film, set()).add(error.part)
-            self._take(Outcome(error.part, "", "failed", str(error)))
-        except (ValueError, OSError) as error:
-            self.unjoined[film] = str(error)
+            return []
+        film = self.job.parts[task].film
+        missing = self._missing[film]
+        missing.discard(task)
+        return [self.job.joining(film)] if not missing and self.shard is None else []
+
+    def _given_up(self, task: int, attempts: list[Outcome]) -> None:
+        film = task - len(self.job.parts)
+        if film >= 0:
+            self.unjoined[film] = attempts[-1].error
+            return
+        self.failed[task] = attempts[-1].error
+        told = [each._asdict() for each in attempts]
+        self.job.folder.write(failure_name(task), json.dumps(told, indent=1).encode())
 
     def _tell(self, now: bool = False) -> None:
-        if not now and time.monotonic() - self._looked < _LOOK_EVERY:
+        if self.shard is not None:
             return
+        began = time.monotonic()
+        if not now and began - self._looked < max(LOOK_EVERY, self._took / _LOOK_SHARE):
+            return
+        seen = Progress.of(self.job)
+        self.job.folder.write("progress.json", seen.to_json().encode())
+        if self.progress:
+            self.progress(seen)
         self._looked = time.monotonic()
-        if self.shard is None:
-            seen = Progress.of(self.job)
-            self.job.folder.write("progress.json", seen.to_json().encode())
-            if self.progress:
-                self.progress(seen)
+        self._took = self._looked - began

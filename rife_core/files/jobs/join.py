@@ -13,8 +13,8 @@ from ...engine.report import Report
 from ...video import VideoReader, VideoWriter
 from ..convert import in_step, notes_on
 from ..resume import sha256_of
+from .job import Job, JobError, joined_name, record_name
 from .part_maker import PartRecord
-from .plan import Job, JobError, joined_name, record_name
 
 
 class BadPartError(JobError):

@@ -22,7 +22,7 @@ from ..frames import LEAD_IN, frames_of
 from ..resume import LENGTH, Record, sha256_of
 from ..segments import Encoding, write_segments
 from .folder import Folder
-from .plan import PARTS, WORKING, Job, JobError, record_name
+from .job import PARTS, WORKING, Job, JobError, record_name
 
 _TELL_EVERY = 1.0  # seconds between two notes on how far a part has come
 

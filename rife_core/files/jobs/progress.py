@@ -7,8 +7,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .job import WORKING, Job, failure_name
 from .part_maker import PartRecord
-from .plan import WORKING, Job, failure_name
 
 _STALE = 60  # seconds; who has not told of a part for so long does not work on it any more
 

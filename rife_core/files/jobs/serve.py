@@ -2,7 +2,8 @@
 
 import sys
 
-from .workers import serve
+from .local_workers import serve
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    opener, folder, device, cores = sys.argv[1:]
+    serve(opener, folder, device, int(cores))

@@ -1,6 +1,7 @@
 """Many clips on the command line: interpolate --output-dir, work, join, status."""
 
 import json
+import sys
 
 import pytest
 from rife_video.__main__ import main
@@ -8,9 +9,9 @@ from rife_video.rife_core.cli import jobs as command
 from rife_video.rife_core.cli.work import shard
 from rife_video.rife_core.files.jobs import DebugWorkers
 from rife_video.rife_core.files.jobs.folder import Folder
+from rife_video.rife_core.files.jobs.job import Job, JobError
+from rife_video.rife_core.files.jobs.local_workers import LocalWorkers, local_devices
 from rife_video.rife_core.files.jobs.part_maker import PartMaker
-from rife_video.rife_core.files.jobs.plan import Job
-from rife_video.rife_core.files.jobs.workers import LocalWorkers, local_devices
 from rife_video.rife_core.video import VideoError
 
 
@@ -98,6 +99,13 @@ def test_workers_by_name(monkeypatch):
     assert isinstance(command.workers_of("local:2", "cpu"), LocalWorkers)
     assert local_devices("cpu", 3) == ["cpu"] * 3
     assert local_devices("cuda:1") == ["cuda:1"]
-    for text in ("slurm", "local:0", "local:x"):
+    assert command.workers_of("ray:4", "cpu").device == "cpu"
+    assert command.workers_of("ray", "cuda").device == "cuda"
+    for text in ("slurm", "local:0", "local:x", "ray:", "ray:0"):
         with pytest.raises(ValueError, match="it must be local"):
             command.workers_of(text, "cpu")
+    with pytest.raises(ValueError, match="on a cluster it must be cuda or cpu"):
+        command.workers_of("ray", "mps")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(JobError, match=r'need Ray: pip install "rife-video\[cluster\]"'):
+        command.workers_of("ray", None).device.upper()

@@ -10,9 +10,9 @@ from rife_video.rife_core.files.convert import interpolate_file
 from rife_video.rife_core.files.jobs import DebugWorkers, interpolate_files
 from rife_video.rife_core.files.jobs.drive import driving, run_job
 from rife_video.rife_core.files.jobs.folder import Folder
+from rife_video.rife_core.files.jobs.job import Job, JobError, failure_name
 from rife_video.rife_core.files.jobs.join import join_film
 from rife_video.rife_core.files.jobs.part_maker import PartMaker, PartRecord
-from rife_video.rife_core.files.jobs.plan import Job, JobError, failure_name
 from rife_video.rife_core.files.jobs.progress import Progress, failures
 from rife_video.rife_core.files.jobs.workers import Outcome
 from rife_video.rife_core.video import VideoError, VideoReader
@@ -27,7 +27,7 @@ def job_of(output):
 @pytest.fixture
 def make(clips, recipe, tmp_path, monkeypatch):
     """Runs the job of the clips; options replace what is usual. Progress is told each time."""
-    monkeypatch.setattr("rife_video.rife_core.files.jobs.drive._LOOK_EVERY", 0.0)
+    monkeypatch.setattr("rife_video.rife_core.files.jobs.drive.LOOK_EVERY", 0.0)
 
     def run(workers=None, **options):
         given = {"sources": [clips], "output": tmp_path / "out", "recipe": recipe, **options}
@@ -100,7 +100,7 @@ def test_a_driver_that_was_stopped_goes_on(make, tmp_path, reference, digests):
             return taken
 
     make(Counting("cpu"))
-    assert made == [2, 3]
+    assert made == [2, 4, 3, 5]  # 4 and 5 join
     assert len(first) == 4  # two pictures and two records
     assert digests(output) == reference
     made.clear()
@@ -108,7 +108,7 @@ def test_a_driver_that_was_stopped_goes_on(make, tmp_path, reference, digests):
     assert made == []
     (output / "more/short.mkv").unlink()
     make(Counting("cpu"))  # but for what was removed
-    assert made == [3]
+    assert made == [3, 5]
     assert digests(output) == reference
 
 

@@ -1,0 +1,220 @@
+"""A cluster of Ray on this machine: actors are killed, machines come and go, the driver dies."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+import torch
+from cluster.watching import PATIENCE, is_alive, pid_of, until, working
+from rife_video.rife_core.files.jobs import DebugWorkers, RayWorkers, interpolate_files
+from rife_video.rife_core.files.jobs.film_maker import open_maker
+from rife_video.rife_core.files.jobs.folder import Folder
+from rife_video.rife_core.files.jobs.hand_out import HandOut
+from rife_video.rife_core.files.jobs.job import Job, JobError
+from rife_video.rife_core.files.jobs.progress import failures
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
+if sys.platform != "linux":
+    pytest.skip("signals, /proc", allow_module_level=True)
+
+PART = 16
+QUIET = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ADDRESS": ""}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A head that does no work, and two machines of one core."""
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in QUIET.items():
+            patch.setenv(name, value)
+        patch.delenv("RAY_ADDRESS")
+        store = {"object_store_memory": 80 << 20}  # the least there can be
+        cluster = Cluster(True, head_node_args={"num_cpus": 0, "include_dashboard": False, **store})
+        cluster.machine = lambda **offers: cluster.add_node(**offers, **store)
+        cluster.machines = [cluster.machine(num_cpus=1), cluster.machine(num_cpus=1)]
+        patch.setenv("RAY_ADDRESS", cluster.address)
+        yield cluster
+        ray.shutdown()
+        cluster.shutdown()
+
+
+@pytest.fixture
+def make(clips, recipe, tmp_path):
+    """Runs a job on the cluster."""
+
+    def run(workers=None, sources=None, **options):
+        return interpolate_files(
+            sources or [clips],
+            tmp_path / "out",
+            recipe,
+            workers=workers or RayWorkers(),
+            part_frames=PART,
+            **options,
+        )
+
+    return run
+
+
+def hand_out(workers, folder, opener, tasks):
+    """Hands out tasks; returns those that are done, and those that are given up."""
+    done, given_up = [], []
+
+    def finish(task):
+        done.append(task)
+        return ()
+
+    hands = HandOut(workers, finish, lambda task, attempts: given_up.append(task), lambda: None)
+    hands.run(Folder(folder), opener, tasks)
+    return sorted(done), given_up
+
+
+def toys():
+    """An opener of workers that need no job and tell where a task was done.
+
+    It is made here, and so are those below, because functions inside others travel whole: the
+    processes of Ray do not see the tests.
+    """
+
+    class Toy:
+        def __init__(self, folder, device):
+            self.folder = Folder(folder)
+            self.name = f"{ray.get_runtime_context().get_node_id()}/{os.getpid()}/{device}"
+
+        def do(self, task):
+            told = " ".join((self.name, str(torch.get_num_threads()), str(os.nice(0))))
+            self.folder.write(str(task), told.encode())
+
+    return lambda folder, device: Toy(folder, device)
+
+
+def test_killed_actors_and_machines_change_nothing(cluster, make, reference, digests, tmp_path):
+    befell = []
+
+    def happen(now):
+        notes = working(tmp_path / "out")
+        if not befell and notes:
+            befell.append(pid_of(notes[0]))
+            os.kill(befell[0], signal.SIGKILL)
+        elif len(befell) == 1 and now.parts > 2 and notes:
+            befell.append(pid_of(notes[0]))
+            cluster.remove_node(cluster.machines.pop(), allow_graceful=False)
+            cluster.machines.append(cluster.machine(num_cpus=1))
+
+    report = make(progress=happen)
+    assert len(befell) == 2
+    assert report.is_complete
+    assert digests(tmp_path / "out") == reference
+    folder = Folder(tmp_path / "out/.rife-job")
+    assert folder.names("parts") == folder.names("working") == folder.names("failed") == set()
+    assert not ray.is_initialized()
+    until(lambda: not any(map(is_alive, befell)))
+
+
+def test_a_part_that_always_fails_is_tried_by_others_and_the_rest_is_made(
+    cluster, make, clips, reference, digests, tmp_path
+):
+    def open_cursed(folder, device):
+        maker = open_maker(folder, device)
+        whole = maker.make
+
+        def make(number, progress=None):
+            if number == 1:
+                raise ValueError("this part is cursed")
+            return whole(number, progress)
+
+        maker.make = make
+        return maker
+
+    class Cursed(RayWorkers):
+        def open(self, folder, _):
+            super().open(folder, open_cursed)
+
+    film = clips / "00.mp4"
+    report = make(Cursed(), [film])
+    assert report.failed == ("00.mp4, part 2: this part is cursed",)
+    job = Job.read(Folder(tmp_path / "out/.rife-job"))
+    assert job.failed() == {1}
+    assert job.finished() == set(range(len(job.parts))) - {1}
+    attempts = failures(job)[1]
+    assert len(attempts) == 3
+    assert len({each["worker"] for each in attempts}) == 2  # there are no more
+    job.folder.remove("failed/000001.json")
+    assert make(DebugWorkers("cpu"), [film]).is_complete
+    assert digests(tmp_path / "out") == {"00.mp4": reference["00.mp4"]}
+
+
+def test_a_driver_that_is_stopped_or_killed_leaves_nothing_running_and_goes_on(
+    cluster, clips, recipe, reference, digests, tmp_path
+):
+    output = tmp_path / "out"
+    command = [sys.executable, "-m", "rife_video", "interpolate", str(clips), "--workers", "ray"]
+    command += ["--output-dir", str(output), "--model", recipe.weights, "--precision", "fp32"]
+    command += ["--scale", "1", "--part-frames", str(PART), "--quality", "0"]
+    for ends in (signal.SIGTERM, signal.SIGKILL):
+        told, pids = run_and_send(ends, command, output)
+        if ends == signal.SIGTERM:
+            assert "Stopping. Parts in the making may finish within" in told
+            assert f"What is finished is kept in {output}/.rife-job" in told
+        until(lambda ended=pids: not any(map(is_alive, ended)))
+    job = Job.read(Folder(output / ".rife-job"))
+    assert len(job.finished()) < len(job.parts)
+    report = interpolate_files(
+        [clips], output, recipe, workers=DebugWorkers("cpu"), part_frames=PART
+    )
+    assert report.is_complete
+    assert digests(output) == reference
+
+
+def run_and_send(number, command, output):
+    """Sends a signal to a driver once its workers work; returns what it told, and their ids."""
+    driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    until(lambda: working(output) or driver.poll() is not None)
+    assert driver.poll() is None, driver.stderr.read()
+    pids = {pid_of(note) for note in working(output)}
+    driver.send_signal(number)
+    _, told = driver.communicate(timeout=PATIENCE)
+    assert driver.returncode
+    return told, pids
+
+
+def test_a_machine_that_differs_is_left_out(cluster, make, clips, tmp_path):
+    other = cluster.machines[0].node_id
+
+    def open_here(folder, device):
+        if ray.get_runtime_context().get_node_id() == other:
+            raise JobError("planned by other releases: PyAV 1.0 here")
+        return open_maker(folder, device)
+
+    class Picky(RayWorkers):
+        def open(self, folder, _):
+            super().open(folder, open_here)
+
+    report = make(Picky(), [clips / "01.mp4"])
+    assert report.is_complete
+    assert [note for note in report.notes if "was left out: planned by other releases" in note]
+
+
+def test_actors_share_gpus_and_cores_as_they_are_told(cluster, tmp_path):
+    machine = cluster.machine(num_cpus=5, num_gpus=1)
+    cluster.wait_for_nodes()
+    gpu = RayWorkers(per_gpu=2)
+    assert gpu.device == "cuda"
+    for name, workers in (("gpu", gpu), ("cpu", RayWorkers(device="cpu", cores=2))):
+        assert hand_out(workers, tmp_path / name, toys(), range(4)) == ([*range(4)], [])
+        told = [path.read_text().split() for path in (tmp_path / name).iterdir()]
+        names = {worker for worker, _, _ in told}
+        assert len(names) == 2
+        assert {worker.split("/")[0] for worker in names} == {machine.node_id}
+        assert {(threads, nice) for _, threads, nice in told} == {("2", "0")}
+    cluster.remove_node(machine)
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once():
+    with socket.socket() as taken, pytest.raises(JobError, match=r"no Ray cluster at .*refused"):
+        taken.bind(("127.0.0.1", 0))
+        RayWorkers(f"127.0.0.1:{taken.getsockname()[1]}").device.upper()

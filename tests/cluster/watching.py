@@ -1,0 +1,39 @@
+"""What tests see of workers from outside: notes in the folder of a job, and processes."""
+
+import json
+import os
+import time
+from contextlib import suppress
+
+from rife_video.rife_core.files.jobs.folder import Folder
+
+PATIENCE = 300
+"""Seconds; on an idle machine nothing takes so long."""
+
+
+def working(output):
+    """Notes of the parts in the making, as workers leave them in the folder of the job."""
+    folder = Folder(output / ".rife-job")
+    contents = (folder.read(f"working/{name}") for name in folder.names("working"))
+    return [json.loads(content) for content in contents if content]
+
+
+def pid_of(note):
+    return int(note["worker"].split("/")[1])
+
+
+def is_alive(pid):
+    with suppress(OSError):
+        os.kill(pid, 0)
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    return False
+
+
+def until(there):
+    """Waits for something that other processes bring about; returns it."""
+    end = time.monotonic() + PATIENCE
+    while not (seen := there()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return seen
