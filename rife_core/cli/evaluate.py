@@ -5,32 +5,33 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from ..inference.precision import PRECISIONS, default_device, resolve_precision, set_precision
+from ..files.jobs.remote import folder_at
+from ..inference.precision import PRECISIONS, default_device
 from ..losses.pretrained import LPIPS_ALEX_FILE
 from ..training.clips import VIDEO_SUFFIXES, clip_frames
 from ..training.evaluation import (
-    Method,
-    baselines,
+    Table,
     climb,
     evaluate,
     ladder_markdown,
     ladder_picture,
     markdown,
-    measures,
-    network_method,
     picture,
 )
+from ..training.evaluation_job import Setup, evaluate_with
 from ..training.ladder import KINDS, SPEEDS, demo_rung, rungs
 from ..whole_file import room_for
 from .adapt import advance
+from .jobs import add_workers, workers_of
 from .network import add_scale
-from .weights import add_model, load_chosen
+from .weights import add_model, chosen_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,8 +77,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--picture", type=Path, help="write a bar chart of the clips (SVG)")
     parser.add_argument("--ladder-picture", type=Path, help="write the ladder's curves (SVG)")
     add_scale(parser)
+    add_workers(parser.add_argument)
+    parser.add_argument(
+        "--job",
+        metavar="FOLDER",
+        help="where workers leave the scores of each clip, so that the same command goes on if it "
+        "is stopped; all workers must see it (default: a temporary folder)",
+    )
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
-    parser.add_argument("--device", default=str(default_device()), help="cpu, cuda or mps")
+    parser.add_argument("--device", help="cpu, cuda or mps (default: the best)")
 
 
 def _listed(text: str) -> list[str]:
@@ -88,22 +96,10 @@ def run(args: argparse.Namespace) -> int:
     """Prints the tables: LPIPS and SSIMULACRA2 where they are there, PSNR and SSIM."""
     for written in filter(None, (args.table, args.json, args.picture, args.ladder_picture)):
         room_for(written)
-    clips = [Path(name) for name in args.what if _is_clip(name)]
-    methods: dict[str, Method] = {}
-    for name in args.what:
-        if not _is_clip(name):
-            network = load_chosen(name, args.models)
-            set_precision(network, resolve_precision(args.precision, args.device))
-            label = Path(name).stem if Path(name).is_file() else name
-            methods[label if label not in methods else name] = network_method(
-                network.to(args.device), args.scale
-            )
-    if not args.no_baselines:
-        methods |= baselines()
-    by = measures(args.device)
-    if args.fast:
-        methods.pop("minterpolate", None)
-        by = {key: by[key] for key in ("LPIPS", "PSNR") if key in by}
+    device = args.device or str(default_device())
+    setup = _setup(args)
+    clips = [Path(clip) for clip in setup.clips]
+    by = setup.measures(device)
     if "LPIPS" not in by:
         print(  # noqa: T201
             f"LPIPS and SSIMULACRA2 are left out: there is no {LPIPS_ALEX_FILE}. "
@@ -112,13 +108,19 @@ def run(args: argparse.Namespace) -> int:
         )
     if not clips and not args.ladder:
         raise ValueError("There is nothing to measure on. Name clips, or give --ladder.")
-    if not methods:
+    if not setup.weights and not setup.baselines:
         raise ValueError("There is nothing to measure. Name weights, such as default.")
+    shared = clips and args.workers
+    methods = {} if shared and not args.ladder else setup.methods(device)
     texts: list[str] = []
+    table: Table = {}
     numbers: dict[str, Any] = {}
-    if clips:
+    if shared:
+        table = _shared(args, setup)
+    elif clips:
         with tqdm(total=len(clips) * len(methods), unit="run", leave=False) as bar:
             table = evaluate(methods, clips, args.frames, by, lambda done, _: advance(bar, done))
+    if table:
         texts.append(markdown(table))
         numbers["clips"] = table
         if args.picture:
@@ -142,6 +144,38 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         args.json.write_text(json.dumps(numbers, indent=1))
     return 0
+
+
+def _setup(args: argparse.Namespace) -> Setup:
+    weights: dict[str, tuple[str, str]] = {}
+    for name in args.what:
+        if not _is_clip(name):
+            label = Path(name).stem if Path(name).is_file() else name
+            file, release = chosen_file(name, args.models)
+            weights[label if label not in weights else name] = str(Path(file).absolute()), release
+    return Setup(
+        tuple((name, *where) for name, where in weights.items()),
+        tuple(str(Path(name).absolute()) for name in args.what if _is_clip(name)),
+        args.frames,
+        args.scale,
+        args.precision,
+        not args.no_baselines,
+        args.fast,
+    )
+
+
+def _shared(args: argparse.Namespace, setup: Setup) -> Table:
+    """The table of the clips, by workers."""
+    workers = workers_of(args.workers, args.device)
+    with (
+        tempfile.TemporaryDirectory(prefix="rife-video-") as own,
+        tqdm(total=len(setup.clips), unit="clip", leave=False) as bar,
+    ):
+        folder = folder_at(args.job or own)
+        table = evaluate_with(workers, folder, setup, lambda done, _: advance(bar, done))
+    for note in workers.notes:
+        print(note, file=sys.stderr)  # noqa: T201
+    return table
 
 
 def _is_clip(name: str) -> bool:

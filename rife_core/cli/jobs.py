@@ -6,10 +6,10 @@ import argparse
 import shlex
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from tqdm import tqdm
 
@@ -17,14 +17,14 @@ from ..engine.memory_plan import GIB
 from ..engine.scenes import SceneRules
 from ..files.convert import SOUNDS
 from ..files.jobs import JobReport, Recipe, Workers, interpolate_files
-from ..files.jobs.drive import Watch, driving, job_folder, open_job
-from ..files.jobs.folder import Folder
+from ..files.jobs.drive import Watch, driving, job_folder, open_job, place_of
 from ..files.jobs.hand_out import GRACE
 from ..files.jobs.job import Job
 from ..files.jobs.join import FilmReport
 from ..files.jobs.local_workers import LocalWorkers, local_devices
 from ..files.jobs.progress import Progress
 from ..files.jobs.ray_workers import RayWorkers
+from ..files.jobs.remote import folder_at
 from ..inference.precision import default_device
 from .weights import chosen_file
 
@@ -41,14 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write a file there for each clip; any number of files, folders and lists (.txt, a "
         "path on each line) can then be given",
     )
-    many.add_argument(
-        "--workers",
-        default=LOCAL,
-        metavar="WHERE",
-        help="local: one worker for each GPU of this machine, or one on its CPU; local:4: so many; "
-        "ray: one for each GPU of the Ray cluster at RAY_ADDRESS, or one on each machine's CPU; "
-        "ray:4: four share a GPU, or have four cores each (default: local)",
-    )
+    add_workers(many.add_argument, LOCAL)
     many.add_argument(
         "--file-type",
         metavar="TYPE",
@@ -72,6 +65,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_workers(add_argument: Callable[..., Any], default: str | None = None) -> None:
+    """Adds `--workers` to a parser or a group of one."""
+    add_argument(
+        "--workers",
+        default=default,
+        metavar="WHERE",
+        help="local: one worker for each GPU of this machine, or one on its CPU; local:4: so many; "
+        "ray: one for each GPU of the Ray cluster at RAY_ADDRESS, or one on each machine's CPU; "
+        "ray:4: four share a GPU, or have four cores each "
+        f"(default: {default or 'this process does all'})",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Plans the job, or finds it again, and works on it."""
     single = {
@@ -87,10 +93,10 @@ def run(args: argparse.Namespace) -> int:
         if given:
             raise ValueError(f"{options} cannot be had together with --output-dir.")
     recipe = recipe_of(args)
-    output = Path(args.output_dir).absolute()
-    folder = Path(args.job) if args.job else job_folder(output)
+    output = place_of(args.output_dir)
+    folder = args.job or job_folder(output)
     if args.plan_only:
-        with driving(Folder(folder)) as place:
+        with driving(folder_at(folder)) as place:
             device = str(args.device or default_device()).partition(":")[0]
             job = open_job(
                 place, args.input, output, recipe, device, args.file_type, args.part_frames
@@ -203,7 +209,7 @@ def _tell_of_plan(job: Job) -> None:
 
 
 @contextmanager
-def _stoppable(folder: Path) -> Generator[None]:
+def _stoppable(folder: str) -> Generator[None]:
     """Ctrl-C and SIGTERM let the parts in the making finish; what to do next is said."""
 
     def stop(number: int, _: FrameType | None) -> None:

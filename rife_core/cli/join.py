@@ -6,9 +6,9 @@ import argparse
 import sys
 
 from ..files.jobs.drive import driving
-from ..files.jobs.folder import Folder
 from ..files.jobs.job import Job
 from ..files.jobs.join import BadPartError, forget, join_film
+from ..files.jobs.remote import folder_at
 from .jobs import tell_of_film
 
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Joins what is complete, and says what is not."""
-    job = Job.read(Folder(args.job))
+    job = Job.read(folder_at(args.job))
     missing = False
     with driving(job.folder):
         for film in range(len(job.films)):

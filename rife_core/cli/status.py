@@ -6,9 +6,9 @@ import argparse
 import json
 from dataclasses import asdict
 
-from ..files.jobs.folder import Folder
 from ..files.jobs.job import Job, failure_name
 from ..files.jobs.progress import Progress, failures, speeds
+from ..files.jobs.remote import folder_at
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints it; the exit status is 1 where something failed."""
-    job = Job.read(Folder(args.job))
+    job = Job.read(folder_at(args.job))
     failed = failures(job)
     if args.retry_failed:
         job.folder.remove(*map(failure_name, failed))

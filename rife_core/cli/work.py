@@ -8,9 +8,9 @@ import sys
 from tqdm import tqdm
 
 from ..files.jobs.drive import run_job
-from ..files.jobs.folder import Folder
 from ..files.jobs.job import Job
 from ..files.jobs.progress import Progress
+from ..files.jobs.remote import folder_at
 from ..files.jobs.workers import DebugWorkers
 from ..inference.precision import default_device
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Makes the parts of the shard that are not done."""
-    job = Job.read(Folder(args.job))
+    job = Job.read(folder_at(args.job))
     with tqdm(unit="part") as bar:
 
         def show(now: Progress) -> None:

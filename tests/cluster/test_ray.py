@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -74,18 +75,25 @@ def hand_out(workers, folder, opener, tasks):
 
 
 def toys():
-    """An opener of workers that need no job and tell where a task was done.
+    """An opener of workers that need no job and tell where a task was done; there must be two.
 
     It is made here, and so are those below, because functions inside others travel whole: the
     processes of Ray do not see the tests.
     """
 
+    patience = PATIENCE
+
     class Toy:
         def __init__(self, folder, device):
             self.folder = Folder(folder)
             self.name = f"{ray.get_runtime_context().get_node_id()}/{os.getpid()}/{device}"
+            self.folder.write(f"begun/{os.getpid()}", b"")
 
         def do(self, task):
+            end = time.monotonic() + patience
+            while len(self.folder.names("begun")) < 2:  # else one might do all
+                assert time.monotonic() < end
+                time.sleep(0.05)
             told = " ".join((self.name, str(torch.get_num_threads()), str(os.nice(0))))
             self.folder.write(str(task), told.encode())
 
@@ -206,7 +214,7 @@ def test_actors_share_gpus_and_cores_as_they_are_told(cluster, tmp_path):
     assert gpu.device == "cuda"
     for name, workers in (("gpu", gpu), ("cpu", RayWorkers(device="cpu", cores=2))):
         assert hand_out(workers, tmp_path / name, toys(), range(4)) == ([*range(4)], [])
-        told = [path.read_text().split() for path in (tmp_path / name).iterdir()]
+        told = [path.read_text().split() for path in (tmp_path / name).glob("[0-9]")]
         names = {worker for worker, _, _ in told}
         assert len(names) == 2
         assert {worker.split("/")[0] for worker in names} == {machine.node_id}
@@ -215,6 +223,8 @@ def test_actors_share_gpus_and_cores_as_they_are_told(cluster, tmp_path):
 
 
 def test_a_cluster_that_is_not_there_is_told_at_once():
-    with socket.socket() as taken, pytest.raises(JobError, match=r"no Ray cluster at .*refused"):
-        taken.bind(("127.0.0.1", 0))
-        RayWorkers(f"127.0.0.1:{taken.getsockname()[1]}").device.upper()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        workers = RayWorkers(f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(JobError, match=r"no Ray cluster at .*refused"):
+            workers.device.upper()

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..lock import FolderLock
 from .film_maker import open_maker
 from .folder import Folder
 from .hand_out import LOOK_EVERY, HandOut
@@ -19,6 +18,7 @@ from .join import FilmReport, join_film
 from .plan import differences, plan
 from .progress import Progress
 from .recipe import Recipe
+from .remote import folder_at, is_url
 from .sources import find_clips
 from .workers import DebugWorkers, Outcome, Workers
 
@@ -54,9 +54,14 @@ class JobReport:
         return not self.failed and not self.left_out
 
 
-def job_folder(output: Path) -> Path:
+def place_of(folder: str | os.PathLike[str]) -> str:
+    """A folder's absolute path, or its URL."""
+    return os.fspath(folder).rstrip("/") if is_url(folder) else str(Path(folder).absolute())
+
+
+def job_folder(output: str) -> str:
     """Where the job of an output folder lies, if nothing else is said."""
-    return output / ".rife-job"
+    return f"{output}/.rife-job"
 
 
 def interpolate_files(
@@ -75,8 +80,8 @@ def interpolate_files(
     If it is stopped, or the machine is, the same call goes on where it was.
 
     Args:
-        sources: video files, folders of them, lists (.txt) of either.
-        output: the folder of the results.
+        sources: video files, folders of them, lists (.txt) of either; paths or URLs.
+        output: the folder of the results, a path or URL.
         recipe: what is to be done with each clip.
         workers: who makes the parts; this process by default.
         folder: of the job; `.rife-job` in the output folder by default.
@@ -93,8 +98,8 @@ def interpolate_files(
         >>> interpolate_files(["clips"], "smooth", Recipe("default.safetensors")) # doctest: +SKIP
     """
     workers = workers or DebugWorkers()
-    output = Path(output).absolute()
-    with driving(Folder(folder or job_folder(output))) as place:
+    output = place_of(output)
+    with driving(folder_at(folder or job_folder(output))) as place:
         job = open_job(place, sources, output, recipe, workers.device, file_type, part_frames)
         return run_job(job, workers, progress)
 
@@ -107,7 +112,7 @@ def driving(folder: Folder) -> Generator[Folder]:
         JobError: another process drives the job that lies there, or nothing can be written.
     """
     try:
-        lock = FolderLock(folder.root)
+        lock = folder.lock()
     except BlockingIOError as error:
         raise JobError(
             f"The job in {folder} is driven by another process. Let it end, or help it with "
@@ -124,7 +129,7 @@ def driving(folder: Folder) -> Generator[Folder]:
 def open_job(
     folder: Folder,
     sources: Iterable[str | os.PathLike[str]],
-    output: Path,
+    output: str,
     recipe: Recipe,
     device: str,
     file_type: str | None = None,
@@ -139,7 +144,8 @@ def open_job(
     if folder.read(JOB) is not None:
         job = Job.read(folder)
         differing = differences(job, output, clips, recipe)
-        lost = [film for film in job.joined() if not job.destination(film).exists()]
+        results = folder_at(output)
+        lost = [f for f in job.joined() if results.size(job.films[f].destination) is None]
         if not differing:
             folder.remove(*map(joined_name, lost))  # these are made again
             return job

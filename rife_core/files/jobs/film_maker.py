@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .folder import Folder
 from .job import Job
 from .join import BadPartError, forget, join_film
 from .part_maker import PartMaker
+from .remote import folder_at
 
 _REPAIRS = 3  # parts of a film that are found changed when it is joined; more are no accident
 
@@ -34,4 +34,4 @@ class FilmMaker(PartMaker):
 
 def open_maker(folder: str, device: str) -> FilmMaker:
     """The maker for the job in a folder."""
-    return FilmMaker(Job.read(Folder(folder)), device)
+    return FilmMaker(Job.read(folder_at(folder)), device)

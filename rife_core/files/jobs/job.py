@@ -17,6 +17,7 @@ from ...video.encoders import ENCODER_TABLE, fault_of
 from ..clip import Clip
 from .folder import Folder
 from .recipe import Recipe
+from .remote import local_copy, state_of
 
 JOB = "job.json"
 PARTS, FAILED, WORKING, JOINED = "parts", "failed", "working", "joined"
@@ -35,7 +36,7 @@ class Film:
     """A file and what becomes of it.
 
     Attributes:
-        source: its path.
+        source: its path or URL.
         size, changed: of the source; another file under its name is not taken for it.
         destination: the result's name in the output folder.
         frames: how many the result has.
@@ -200,10 +201,6 @@ class Job:
         """Films that are done."""
         return _numbers(self.folder.names(JOINED))
 
-    def destination(self, film: int) -> Path:
-        """The file that a film becomes."""
-        return Path(self.output) / self.films[film].destination
-
     def clip(self, film: int) -> Clip:
         """A film's source, opened; what was read of it when it was planned is not read again.
 
@@ -211,12 +208,12 @@ class Job:
             JobError: the source has changed since.
         """
         one, recipe = self.films[film], self.settled
-        reader = recipe.open(one.source, Path(one.destination).suffix)
-        if film_of(reader.path, one.destination).identity != one.identity:
+        if film_of(one.source, one.destination).identity != one.identity:
             raise JobError(
                 f"{one.source} has changed since the job was planned, so its parts would not fit "
                 "each other. Put the file back, or begin a new job."
             )
+        reader = recipe.open(local_copy(one.source), Path(one.destination).suffix)
         clock = self.folder.read(one.clock)
         if clock is not None:
             vars(reader)["clock"] = unpack_clock(clock)
@@ -272,10 +269,9 @@ def versions(recipe: Recipe) -> dict[str, str]:
     return found
 
 
-def film_of(source: Path, destination: str) -> Film:
+def film_of(source: str, destination: str) -> Film:
     """A film of which nothing is read yet."""
-    state = source.stat()
-    return Film(str(source), state.st_size, state.st_mtime_ns, destination)
+    return Film(source, *state_of(source), destination)
 
 
 def _numbers(names: set[str]) -> set[int]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...engine.report import Report
 from ...video import VideoReader, VideoWriter
 from ..convert import in_step, notes_on
-from ..resume import sha256_of
+from ..resume import Record, sha256_of
 from .job import Job, JobError, joined_name, record_name
 from .part_maker import PartRecord
+from .remote import folder_at
 
 
 class BadPartError(JobError):
@@ -30,7 +32,7 @@ class FilmReport:
     """What became of a film.
 
     Attributes:
-        path: the file.
+        path: the file, or its URL.
         frames: how many it has.
         fps: their rate.
         made: how many were made by the network.
@@ -69,29 +71,32 @@ def join_film(job: Job, film: int) -> FilmReport:
             f"{job.films[film].destination} lacks {len(missing)} of {len(parts)} parts: "
             f"{', '.join(str(part + 1) for part in missing[:10])}."
         )
-    _check(job, parts, records)
-    clip, destination = job.clip(film), job.destination(film)
-    fps = Fraction(job.films[film].fps)
     segments = [
-        (job.folder.path(name), record)
+        (part, name, record)
         for part in parts
         for name, record in zip(records[part].files, records[part].records, strict=True)
     ]
-    reorder = max(record.reorder for _, record in segments)
-    destination.parent.mkdir(parents=True, exist_ok=True)
+    _check(job, records, segments)
+    clip, results, name = job.clip(film), folder_at(job.output), job.films[film].destination
+    fps = Fraction(job.films[film].fps)
+    reorder = max(record.reorder for _, _, record in segments)
+    unfinished = _beside(name)
+    path = results.path(unfinished)
+    path.parent.mkdir(parents=True, exist_ok=True)
     reader = clip.reader
     sound = reader if isinstance(reader, VideoReader) and in_step(clip, fps) else None
-    whole = VideoWriter(_beside(destination), fps, audio=sound, name=destination.name)
+    whole = VideoWriter(path, fps, audio=sound, name=PurePosixPath(name).name)
     with whole:
-        for path, _ in segments:
-            whole.append(path, reorder)
+        for part, segment, record in segments:
+            whole.append(_fetched(job, part, segment, record), reorder)
+            job.folder.let_go(segment)
     reader.check_unchanged()
-    whole.path.replace(destination)
-    report = _merged([record.report for _, record in segments], records[parts[0]].plans)
+    results.publish(unfinished, name)
+    report = _merged([record.report for _, _, record in segments], records[parts[0]].plans)
     encoder_notes = _once(note for part in parts for note in records[part].notes)
     notes = [*notes_on(clip, whole, encoder_notes, fps), *report.remarks()]
     result = FilmReport(
-        str(destination),
+        f"{results}/{name}",
         whole.count,
         fps,
         report.made,
@@ -115,31 +120,39 @@ def forget(job: Job, part: int) -> None:
     job.folder.remove(record_name(part))
 
 
-def _check(job: Job, parts: list[int], records: dict[int, PartRecord]) -> None:
-    first = records[parts[0]].records[0].extradata
-    for part in parts:
-        record, due = records[part], job.parts[part]
+def _check(
+    job: Job, records: Mapping[int, PartRecord], segments: Sequence[tuple[int, str, Record]]
+) -> None:
+    """What the records alone say: all frames are there, and they can be joined."""
+    for part, record in records.items():
+        due = job.parts[part]
         if due.segments and record.count != due.count:
             raise BadPartError(part, f"Part {part + 1} has {record.count} frames of {due.count}.")
-        for name, one in zip(record.files, record.records, strict=True):
-            path = job.folder.path(name)
-            if not path.is_file() or sha256_of(path) != one.sha256:
-                raise BadPartError(
-                    part,
-                    f"Part {part + 1} is not what its record says: {name} is missing or "
-                    "was changed.",
-                )
-            if one.extradata != first:
-                raise BadPartError(
-                    part,
-                    f"Part {part + 1} was encoded in another way than part {parts[0] + 1}, so that "
-                    "they cannot be joined.",
-                )
+    first, _, record = segments[0]
+    for part, _, one in segments:
+        if one.extradata != record.extradata:
+            raise BadPartError(
+                part,
+                f"Part {part + 1} was encoded in another way than part {first + 1}, so that they "
+                "cannot be joined.",
+            )
 
 
-def _beside(destination: Path) -> Path:
+def _fetched(job: Job, part: int, name: str, record: Record) -> Path:
+    """A file of a part, if it is what its record says."""
+    with suppress(FileNotFoundError):
+        path = job.folder.fetch(name)
+        if sha256_of(path) == record.sha256:
+            return path
+    raise BadPartError(
+        part, f"Part {part + 1} is not what its record says: {name} is missing or was changed."
+    )
+
+
+def _beside(name: str) -> str:
     """A name for a file that is not finished, which no clip is looked for under."""
-    return destination.with_name(f".{destination.stem}.joining{destination.suffix}")
+    path = PurePosixPath(name)
+    return str(path.with_name(f".{path.stem}.joining{path.suffix}"))
 
 
 def _merged(entries: Sequence[Mapping[str, Any]], plans: tuple[str, ...]) -> Report:

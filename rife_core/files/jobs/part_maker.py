@@ -24,8 +24,6 @@ from ..segments import Encoding, write_segments
 from .folder import Folder
 from .job import PARTS, WORKING, Job, JobError, record_name
 
-_TELL_EVERY = 1.0  # seconds between two notes on how far a part has come
-
 
 @dataclass(frozen=True)
 class PartRecord:
@@ -95,7 +93,7 @@ class PartMaker:
     def network(self) -> RIFE:
         """The network; loaded when it is first needed."""
         if self._network is None:
-            weights = self.job.folder.path(self.job.weights["file"])
+            weights = self.job.folder.fetch(self.job.weights["file"])
             if sha256_of(weights) != self.job.weights["sha256"]:
                 raise JobError(f"{weights} is not what the job was planned with; begin a new job.")
             self._network = self.job.settled.network(self.device, weights)
@@ -231,11 +229,11 @@ class _Teller:
     def __init__(self, folder: Folder, part: int, token: str, worker: str) -> None:
         self._folder, self._name = folder, f"{WORKING}/{part:06}-{token}.json"
         self._note = {"part": part, "worker": worker, "since": time.time()}
-        self._last = -_TELL_EVERY
+        self._last = -folder.tell_every
         self.tell(0)
 
     def tell(self, done: int) -> None:
-        if time.monotonic() - self._last >= _TELL_EVERY:
+        if time.monotonic() - self._last >= self._folder.tell_every:
             self._last = time.monotonic()
             note = {**self._note, "frames": done, "at": time.time()}
             self._folder.write(self._name, json.dumps(note).encode())

@@ -20,6 +20,7 @@ from ..resume import LENGTH, sha256_of
 from .folder import Folder
 from .job import Film, Job, JobError, Part, film_of, versions
 from .recipe import Recipe
+from .remote import is_url, local_copy
 
 _PART_SECONDS = 40
 _SECONDS = {"cuda": 0.01, "mps": 0.1, "cpu": 0.4}
@@ -29,8 +30,8 @@ has it (two cores, 4.26, 1080p); for others orders of magnitude, on which no res
 
 def plan(
     folder: Folder,
-    output: Path,
-    clips: Mapping[Path, str],
+    output: str,
+    clips: Mapping[str, str],
     recipe: Recipe,
     device: str,
     part_frames: int | None = None,
@@ -55,7 +56,7 @@ def plan(
         raise JobError("--cuts names frames of one clip, but there are several.")
     job = Job(
         folder,
-        str(output),
+        output,
         versions(recipe),
         recipe,
         precision_name(resolve_precision(recipe.precision, device)),
@@ -69,14 +70,14 @@ def plan(
     left_out: dict[str, str] = {}
     for source, destination in clips.items():
         try:
-            reader = recipe.open(source, Path(destination).suffix)
-            check_destination(output / destination, reader)
+            reader = recipe.open(local_copy(source), Path(destination).suffix)
+            _check_destination(f"{output}/{destination}", source, reader)
             reader.check()
             clip = Clip.of(reader, recipe.timeline(reader))
             fps = recipe.output_fps(reader) or clip.fps
-            check_encoder(output / destination, reader, fps, recipe.request)
+            check_encoder(Path(destination), reader, fps, recipe.request)
         except (ValueError, OSError) as error:
-            left_out[str(source)] = str(error)
+            left_out[source] = str(error)
             continue
         number = len(films)
         clock = f"clocks/{number:06}.npz"
@@ -95,7 +96,7 @@ def plan(
     return job
 
 
-def differences(job: Job, output: Path, clips: Mapping[Path, str], recipe: Recipe) -> list[str]:
+def differences(job: Job, output: str, clips: Mapping[str, str], recipe: Recipe) -> list[str]:
     """How a job differs from one that is asked for, in short sentences; none: it is that job."""
     found = [
         f"{name} {here} here, {job.made_by.get(name)} there"
@@ -110,9 +111,9 @@ def differences(job: Job, output: Path, clips: Mapping[Path, str], recipe: Recip
     ]
     if sha256_of(Path(recipe.weights)) != job.weights["sha256"]:
         found.append(f"weights {recipe.weights!r}, then {planned['weights']!r}")
-    if str(output) != job.output:
+    if output != job.output:
         found.append(f"results go to {output}, then to {job.output}")
-    now = {str(source): name for source, name in clips.items()}
+    now = clips
     then = {film.source: film.destination for film in job.films}
     then |= {source: now.get(source, "") for source in job.left_out}
     found += [f"{source} was not part of it" for source in now if source not in then]
@@ -120,10 +121,16 @@ def differences(job: Job, output: Path, clips: Mapping[Path, str], recipe: Recip
     found += [
         f"{film.source} has changed since"
         for film in job.films
-        if film.source in now
-        and film_of(Path(film.source), film.destination).identity != film.identity
+        if film.source in now and film_of(film.source, film.destination).identity != film.identity
     ]
     return found
+
+
+def _check_destination(destination: str, source: str, reader: VideoReader) -> None:
+    if not is_url(destination):
+        check_destination(destination, reader)
+    elif destination == source:
+        raise JobError(f"{source} is source and destination; give the results another folder.")
 
 
 def _bring_weights(folder: Folder, weights: Path) -> dict[str, str]:

@@ -133,8 +133,7 @@ def speeds(job: Job) -> dict[str, float]:
 
 
 def _notes(job: Job) -> list[dict[str, Any]]:
-    contents = (job.folder.read(f"{WORKING}/{name}") for name in job.folder.names(WORKING))
-    return [json.loads(content) for content in contents if content]
+    return [json.loads(content) for content in job.folder.read_all(WORKING) if content]
 
 
 def _duration(seconds: float) -> str:

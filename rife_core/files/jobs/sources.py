@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from ...video import FILE_TYPES, VideoError
+from .remote import found_at, is_url
 
 LISTS = (".txt", ".list")
 VIDEOS = frozenset(
@@ -23,21 +24,25 @@ RESULTS = tuple(suffix for suffix, kind in FILE_TYPES.items() if kind.joins)
 """How results may end."""
 
 _USUAL = ".mkv"  # holds almost everything
+_NONE = f"There is no video in {{}}; names of videos end in {', '.join(sorted(VIDEOS))}."
 
 
 def find_clips(
-    paths: Iterable[str | os.PathLike[str]], output: Path, file_type: str | None = None
-) -> dict[Path, str]:
+    paths: Iterable[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    file_type: str | None = None,
+) -> dict[str, str]:
     """The clips that `paths` mean, each with the name of its result.
 
     Args:
         paths: video files; folders, which are searched to their depths; lists (.txt), which hold
-            one of either on each line.
+            one of either on each line. Paths or URLs.
         output: the folder of the results, which are no clips.
         file_type: how the results end; by default as their sources, or .mkv.
 
     Returns:
-        For each source the name of its result below the output folder, with slashes.
+        For each source, a path or URL, the name of its result below the output folder, with
+        slashes.
 
     Raises:
         FileNotFoundError: there is no such file, or no video in a folder.
@@ -50,10 +55,10 @@ def find_clips(
                 f"Files that end in {file_type} cannot be written; choose one of "
                 f"{', '.join(RESULTS)}."
             )
-    clips: dict[Path, str] = {}
-    owners: dict[str, Path] = {}
-    for source, name in _found(paths, output):
-        suffix = source.suffix.lower()
+    clips: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for source, name in _found(paths, os.fspath(output)):
+        suffix = PurePosixPath(name).suffix.lower()
         suffix = file_type or (suffix if suffix in RESULTS else _USUAL)
         result = str(PurePosixPath(name).with_suffix(suffix))
         if clips.setdefault(source, result) != result:
@@ -70,30 +75,55 @@ def find_clips(
 
 
 def _found(
-    paths: Iterable[str | os.PathLike[str]], output: Path, listed: bool = False
-) -> Iterator[tuple[Path, str]]:
+    places: Iterable[str | os.PathLike[str]], output: str, listed: bool = False
+) -> Iterator[tuple[str, str]]:
     """Each source, absolute, with its name in the folder where it was found."""
-    for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(
-                each
-                for each in path.rglob("*")
-                if each.suffix.lower() in VIDEOS
-                and each.is_file()
-                and (output == path.absolute() or output not in each.absolute().parents)
-                and not any(part.startswith(".") for part in each.relative_to(path).parts)
-            )
-            if not inside:
-                raise FileNotFoundError(
-                    f"There is no video in {path}; names of videos end in "
-                    f"{', '.join(sorted(VIDEOS))}."
-                )
-            yield from ((each.absolute(), each.relative_to(path).as_posix()) for each in inside)
+    for place in places:
+        path = Path(place)
+        if is_url(place):
+            yield from _found_at(os.fspath(place), output)
+        elif path.is_dir():
+            yield from _found_in(path, Path(output).absolute())
         elif path.suffix.lower() in LISTS and path.is_file() and not listed:
-            lines = path.read_text("utf-8").splitlines()
-            named = [line.strip() for line in lines if line.strip() and line.strip()[0] != "#"]
-            yield from _found([path.parent / name for name in named], output, True)
+            lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+            named = [line for line in lines if line and line[0] != "#"]
+            inside = [name if is_url(name) else path.parent / name for name in named]
+            yield from _found(inside, output, True)
         elif path.is_file():
-            yield path.absolute(), path.name
+            yield str(path.absolute()), path.name
         else:
             raise FileNotFoundError(f"There is no file or folder {str(path)!r}.")
+
+
+def _found_at(url: str, output: str) -> Iterator[tuple[str, str]]:
+    found = found_at(url)
+    if list(found) == [url]:
+        yield from found.items()
+        return
+    inside = {
+        each: name
+        for each, name in sorted(found.items())
+        if _is_video(PurePosixPath(name))
+        and (output == url.rstrip("/") or not each.startswith(f"{output}/"))
+    }
+    if not inside:
+        raise FileNotFoundError(_NONE.format(url))
+    yield from inside.items()
+
+
+def _found_in(folder: Path, output: Path) -> Iterator[tuple[str, str]]:
+    inside = sorted(
+        each
+        for each in folder.rglob("*")
+        if _is_video(each.relative_to(folder))
+        and each.is_file()
+        and (output == folder.absolute() or output not in each.absolute().parents)
+    )
+    if not inside:
+        raise FileNotFoundError(_NONE.format(folder))
+    yield from ((str(each.absolute()), each.relative_to(folder).as_posix()) for each in inside)
+
+
+def _is_video(name: PurePath) -> bool:
+    hidden = any(part.startswith(".") for part in name.parts)
+    return name.suffix.lower() in VIDEOS and not hidden

@@ -1,9 +1,11 @@
 """rife-video evaluate."""
 
 import json
+import shutil
 
 import pytest
 from rife_video.rife_core.cli import main
+from rife_video.rife_core.files.jobs import DebugWorkers
 from rife_video.rife_core.training.ladder import demo_rung
 
 
@@ -21,6 +23,30 @@ def test_evaluate_prints_and_writes_the_tables(clip, weights, tmp_path, capsys):
     scores = json.loads(numbers.read_text())["clips"]["square.mp4"]
     assert list(scores)[:2] == ["small", "default"]
     assert scores["average"]["PSNR"] > 0
+
+
+def test_workers_measure_what_this_process_measures(clip, weights, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(
+        "rife_video.rife_core.cli.evaluate.workers_of", lambda where, device: DebugWorkers("cpu")
+    )
+    other = tmp_path / "more" / clip.name
+    other.parent.mkdir()
+    shutil.copy(clip, other)
+    arguments = [str(weights), str(clip), str(other), "--frames", "5", "--fast", "--device", "cpu"]
+    assert main(["evaluate", *arguments]) == 0
+    alone = capsys.readouterr().out
+    assert "| square.mp4 1 |" in alone
+    shared = [*arguments, "--workers", "local:2", "--job", str(tmp_path / "job")]
+    assert main(["evaluate", *shared]) == 0
+    assert capsys.readouterr().out == alone
+    monkeypatch.setattr("rife_video.rife_core.training.evaluation_job.evaluate", None)
+    assert main(["evaluate", *shared]) == 0  # nothing is measured twice
+    assert capsys.readouterr().out == alone
+    assert main(["evaluate", *shared, "--frames", "4"]) == 1
+    assert "holds another evaluation" in capsys.readouterr().err
+    (tmp_path / "job/scores/000001.json").unlink()
+    assert main(["evaluate", *shared]) == 1
+    assert f"{other}: TypeError" in capsys.readouterr().err
 
 
 def test_evaluate_climbs_the_ladder_without_clips(weights, tmp_path, capsys, monkeypatch):

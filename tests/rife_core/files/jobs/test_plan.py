@@ -1,7 +1,6 @@
 """How clips are divided."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from rife_video.rife_core.files.jobs.folder import Folder
@@ -9,8 +8,8 @@ from rife_video.rife_core.files.jobs.plan import JobError, plan
 
 
 def test_parts_cover_each_film_once(clips, recipe, tmp_path):
-    names = {clips / "long.mp4": "a.mp4", clips / "more/short.mkv": "b.mkv"}
-    job = plan(Folder(tmp_path / "job"), tmp_path, names, recipe, "cpu", 16)
+    names = {str(clips / "long.mp4"): "a.mp4", str(clips / "more/short.mkv"): "b.mkv"}
+    job = plan(Folder(tmp_path / "job"), str(tmp_path), names, recipe, "cpu", 16)
     for film in range(2):
         end, stop = 0, 0
         for number in job.parts_of(film):
@@ -25,14 +24,16 @@ def test_parts_cover_each_film_once(clips, recipe, tmp_path):
 
 
 def test_a_short_clip_is_one_part(clips, recipe, tmp_path):
-    job = plan(Folder(tmp_path / "job"), tmp_path, {clips / "long.mp4": "a.mp4"}, recipe, "cpu")
+    job = plan(
+        Folder(tmp_path / "job"), str(tmp_path), {str(clips / "long.mp4"): "a.mp4"}, recipe, "cpu"
+    )
     assert len(job.parts) == 1
 
 
 def test_cuts_are_those_of_one_clip(clips, recipe, tmp_path):
-    names = {Path("a.mp4"): "a.mp4", Path("b.mp4"): "b.mp4"}
+    names = {"a.mp4": "a.mp4", "b.mp4": "b.mp4"}
     with pytest.raises(JobError, match="frames of one clip"):
-        plan(Folder(tmp_path / "job"), tmp_path, names, replace(recipe, cuts="5"), "cpu")
+        plan(Folder(tmp_path / "job"), str(tmp_path), names, replace(recipe, cuts="5"), "cpu")
 
 
 def test_options_that_exclude_each_other_are_refused(recipe):

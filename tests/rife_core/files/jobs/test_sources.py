@@ -20,7 +20,7 @@ def folder(tmp_path):
 
 def test_folders_are_searched_to_their_depths(folder):
     found = find_clips([folder], OUT)
-    assert {str(path.relative_to(folder)): name for path, name in found.items()} == {
+    assert {str(Path(path).relative_to(folder)): name for path, name in found.items()} == {
         "a.MOV": "a.mov",
         "b.mp4": "b.mp4",
         "deep/er/c.wmv": "deep/er/c.mkv",
