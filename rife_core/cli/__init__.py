@@ -42,6 +42,16 @@ class Command(NamedTuple):
     module: str
     has_network: bool = False
 
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Adds all that it takes."""
+        import_module(self.module).add_arguments(parser)
+        if self.has_network:
+            parser.add_argument(
+                "--plain-ops",
+                action="store_true",
+                help="run every operation in its plain form, to rule the fast ones out",
+            )
+
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
@@ -112,15 +122,8 @@ def _run(argv: list[str], called: str, table: Mapping[str, Command]) -> int:
     for name, command in table.items():
         subparser = commands.add_parser(name, help=command.help, description=command.help)
         if name == called:
-            module = import_module(command.module)
-            module.add_arguments(subparser)
-            run = module.run
-            if command.has_network:
-                subparser.add_argument(
-                    "--plain-ops",
-                    action="store_true",
-                    help="run every operation in its plain form, to rule the fast ones out",
-                )
+            command.add_arguments(subparser)
+            run = import_module(command.module).run
     args, more = parser.parse_known_args(argv)
     files = getattr(args, "input", None)
     if isinstance(files, list) and not any(word.startswith("-") for word in more):

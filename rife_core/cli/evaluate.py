@@ -84,7 +84,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where workers leave the scores of each clip, so that the same command goes on if it "
         "is stopped; all workers must see it (default: a temporary folder)",
     )
-    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="in what numbers the network computes (default: auto, bf16 where that is faster)",
+    )
     parser.add_argument("--device", help="cpu, cuda or mps (default: the best)")
 
 

@@ -22,7 +22,12 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ensemble", action="store_true", help="average two estimates: slower, a little better"
     )
-    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="in what numbers the network computes (default: auto, bf16 where that is faster)",
+    )
     parser.add_argument(
         "--backend",
         choices=BACKEND_NAMES,
