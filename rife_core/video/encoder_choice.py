@@ -9,11 +9,15 @@ from typing import NamedTuple
 from av.video.format import VideoFormat
 
 from .containers import VideoError
-from .encoders import ENCODER_TABLE, FILE_TYPES, Encoder, fault_of, layouts_of
-from .pixels import PixelKind, depth_of, has_alpha, is_rgb
+from .encoders import ENCODER_TABLE, FILE_TYPES, ISO, Encoder, fault_of, layouts_of
+from .pixels import PixelKind, depth_of, has_alpha
 
 _BYTE = 8  # bits
 _CHROMA = ("420", "422", "444")  # by fineness
+_FULL_COLOUR = (
+    "Colour is kept in each pixel (4:4:4), which browsers and televisions may not play; "
+    "--pixel-format yuv420p is for those."
+)
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,12 @@ def choose_encoder(
         )
         note = f"{name} does not answer here ({fault}), so {row.instead} encodes."
         return other._replace(notes=(note, *other.notes))
-    lost = _lost(kind, VideoFormat(layout), alpha=alpha, asked=request.pixel_format is not None)
-    return Choice(name, row.codec, layout, options, row.tags.get(suffix), lost)
+    asked = request.pixel_format
+    notes = _lost(asked or name, kind, VideoFormat(layout), alpha=alpha)
+    is_full = suffix in ISO and kind.chroma == "444" and layout.startswith("yuv444")
+    if is_full and not (named or asked):
+        notes += (_FULL_COLOUR,)
+    return Choice(name, row.codec, layout, options, row.tags.get(suffix), notes)
 
 
 def keeps_alpha(suffix: str, request: EncoderRequest | None = None) -> bool:
@@ -215,21 +223,14 @@ def _fineness(layout: VideoFormat) -> int:
     return (layout.chroma_width(2) == 2) + (layout.chroma_height(2) == 2)
 
 
-def _lost(kind: PixelKind, layout: VideoFormat, *, alpha: bool, asked: bool) -> tuple[str, ...]:
-    """What a layout cannot keep, in a sentence."""
-    depth, lost = depth_of(layout), list[str]()
-    if depth < kind.depth and depth < 12:
-        lost.append(f"{kind.depth} bits a value become {depth}")
-    if (
-        not is_rgb(layout)
-        and _fineness(layout) < (2, 1, 0)[("444", "422", "420").index(kind.chroma)]
-    ):
-        written = ("4:2:0", "4:2:2", "4:4:4")[_fineness(layout)]
-        source = ":".join(kind.chroma)
-        lost.append(f"colour of {source} becomes {written}")
+def _lost(name: str, kind: PixelKind, layout: VideoFormat, *, alpha: bool) -> tuple[str, ...]:
+    """What a layout cannot keep, in a sentence; `name` is what was asked for or chosen."""
+    lost: list[str] = []
+    if depth_of(layout) < kind.depth:
+        lost.append(f"{kind.depth} bits a value become {depth_of(layout)}")
+    fineness = _fineness(layout)
+    if fineness < _CHROMA.index(kind.chroma):
+        lost.append(f"colour of {':'.join(kind.chroma)} becomes {':'.join(_CHROMA[fineness])}")
     if alpha and not has_alpha(layout):
         lost.append("transparency is left out")
-    if not lost:
-        return ()
-    why = f"As {layout.name} was asked for," if asked else "For want of an encoder"
-    return (f"{why} {' and '.join(lost)}.",)
+    return (f"{name} keeps less than the source has: {' and '.join(lost)}.",) if lost else ()

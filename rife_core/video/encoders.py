@@ -26,7 +26,7 @@ from .pixels import reformat
 
 DEFAULT_CRF = 17
 _PLACE = "{}"  # where the number goes in an option that sets the quality
-_ISO = (".mp4", ".m4v", ".mov")
+ISO = (".mp4", ".m4v", ".mov")
 _SVT_LOG, _ERRORS = "SVT_LOG", "1"
 _TRIED_RATE = Fraction(24)
 
@@ -159,9 +159,9 @@ _NVENC_PRESETS = Preset("preset", "p5", tuple(f"p{number}" for number in range(1
 _QSV_PRESETS = Preset("preset", "medium", (*_X26X[2:], "veryslow"))
 _AMF_PRESETS = Preset("quality", "balanced", ("speed", "balanced", "quality"))
 
-_HVC1: Mapping[str, str] = dict.fromkeys(_ISO, "hvc1")
-_IN_H264 = (*_ISO, ".mkv", ".ts", ".avi")
-_IN_H265 = (*_ISO, ".mkv", ".ts")
+_HVC1: Mapping[str, str] = dict.fromkeys(ISO, "hvc1")
+_IN_H264 = (*ISO, ".mkv", ".ts", ".avi")
+_IN_H265 = (*ISO, ".mkv", ".ts")
 _IN_AV1 = (".mp4", ".mkv", ".webm")
 _LARGE = (160, 64)  # what hardware takes at least
 

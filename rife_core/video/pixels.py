@@ -96,8 +96,10 @@ def depth_of(layout: VideoFormat) -> int:
 
 
 def chroma_of(layout: VideoFormat) -> Chroma:
-    """How finely colour is to be kept. RGB becomes 4:2:0, which every player shows."""
-    if is_rgb(layout) or len(layout.components) < 3:
+    """How finely colour is sampled: in each pixel of RGB, not at all in grey."""
+    if is_rgb(layout):
+        return "444"
+    if len(layout.components) < 3:
         return "420"
     width, height = layout.chroma_width(16), layout.chroma_height(16)
     if height < width:

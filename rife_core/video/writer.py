@@ -23,7 +23,7 @@ from ..timeline.speed_curve import SpeedCurve
 from ..whole_file import PartFile
 from .containers import VideoError, open_input, open_output, packets_of
 from .encoder_choice import Choice, EncoderRequest, choose_encoder
-from .encoders import FILE_TYPES, quiet_encoders
+from .encoders import FILE_TYPES, ISO, quiet_encoders
 from .pixels import ColorTags, PixelKind, depth_of, is_rgb, reformat, to_frame, writable
 from .reader import Audio, VideoReader
 from .tracks import (
@@ -38,7 +38,7 @@ from .tracks import (
 )
 
 _BYTE = 8  # bits
-_ISO = (".mp4", ".m4v", ".mov")
+
 _RGB, _FULL_RANGE = 0, 2
 _FAR = 1000  # frames
 _REORDERED = 2  # frames that x265 holds back to put them into another order
@@ -171,7 +171,7 @@ class VideoWriter:
                 self._begin(self._container.add_stream_from_template(source, opaque=True))
                 if source.metadata.get("alpha_mode") == "1":  # else nobody looks for it
                     self._stream.codec_context.pix_fmt = "yuva420p"
-                if self.suffix in _ISO:  # hvc1, ap4h: what players go by
+                if self.suffix in ISO:  # hvc1, ap4h: what players go by
                     self._stream.codec_context.codec_tag = source.codec_context.codec_tag
             start = self.count
             first: int | None = None
@@ -289,7 +289,7 @@ class VideoWriter:
 
     def _options(self) -> dict[str, str]:
         """What the file type is told."""
-        if self.suffix not in _ISO:
+        if self.suffix not in ISO:
             return {}
         scale = self.fps.numerator  # every frame's time is a whole number of these
         while scale < _FINE:
