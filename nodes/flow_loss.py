@@ -1,4 +1,4 @@
-"""The ComputeFlowLoss node: made frames, or flow, against the truth -> numbers and pictures."""
+"""The ComputeFlowLoss node: interpolated frames, or flow, against the truth, in numbers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _choice(name: str) -> tuple[str, dict[str, Any]]:
 
 
 class ComputeFlowLoss:
-    """Judges made frames, or estimated flow."""
+    """Judges interpolated frames, or estimated flow."""
 
     DISPLAY_NAME = "Compute Flow Loss"
     CATEGORY = "RIFE Video"
@@ -71,7 +71,7 @@ class ComputeFlowLoss:
         return {
             "required": {},
             "optional": {
-                "prediction": ("IMAGE", {"tooltip": "Made frames. Not with a model."}),
+                "prediction": ("IMAGE", {"tooltip": "Interpolated frames. Not with a model."}),
                 "target": (
                     "IMAGE",
                     {"tooltip": "What they should be; with a model, a real clip of 3 frames up."},

@@ -116,7 +116,7 @@ class LoadVideo:
         return _checked(file, VIDEO_SUFFIXES)
 
     def load(self, file: str, edit: Any = None) -> tuple[Video]:
-        """See the class; `edit` trims and crops, as newer pages write it."""
+        """The file as a video; `edit` trims and crops it, as newer pages write it."""
         path = _input_file(file, VIDEO_SUFFIXES)
         return (_edited(path, edit) if edit else Video(path),)
 
@@ -133,7 +133,7 @@ class GetVideoComponents:
         return {"required": {"video": ("VIDEO", {})}}
 
     def split(self, video: Video) -> tuple[Tensor, Audio | None, float]:
-        """See the class."""
+        """Decodes the video where it is a file."""
         if isinstance(video.frames, Tensor):
             return video.frames, video.audio, float(video.fps or 1)
         reader = VideoReader(video.frames)
@@ -168,7 +168,7 @@ class CreateVideo:
         bit_depth: int | str = "auto",
         color_space: str = "sRGB",
     ) -> tuple[Video]:
-        """See the class; auto is 8 bits, and 10 of HDR."""
+        """Nothing is encoded yet; "auto" is 8 bits, and 10 for HDR."""
         depth = (10 if color_space in COLOR_SPACES else 8) if bit_depth == "auto" else bit_depth
         color = COLOR_SPACES.get(color_space, ColorTags())
         return (Video(images, as_fraction(fps), audio, int(depth), color),)
@@ -203,7 +203,7 @@ class SaveVideo:
         codec: str = "auto",
         crf: float | None = None,
     ) -> dict[str, Any]:
-        """See the class; a video that is a file of that type already is copied as it is."""
+        """Encodes the video; a file of that type already is copied as it is."""
         if format == "auto":
             format = "webm" if codec in ("vp9", "av1") else "mp4"
         suffix, said = f".{format}", {}
@@ -297,7 +297,7 @@ class LoadImage:
         return _checked(image, IMAGE_SUFFIXES)
 
     def load(self, image: str) -> tuple[Tensor, Tensor]:
-        """See the class."""
+        """The image, 1 H W 3 in [0, 1], and where it is transparent, 1 H W."""
         with av.open(_input_file(image, IMAGE_SUFFIXES)) as container:
             array = reformat(next(container.decode(video=0)), format="rgba").to_ndarray()
         rgba = torch.from_numpy(array).float().div(255)[None]
@@ -321,7 +321,7 @@ class ImageFromBatch:
         }
 
     def cut(self, image: Tensor, batch_index: int, length: int) -> tuple[Tensor]:
-        """See the class; a start beyond the end gives the last frame."""
+        """A start beyond the end gives the last frame."""
         start = min(batch_index, len(image) - 1)
         return (image[start : start + length].clone(),)
 
@@ -343,7 +343,7 @@ class SaveImage:
         }
 
     def save(self, images: Tensor, filename_prefix: str) -> dict[str, Any]:
-        """See the class."""
+        """Writes one file for each image."""
         height, width = images.shape[1:3]
         paths: list[Path] = []
         for image in images:
@@ -360,7 +360,7 @@ class PreviewImage(SaveImage):
         return {"required": {"images": ("IMAGE", {})}}
 
     def save(self, images: Tensor, filename_prefix: str = "preview") -> dict[str, Any]:
-        """See the class."""
+        """Writes one file for each image."""
         return super().save(images, filename_prefix)
 
 

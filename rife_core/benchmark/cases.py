@@ -110,8 +110,8 @@ def frames_of(case: Case, count: int, clip: Path | None = None) -> Tensor:
     if clip is None:
         return taken
     size = (case.height, case.width)
-    planes = F.interpolate(taken.permute(0, 3, 1, 2), size, mode="bilinear", antialias=True)
-    return planes.permute(0, 2, 3, 1).contiguous()
+    resized = F.interpolate(taken.permute(0, 3, 1, 2), size, mode="bilinear", antialias=True)
+    return resized.permute(0, 2, 3, 1).contiguous()
 
 
 def network_of(row: str, weights: str | None = None) -> RIFE:

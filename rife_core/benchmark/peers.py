@@ -73,12 +73,12 @@ def _is_of(module: ModuleType, folder: Path) -> bool:
 
 
 def assemble(clip: Tensor, multiplier: int, between: Between, device: torch.device) -> Tensor:
-    """The output clip of those who work pair by pair on planes."""
+    """The output clip of those who work pair by pair on images."""
     count, height, width, _ = clip.shape
     output = clip.new_empty((multiplier * (count - 1) + 1, height, width, 3))
     output[::multiplier] = clip
-    planes = (frame.permute(2, 0, 1)[None].contiguous().to(device) for frame in clip)
-    for index, pair in enumerate(pairwise(planes)):
+    images = (frame.permute(2, 0, 1)[None].contiguous().to(device) for frame in clip)
+    for index, pair in enumerate(pairwise(images)):
         for step, made in enumerate(between(*pair), 1):
             output[multiplier * index + step] = made[0, :, :height, :width].permute(1, 2, 0)
     return output

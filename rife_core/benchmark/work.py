@@ -119,13 +119,13 @@ def synchronize(device: torch.device) -> None:
 def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
     """FLOP per second of a large matrix product or a large convolution, the faster one."""
     side = _MATRIX_SIDE.get(device.type, 1024)
-    batch, planes, height, width = _PLANES.get(device.type, _PLANES["cpu"])
+    batch, channels, height, width = _PLANES.get(device.type, _PLANES["cpu"])
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-    x = torch.randn(batch, planes, height, width, device=device).to(dtype)
-    kernel = torch.randn(planes, planes, 3, 3, device=device).to(dtype)
+    x = torch.randn(batch, channels, height, width, device=device).to(dtype)
+    kernel = torch.randn(channels, channels, 3, 3, device=device).to(dtype)
     x, kernel = (each.to(memory_format=torch.channels_last) for each in (x, kernel))
     product = 2 * side**3 / best_seconds(lambda: a @ b, device)
-    flop = 2 * 9 * planes**2 * batch * height * width
+    flop = 2 * 9 * channels**2 * batch * height * width
     return max(product, flop / best_seconds(lambda: F.conv2d(x, kernel, padding=1), device))
 
 

@@ -51,6 +51,6 @@ def rows(frames: list[list[Tensor]]) -> Tensor:
 def shrunk(frame: Tensor, width: int) -> Tensor:
     """Resizes a frame H W C to `width` and keeps its aspect ratio."""
     height = round(frame.shape[0] * width / frame.shape[1])
-    planes = frame.permute(2, 0, 1)[None]
-    planes = F.interpolate(planes, (height, width), mode="bilinear", antialias=True)
-    return planes[0].permute(1, 2, 0)
+    image = frame.permute(2, 0, 1)[None]
+    image = F.interpolate(image, (height, width), mode="bilinear", antialias=True)
+    return image[0].permute(1, 2, 0)

@@ -65,7 +65,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "join": Command("put the parts of a job together", f"{__name__}.join"),
         "status": Command("show how far a job has come", f"{__name__}.status"),
         "sample": Command("paint a short clip to try things on", f"{__name__}.sample"),
-        "strip": Command("show source and made frames in one picture", f"{__name__}.strip"),
+        "strip": Command("show source and interpolated frames in one picture", f"{__name__}.strip"),
         "models": Command("list the weights that can be loaded", f"{__name__}.models"),
         "weights": Command("list, fetch and verify published networks", f"{__name__}.weights"),
         "doctor": Command("say what is there and what is missing", f"{__name__}.doctor"),

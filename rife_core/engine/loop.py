@@ -1,6 +1,6 @@
 """Frames in, frames out: runs a network along a timeline.
 
-Source frames are copied through bit for bit; only made frames pass the network.
+Source frames are copied through bit for bit; only interpolated frames pass the network.
 A clip in memory (`interpolate`) and a file of any length (`stream`) take the
 same road: an iterator of frames of which the engine holds two or three at a time.
 

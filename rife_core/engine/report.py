@@ -24,7 +24,7 @@ class Report:
         plans: how frames were made: the first plan, then each one that memory forced.
         memory: bytes that the first plan was estimated to take besides the weights.
         beyond_range: source frames with values beyond [0, 1]; networks see them clamped.
-        not_finite: source frames with values that are no numbers; networks see 0.
+        not_finite: source frames with NaN or infinite values; networks see 0.
         coarser: pairs, by their first frame, whose large motion was estimated at a coarser
             scale.
         redone: frames that were made again in float32, because they were not finite.
@@ -80,7 +80,7 @@ class Report:
             "New scenes begin at frames": self.scenes.cuts,
             "Repeated frames": [f"{first}-{last}" for first, last in self.scenes.runs],
             "Values beyond 0 to 1 in frames": self.beyond_range,
-            "Values that are no numbers in frames": self.not_finite,
+            "NaN or infinite values in frames": self.not_finite,
             "Large motion, estimated at a coarser scale, after frames": self.coarser,
             "Memory was short; went on with": self.plans[1:],
             "Made again in float32": [self.redone] if self.redone else [],

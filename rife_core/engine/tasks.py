@@ -20,7 +20,7 @@ from .transfers import Pending, Transfers
 class SourceFrame:
     """A source frame; uploaded and encoded when first needed, then kept for both of its pairs.
 
-    Values that are no numbers are 0 for the network.
+    NaN is 0 for the network.
     """
 
     def __init__(self, frame: Tensor, number: int, report: Report) -> None:
@@ -47,7 +47,7 @@ class SourceFrame:
         if not self.frame.is_floating_point():
             return self.frame
         low, high = (float(value) for value in self.frame.aminmax())
-        if not (isfinite(low) and isfinite(high)):  # also where they are no numbers
+        if not (isfinite(low) and isfinite(high)):  # also where they are NaN
             self._report.not_finite.append(self.number)
             return self.frame.nan_to_num(0, 0, 0)
         if low < 0 or high > 1:

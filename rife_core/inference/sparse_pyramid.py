@@ -95,7 +95,7 @@ def _view(
 
 
 def _split(side: Tensor, image: str, features: str) -> dict[str, Tensor]:
-    """The parts of a frame's planes under these names; features of no width are absent."""
+    """The parts of a frame's channels under these names; features of no width are absent."""
     parts = {image: side[:, :IMAGE_CHANNELS], features: side[:, IMAGE_CHANNELS:]}
     return {name: part for name, part in parts.items() if part.shape[1]}
 
@@ -125,7 +125,7 @@ class SparsePyramid:
         return whole and halving and fits
 
     def add(self, planes: Tensor, growth: float) -> None:
-        """Takes a block's planes as it gave them: flow in full pixels, mask, carried.
+        """Takes a block's output as it gave it: flow in full pixels, mask, carried.
 
         Shape:
             planes: B P H/growth W/growth

@@ -86,7 +86,6 @@ class LPIPSAlex(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """See the class."""
         check_pair("LPIPS", input, target, channels=3, shortest=_SMALLEST)
         dtype = self.shift.dtype
         x, y = ((each.to(dtype) - self.shift) / self.scale for each in (input, target))

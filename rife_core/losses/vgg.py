@@ -90,7 +90,7 @@ class MeanShift(nn.Conv2d):
         x: B C H W -> B C H W
 
     Raises:
-        ValueError: the two lists do not fit each other, or a value is no number of its range.
+        ValueError: the two lists do not fit each other, or a value is out of its range.
     """
 
     def __init__(

@@ -84,7 +84,7 @@ def adaptive_weight(perceptual_loss: Tensor, gen_loss: Tensor, last_layer: Tenso
     Scaled by it, the adversarial term pulls as hard as the perceptual one.
 
     Returns:
-        A scalar from 0 to 1000 without a graph; 1 where the ratio is no number.
+        A scalar from 0 to 1000 without a graph; 1 where the ratio is NaN.
 
     Raises:
         ValueError: one of the losses does not depend on `last_layer`.

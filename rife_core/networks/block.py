@@ -95,13 +95,13 @@ class IFBlock(nn.Module):
         return planes[:, :FLOW_CHANNELS], planes[:, FLOW_CHANNELS:CARRIED_FROM]
 
     def update(self, parts: Sequence[Tensor], flow: Tensor | None, scale: float) -> Tensor:
-        """All output planes at full resolution: flow update, mask, then carried features.
+        """All output channels at full resolution: flow update, mask, then carried features.
 
         Args:
-            parts: what `forward` takes as `x`, still apart: each is shrunk before they are
-                laid side by side. B C H W, or B C 1 1 where a part is the same everywhere.
-            flow: see the class.
-            scale: see the class.
+            parts: what `forward` takes as `x`, still apart: each is downsampled before they
+                are concatenated. B C H W, or B C 1 1 where a part is the same everywhere.
+            flow: see `IFBlock`.
+            scale: see `IFBlock`.
         """
         height, width = parts[0].shape[-2:]
         small = [part if part.shape[-1] == 1 else resize(part, 1 / scale) for part in parts]
@@ -116,7 +116,7 @@ class IFBlock(nn.Module):
         """What the first convolution makes of the block's input: all that is read of it.
 
         Args:
-            parts: see `update`, but shrunk already.
+            parts: see `update`, but downsampled already.
             flow: the same, in pixels of the full image.
             scale: see `update`.
 
@@ -133,7 +133,7 @@ class IFBlock(nn.Module):
         Args:
             x: see `stem`.
             scale: see `update`.
-            wanted: how many of the planes are needed, where it is not all.
+            wanted: how many of the channels are needed, where it is not all.
 
         Shape:
             x: B c/2 h/2 w/2 -> B P h/growth w/growth, the flow in it in pixels of the full image

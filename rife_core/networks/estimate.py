@@ -136,7 +136,7 @@ class Estimate:
         return torch.lerp(self.warped_img1, self.warped_img0, torch.sigmoid(self.mask))
 
     def carry(self, plane0: Tensor, plane1: Tensor) -> Tensor:
-        """Warps and mixes other planes of the two frames as their images were: B C H W."""
+        """Warps and mixes other channels of the two frames as their images were: B C H W."""
         warped0, warped1 = warp(plane0, self.flow[:, :2]), warp(plane1, self.flow[:, 2:])
         return torch.lerp(warped1, warped0, torch.sigmoid(self.mask))
 

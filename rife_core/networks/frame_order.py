@@ -42,10 +42,10 @@ def frame_orders(
         yield listed(_mirror_inputs(named), names), flow
 
 
-def average(planes: list[Tensor]) -> Tensor:
-    """A block's planes; where it ran in both orders, their mean."""
-    if len(planes) == 1:
-        return planes[0]
-    there, back = planes
+def average(channels: list[Tensor]) -> Tensor:
+    """A block's channels; where it ran in both orders, their mean."""
+    if len(channels) == 1:
+        return channels[0]
+    there, back = channels
     back = torch.cat((mirror_flow(back), -back[:, FLOW_CHANNELS:]), 1)
     return (there + back) / 2

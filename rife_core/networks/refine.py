@@ -59,7 +59,7 @@ class Contextnet(nn.Module):
         return levels[1:]
 
     def warp_features(self, features: Sequence[Tensor], flow: Tensor) -> Iterator[Tensor]:
-        """Warps each level by the flow shrunk to its size, when it is asked for."""
+        """Warps each level by the flow downsampled to its size, when it is asked for."""
         step = 1 / self.first_scale
         for level in features:
             flow, step = step * resize(flow, step), 0.5

@@ -21,7 +21,7 @@ HeadLayout = Literal["short", "indexed", "named"]
 Ensemble = Literal["swap", "flip", "always", "none"]
 
 BLOCK_STRIDE = 4
-"""A block shrinks what it reads by this much again, after its scale."""
+"""A block downsamples what it reads by this much again, after its scale."""
 MAX_CHANNELS = 4096
 FLOW_CHANNELS = 4
 MASK_CHANNELS = 1
@@ -59,11 +59,11 @@ class NetworkSpec:
             convolutions, "pairs" residual pairs of PReLU convolutions.
         depth: how many of them.
         groups: convolution groups inside the trunk.
-        output: "half" gives planes at half the block's resolution, "shuffle" at
+        output: "half" gives channels at half the block's resolution, "shuffle" at
             full resolution by pixel shuffle, "separate" by one head per quantity,
             "separate_half" likewise at half, "flow" the flow alone at half, no mask.
-        planes: output planes: 4 flow, 1 mask, then carried features.
-        carried: how many of the output planes the next block reads on.
+        planes: output channels: 4 flow, 1 mask, then carried features.
+        carried: how many of the output channels the next block reads on.
         mask_adds: the block's mask is added to the running one, else replaces it.
         starts_at_zero: flow and mask exist (as zeros) before the first block.
         head: per-frame feature encoder, or None.

@@ -88,13 +88,13 @@ def _conv_by_bands(parts: Sequence[Tensor], layer: nn.Sequential, fine: Tensor |
 
 
 class _Bands:
-    """Lays channels side by side, pixel by pixel, a band of rows at a time.
+    """Concatenates channels, pixel by pixel, a band of rows at a time.
 
     Args:
-        fine: the last part is laid in two halves; see `convolve_concatenated`.
+        fine: the last part is split into two halves; see `convolve_concatenated`.
 
     Attributes:
-        count: of the planes.
+        count: of the channels.
         rows: of a band, the last one perhaps excepted; an even number.
     """
 
@@ -127,7 +127,7 @@ class _Bands:
         if self._fine:
             rows = self._parts[-1][index, :, top : top + len(band)]
             torch.sub(rows, places[-2], out=places[-1])
-        # A product with the unit matrix transposes planes to pixels, twice as fast as a copy does.
+        # A product with the unit matrix transposes channels to pixels, twice as fast as a copy.
         planes = self._planes[:, : len(band)].flatten(1)
         torch.mm(planes.t(), self._unit, out=band.view(-1, self.count))
 

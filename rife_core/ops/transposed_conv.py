@@ -49,7 +49,7 @@ def _at_corners(x: Tensor, weight: Tensor, bias: Tensor, cell: int) -> Tensor:
 
 
 def conv_transpose2x_then_conv(x: Tensor, layer: nn.Sequential, conv: nn.Conv2d) -> Tensor:
-    """`conv(layer(x))`: large planes of few channels, which the fast form never lays out.
+    """`conv(layer(x))`: large inputs of few channels, which the fast form never concatenates.
 
     Args:
         layer: a transposed convolution as for `conv_transpose2x`, then a PReLU with a slope

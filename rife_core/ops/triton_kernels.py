@@ -1,8 +1,8 @@
-"""Triton kernels: all planes of a frame warped at once; both sides warped and blended at once.
+"""Triton kernels: all channels of a frame warped at once; both sides warped and blended at once.
 
 On a GPU these networks wait for memory. PyTorch's sampling writes a grid of positions
-before it reads a pixel, and widens planes of half precision first. Here positions stay in
-registers, planes are read as they lie, and blending takes no pass of its own.
+before it reads a pixel, and widens channels of half precision first. Here positions stay in
+registers, channels are read as they lie, and blending takes no pass of its own.
 
 A kernel is compared with PyTorch's way on the first input of each kind that it meets.
 """
@@ -63,13 +63,13 @@ def _applies(input: Tensor, *_: object) -> bool:
 
 
 def _launch_warp(input: Tensor, flow: Tensor, points: Points) -> Tensor:
-    batch, planes, height, width = input.shape
-    out = input.new_empty((batch, planes, *flow.shape[2:]), dtype=torch.float32)
+    batch, channels, height, width = input.shape
+    out = input.new_empty((batch, channels, *flow.shape[2:]), dtype=torch.float32)
     pixels = flow.shape[2] * flow.shape[3]
     rows, columns = points or (flow, flow)  # not read where there are none
     _warp_kernel[(_triton.cdiv(pixels, _BLOCK), batch)](
         *(input, flow, rows, columns, out),
-        *(planes, height, width, pixels, flow.shape[3]),
+        *(channels, height, width, pixels, flow.shape[3]),
         *(*input.stride(), *flow.stride()),
         at_points=points is not None,
         block=_BLOCK,
@@ -78,12 +78,12 @@ def _launch_warp(input: Tensor, flow: Tensor, points: Points) -> Tensor:
 
 
 def _launch_blend(img0: Tensor, img1: Tensor, flow: Tensor, mask: Tensor) -> Blended:
-    batch, planes, height, width = img0.shape
-    shape = (3, batch, planes, height, width)
+    batch, channels, height, width = img0.shape
+    shape = (3, batch, channels, height, width)
     out = img0.new_empty(shape, dtype=torch.float32)
     _blend_kernel[(_triton.cdiv(height * width, _BLOCK), batch)](
         *(img0, img1, flow, mask, out),
-        *(planes, height, width, out.stride(0)),
+        *(channels, height, width, out.stride(0)),
         *(*img0.stride(), *img1.stride(), *flow.stride()),
         *(mask.stride(0), mask.stride(2), mask.stride(3)),
         block=_BLOCK,
@@ -95,7 +95,7 @@ def _launch_blend(img0: Tensor, img1: Tensor, flow: Tensor, mask: Tensor) -> Ble
 @_jit
 def _between(place, length):
     """The pixels on either side of a place on an axis, and how far it is from the first."""
-    place = tl.where(place == place, place, 0.0)  # what is no number must not be an address
+    place = tl.where(place == place, place, 0.0)  # a NaN must not become an address
     place = tl.minimum(tl.maximum(place, 0.0), length - 1.0)
     first = place.to(tl.int32)  # nothing is below 0, so this rounds down
     return first, tl.minimum(first + 1, length - 1), place - first.to(tl.float32)
@@ -120,7 +120,7 @@ def _warp_kernel(
     rows,
     columns,
     out,
-    planes,
+    channels,
     height,
     width,
     pixels,
@@ -136,7 +136,7 @@ def _warp_kernel(
     at_points: tl.constexpr,
     block: tl.constexpr,
 ):
-    """One block of output pixels of one sample, all planes."""
+    """One block of output pixels of one sample, all channels."""
     place = tl.program_id(0) * block + tl.arange(0, block)
     sample = tl.program_id(1).to(tl.int64)
     inside = place < pixels
@@ -157,8 +157,8 @@ def _warp_kernel(
         bottom * source_h,
     )
     source += sample * source_b
-    out += sample * planes * pixels + place
-    for _ in range(planes):
+    out += sample * channels * pixels + place
+    for _ in range(channels):
         value = _fetch(source, top, bottom, down, left, right, across, inside)
         tl.store(out, value, mask=inside)
         source += source_c
@@ -172,7 +172,7 @@ def _blend_kernel(
     flow,
     mask,
     out,
-    planes,
+    channels,
     height,
     width,
     out_kind,
@@ -218,8 +218,8 @@ def _blend_kernel(
     left1, right1, top1, bottom1 = left1 * img1_w, right1 * img1_w, top1 * img1_h, bottom1 * img1_h
     img0 += sample * img0_b
     img1 += sample * img1_b
-    out += sample * planes * height * width + place
-    for _ in range(planes):
+    out += sample * channels * height * width + place
+    for _ in range(channels):
         side0 = _fetch(img0, top0, bottom0, down0, left0, right0, across0, inside)
         side1 = _fetch(img1, top1, bottom1, down1, left1, right1, across1, inside)
         tl.store(out, side0, mask=inside)

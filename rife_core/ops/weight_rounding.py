@@ -13,7 +13,7 @@ def round_keeping_sum(weight: Tensor, dtype: torch.dtype, step: int = 1) -> Tens
     """A convolution's kernels in `dtype`: what one tap loses in rounding, the next one gains.
 
     Features change little from pixel to pixel, so errors that cancel out between
-    neighbouring taps hardly show in what the convolution gives. In bfloat16 made frames
+    neighbouring taps hardly show in what the convolution gives. In bfloat16 interpolated frames
     come 0.5 (4.6) to 2 dB (the bundled network) nearer to those of float32 than with
     each tap rounded to the nearest number.
 

@@ -155,7 +155,7 @@ def parse_schedule(text: str) -> tuple[tuple[Stretch, ...], int | None]:
     """Reads a schedule such as "1-10:4, 11:1, rest 2".
 
     Pairs are counted from 1: pair 1 lies between the first two source frames. A
-    multiplier of 1 leaves a pair without made frames. Where entries overlap, the
+    multiplier of 1 leaves a pair without interpolated frames. Where entries overlap, the
     first one counts.
 
     Returns:

@@ -149,7 +149,7 @@ class ClipTriplets:
         return crop.transpose(2, 3) if pick(2, generator) else crop
 
     def _resized(self, window: Tensor, generator: torch.Generator) -> Tensor:
-        """Enlarged where it is too small for a crop, otherwise shrunk by chance."""
+        """Enlarged where it is too small for a crop, otherwise downsampled by chance."""
         smallest = self.size / min(window.shape[-2:])
         chance, share = torch.rand(2, generator=generator).tolist()
         kept = 1.0 if chance < _FULL_SIZE else smallest + share * (1 - smallest)

@@ -1,4 +1,4 @@
-"""What training minimises: flow at each block, the mask, and the made frame."""
+"""What training minimises: flow at each block, the mask, and the interpolated frame."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class LossWeights:
         flow: endpoint error of every block's flow, in that block's own pixels; where the
             material's flow is known.
         mask: cross entropy of the mask where the point is visible on one side only.
-        frame: Laplacian pyramid loss of the made frame (the refined one, and the
+        frame: Laplacian pyramid loss of the interpolated frame (the refined one, and the
             teacher's, where the row has them).
         frames: the same for the frame after each block but the last.
-        squared: mean squared error of the made frame, which PSNR is the logarithm of.
-        census: census distance of the made frame.
+        squared: mean squared error of the interpolated frame, which PSNR is the logarithm of.
+        census: census distance of the interpolated frame.
         distill: distance to the teacher's flow, for rows that have a teacher.
-        vgg: how differently VGG-19 sees the made frame; needs its trained weights.
-        lpips: LPIPS on AlexNet of the made frame; needs its trained weights.
+        vgg: how differently VGG-19 sees the interpolated frame; needs its trained weights.
+        lpips: LPIPS on AlexNet of the interpolated frame; needs its trained weights.
         taught: distance to the flow of a teacher network (see `taught`), in each block's own
             pixels, where the teacher's frame is nearer to the true one than the student's.
     """
@@ -82,7 +82,7 @@ def objective(
             them.
 
     Returns:
-        The loss, and a dictionary: each weighted part, "psnr" of the made frame in dB,
+        The loss, and a dictionary: each weighted part, "psnr" of the interpolated frame in dB,
         and, where the flow is known, "epe" of the last block and "zero" of no flow, in
         pixels.
     """

@@ -26,7 +26,7 @@ from .textures import Draw
 WAVES = 2
 """Sine waves in the non-rigid motion of a layer."""
 STEEPNESS = 0.16
-"""Largest slope of the non-rigid motion: the inversion error shrinks by this each step."""
+"""Largest slope of the non-rigid motion: the inversion error falls by this factor each step."""
 INVERSION_STEPS = 3
 
 

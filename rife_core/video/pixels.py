@@ -220,7 +220,7 @@ def side_data(frame: VideoFrame, name: str) -> bytes | None:
 
 
 def mastering_of(frame: VideoFrame) -> MasteringDisplay | None:
-    """See the class; None where the frame does not say all of it."""
+    """The display that a frame was mastered on; None where it does not say all of it."""
     data = side_data(frame, "MASTERING_DISPLAY_METADATA")
     if data is None:
         return None
@@ -232,6 +232,6 @@ def mastering_of(frame: VideoFrame) -> MasteringDisplay | None:
 
 
 def light_of(frame: VideoFrame) -> LightLevel | None:
-    """See the class."""
+    """How bright a frame says that its clip is; None where it does not say."""
     data = side_data(frame, "CONTENT_LIGHT_LEVEL")
     return None if data is None else LightLevel(*struct.unpack("=2I", data[:8]))

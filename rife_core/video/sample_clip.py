@@ -16,7 +16,7 @@ FPS = Fraction(8)
 FRAMES = 49
 WIDTH, HEIGHT = 720, 480
 
-_FINER = 2  # painted larger, then shrunk: soft edges
+_FINER = 2  # painted larger, then downsampled: soft edges
 _SAMPLE_RATE = 24000
 _SKY = ((0.36, 0.55, 0.80), (0.96, 0.82, 0.66))
 _HILLS = (  # colour, height of the ridge, its roughness, speed in pixels a frame

@@ -157,7 +157,7 @@ class Checked(ABC):
     def _agrees(
         self, step: InferenceStep, inputs: Sequence[Tensor], made: Sequence[Tensor]
     ) -> bool:
-        compared = None if step.scale is None else 1  # of a made frame, the picture counts
+        compared = None if step.scale is None else 1  # of an interpolated frame, the picture counts
         made = made[:compared]
         eager = step(*inputs)[:compared]
         if not all(bool(each.isfinite().all()) for each in eager):

@@ -38,7 +38,7 @@ def test_every_remark():
         "New scenes begin at frames: 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 and 6 more.",
         "Repeated frames: 3-5.",
         "Values beyond 0 to 1 in frames: 1.",
-        "Values that are no numbers in frames: 2.",
+        "NaN or infinite values in frames: 2.",
         "Memory was short; went on with: 2 at once on cuda.",
         "Made again in float32: 3.",
     ]

@@ -2,7 +2,12 @@
 
 import pytest
 import torch
-from rife_video.rife_core.networks.padding import alignment, crop, pad_to_multiple
+from rife_video.rife_core.networks.padding import (
+    alignment,
+    crop,
+    forward_multiple,
+    pad_to_multiple,
+)
 from rife_video.rife_core.networks.specs import SPECS, get_spec
 
 
@@ -18,6 +23,21 @@ def test_every_block_divides_an_aligned_side(version, scale):
 @pytest.mark.parametrize(("scale", "multiple"), [(0.25, 128), (0.5, 64), (1.0, 32), (4.0, 32)])
 def test_a_coarser_scale_needs_a_larger_multiple(scale, multiple):
     assert alignment(get_spec("4.6"), 8 / scale) == multiple
+
+
+@pytest.mark.parametrize(
+    ("version", "scales", "multiple"),
+    [
+        ("rife", (1, 1, 1), 16),  # the refinement halves four times
+        ("rife", (4, 2, 1), 16),
+        ("rife", (8, 4, 2), 32),
+        ("2.3", (1, 1, 1), 32),  # five times
+        ("4.6", (1, 0.5), 4),
+        ("4.6", (8, 4, 2, 1), 32),
+    ],
+)
+def test_a_plain_pass_needs_no_more_than_its_arithmetic(version, scales, multiple):
+    assert forward_multiple(get_spec(version), scales) == multiple
 
 
 @pytest.mark.parametrize("size", [(1, 1), (31, 33), (64, 65), (100, 32)])
