@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 WITH_OPTIONS = ["README.md", "weights/README.md", "docs/files.md", "docs/headless.md"]
 WITH_OPTIONS += ["docs/cluster.md", "docs/benchmark.md"]
-OF_OTHER_PROGRAMS = {"--nproc-per-node", "--opt", "--help", "--head", "--port"}
+OF_OTHER_PROGRAMS = {"--nproc-per-node", "--opt", "--help", "--head", "--port", "--address"}
 SCHEDULERS = {"--array", "--dependency", "--parsable", "--wrap", "--gpus", "--header"}
 
 
