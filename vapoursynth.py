@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 from math import floor
 from pathlib import Path
@@ -96,8 +97,8 @@ def interpolate(
     timeline = Timeline.retime(source_fps, fps, end) if fps else Timeline.multiply(multiplier, end)
     starts = None if cuts is None else frozenset(cut + 1 for cut in cuts)  # counted from 1 there
     rules = SceneRules(at_cut, starts, repeats)
-    network = _ready(model, models, device, precision, backend)
     options = Options(scale=scale, ensemble=ensemble, batch_size=batch_size, max_memory=max_memory)
+    network = _ready(model, models, device, precision, backend)
     return _Filter(clip, network, timeline, timeline.output_fps(source_fps), rules, options).node()
 
 
@@ -213,8 +214,7 @@ class _Filter:
                     self._timeline,
                     places=map(Fraction, range(begin, stop)),
                     window=Window(Fraction(pair), Fraction(pair + 1)),
-                    scenes=self._rules.after(begin),
-                    **self._options,
+                    **vars(replace(self._options, scenes=self._rules.after(begin))),
                 )
                 self._made[pair] = list(made)
                 while len(self._made) > _PAIRS_KEPT:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..rife_core.charts.pictures import heat_picture, plot
 from ..rife_core.engine import interpolate
-from ..rife_core.engine.memory_plan import auto_batch_size, estimate_memory
+from ..rife_core.engine.options import Options
 from ..rife_core.losses import epe
 from ..rife_core.losses.compare import MAPS, MEASURES, check_frames, compare
 from ..rife_core.timeline import Timeline
@@ -200,12 +200,9 @@ def _remade(model: RIFEModel, clip: Tensor) -> tuple[Tensor, Tensor, list[int]]:
             f"target has {len(clip)} frames; to leave one out and make it again, 3 are needed."
         )
     height, width = clip.shape[1:3]
-    batch = auto_batch_size(compute_device(), height, width)
-    network = model.ready(estimate_memory(model.network, height, width, batch))
+    network, plan = model.planned(height, width, Options())
     with progress("Make frames again") as report:
-        every = interpolate(
-            network, clip[::2], Timeline.multiply(2), batch_size=batch, progress=report
-        )
+        every = interpolate(network, clip[::2], Timeline.multiply(2), plan=plan, progress=report)
     made = every[1::2]
     numbers = list(range(1, 2 * len(made), 2))
     return made, clip[numbers], numbers

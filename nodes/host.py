@@ -34,7 +34,9 @@ from tqdm import tqdm
 from ..rife_core.checkpoints.fetch import fetch_release
 from ..rife_core.checkpoints.published import RELEASES, find_release, load_release
 from ..rife_core.checkpoints.rife import SUFFIXES, list_weights, load_rife
+from ..rife_core.engine.memory_plan import Plan, first_plan
 from ..rife_core.engine.memory_plan import free_memory as _free_memory
+from ..rife_core.engine.options import Options
 from ..rife_core.inference.backends import AUTO, EAGER, resolve_backend, set_backend
 from ..rife_core.inference.precision import default_device, resolve_precision, set_precision
 from ..rife_core.inference.rife import RIFE
@@ -383,6 +385,11 @@ class RIFEModel:
         if network.backend is None:
             set_backend(network, self.backend)
         return network
+
+    def planned(self, height: int, width: int, options: Options) -> tuple[RIFE, Plan]:
+        """`ready` for the engine, with room for frames of that size; and the plan for them."""
+        plan = first_plan(self.network, height, width, options, compute_device())
+        return self.ready(plan.memory(self.network)), plan
 
     def trainable_copy(self) -> RIFE:
         """A float32 copy on the compute device whose weights can be trained.

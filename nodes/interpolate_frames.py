@@ -6,24 +6,22 @@ import re
 import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..rife_core.engine.loop import interpolate
-from ..rife_core.engine.memory_plan import MIB, auto_batch_size, check_room, estimate_memory
+from ..rife_core.engine.memory_plan import MIB, check_room
 from ..rife_core.engine.options import AUTO, SCALES, Options, Scale
 from ..rife_core.engine.report import Report
 from ..rife_core.engine.scenes import AT_CUT, REPEATS, AtCut, Repeats, SceneRules, parse_cuts
-from ..rife_core.inference.rife import RIFE
 from ..rife_core.timeline import ENDS, End, Timeline, as_fraction
 from .host import (
     Outputs,
     Part,
     RIFEModel,
-    compute_device,
     free_memory,
     progress,
     running_after,
@@ -230,21 +228,12 @@ class InterpolateFrames:
         frames: Tensor,
         multiplier: int,
         source_fps: float,
-        target_fps: float = 0.0,
-        end: str = next(iter(ENDS_SHOWN)),
-        scale: Scale = AUTO,
-        ensemble: bool = False,
-        batch_size: int = 0,
-        schedule: str = "",
-        at_cut: str = "hold",
-        cuts: str = "",
-        repeats: str = "keep",
-        max_memory: int = 0,
         map_disagreement: bool = False,
-        keep_region: Tensor | None = None,
+        **inputs: Any,
     ) -> dict[str, Any]:
         """See DESCRIPTION."""
-        timeline = timeline_of(source_fps, multiplier, target_fps, end, schedule)
+        asked = Inputs(multiplier, **inputs)
+        timeline = asked.timeline(source_fps)
         part, given, begin = running_part(), len(frames), 0
         if part:
             frames, begin = _SEAMS.continued(part, frames)
@@ -255,22 +244,11 @@ class InterpolateFrames:
             4 * height * width if map_disagreement else 0
         )
         check_room(count, height, width, frame, free_memory(), _WAY_OUT)
-        network = ready(model, height, width, batch_size)
-        options, notes = options_of(
-            scale,
-            ensemble,
-            batch_size,
-            max_memory,
-            at_cut,
-            cuts,
-            repeats,
-            keep_region,
-            (height, width),
-            given,
-        )
-        options["scenes"] = options["scenes"].after(begin)
-        if len(frames) > given and options["keep"] is not None and options["keep"].ndim == 3:
-            options["keep"] = torch.cat((options["keep"][:1], options["keep"]))
+        options, notes = asked.options((height, width), given)
+        options = replace(options, scenes=options.scenes.after(begin))
+        if len(frames) > given and options.keep is not None and options.keep.ndim == 3:
+            options = replace(options, keep=torch.cat((options.keep[:1], options.keep)))
+        network, plan = model.planned(height, width, options)
         disagreement = torch.zeros(count if map_disagreement else 1, height, width)
         found = Report()
         started = time.perf_counter()
@@ -284,7 +262,8 @@ class InterpolateFrames:
                 progress=report,
                 watch=report.show,
                 report=found,
-                **options,
+                plan=plan,
+                **vars(options),
             )
         seconds = time.perf_counter() - started
         if len(frames) > given and timeline.within(begin, begin + 1)[:1] == [begin]:
@@ -294,7 +273,7 @@ class InterpolateFrames:
             found.frames_out -= 1
         source_rate = as_fraction(source_fps)
         fps = timeline.output_fps(source_fps) if len(frames) > 1 else source_rate
-        notes += _seam_notes(part, len(frames) - given, given, end)
+        notes += _seam_notes(part, len(frames) - given, given, asked.end)
         text = "\n".join((told(found, source_rate, fps, seconds, model), *notes))
         return Outputs((output, float(fps), len(output), text, disagreement), text)
 
@@ -368,45 +347,49 @@ def _seam_notes(part: Part | None, carried: int, count: int, end: str) -> list[s
     return []
 
 
-def timeline_of(
-    source_fps: Fraction | float, multiplier: int, target_fps: float, end: str, schedule: str
-) -> Timeline:
-    """The timeline that the inputs of the interpolating nodes mean."""
-    if not target_fps:
-        return Timeline.multiply(multiplier, ENDS_SHOWN[end], schedule)
-    if schedule.strip():
-        raise ValueError(
-            "schedule and target_fps exclude each other; empty the one or set the other to 0."
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs that both interpolating nodes have, with their defaults."""
+
+    multiplier: int
+    target_fps: float = 0.0
+    end: str = next(iter(ENDS_SHOWN))
+    scale: Scale = AUTO
+    ensemble: bool = False
+    batch_size: int = 0
+    schedule: str = ""
+    at_cut: AtCut = "hold"
+    cuts: str = ""
+    repeats: Repeats = "keep"
+    max_memory: int = 0
+    keep_region: Tensor | None = None
+
+    def timeline(self, source_fps: Fraction | float) -> Timeline:
+        """The timeline that they mean."""
+        end = ENDS_SHOWN[self.end]
+        if not self.target_fps:
+            return Timeline.multiply(self.multiplier, end, self.schedule)
+        if self.schedule.strip():
+            raise ValueError(
+                "schedule and target_fps exclude each other; empty the one or set the other to 0."
+            )
+        return Timeline.retime(source_fps, self.target_fps, end)
+
+    def options(self, size: tuple[int, int], count: int | None) -> tuple[Options, list[str]]:
+        """The engine's options that they mean, and notes on them.
+
+        `size` is height and width of the frames, `count` their number, if that is known.
+        """
+        keep, notes = kept_region(self.keep_region, size, count)
+        options = Options(
+            scale=self.scale,
+            ensemble=self.ensemble,
+            batch_size=self.batch_size,
+            max_memory=self.max_memory * MIB,
+            scenes=SceneRules(self.at_cut, parse_cuts(self.cuts), self.repeats),
+            keep=keep,
         )
-    return Timeline.retime(source_fps, target_fps, ENDS_SHOWN[end])
-
-
-def options_of(
-    scale: Scale,
-    ensemble: bool,
-    batch_size: int,
-    max_memory: int,
-    at_cut: str,
-    cuts: str,
-    repeats: str,
-    keep_region: Tensor | None,
-    size: tuple[int, int],
-    count: int | None,
-) -> tuple[Options, list[str]]:
-    """The engine's options that the inputs of the interpolating nodes mean, and notes on them.
-
-    `size` is height and width of the frames, `count` their number, if that is known.
-    """
-    keep, notes = kept_region(keep_region, size, count)
-    options: Options = {
-        "scale": scale,
-        "ensemble": ensemble,
-        "batch_size": batch_size,
-        "max_memory": max_memory * MIB,
-        "scenes": SceneRules(cast(AtCut, at_cut), parse_cuts(cuts), cast(Repeats, repeats)),
-        "keep": keep,
-    }
-    return options, notes
+        return options, notes
 
 
 def kept_region(
@@ -434,12 +417,6 @@ def kept_region(
         "all. Give one, or one for each source frame."
     )
     return masks[0], notes
-
-
-def ready(model: RIFEModel, height: int, width: int, batch_size: int) -> RIFE:
-    """The network on its device, with room for making frames of that size."""
-    batch_size = batch_size or auto_batch_size(compute_device(), height, width)
-    return model.ready(estimate_memory(model.network, height, width, batch_size))
 
 
 def told(

@@ -8,10 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from ..rife_core.engine.loop import Watch, stream
-from ..rife_core.engine.options import AUTO, Scale
 from ..rife_core.engine.report import Report
 from ..rife_core.files.convert import FileReport, interpolate_file
 from ..rife_core.inference.rife import RIFE
@@ -27,7 +24,7 @@ from .host import (
     temporary_path,
     video_of_file,
 )
-from .interpolate_frames import ENDS_SHOWN, InterpolateFrames, options_of, ready, timeline_of, told
+from .interpolate_frames import Inputs, InterpolateFrames, told
 
 
 class InterpolateVideo:
@@ -96,22 +93,13 @@ class InterpolateVideo:
         model: RIFEModel,
         video: Any,
         multiplier: int,
-        target_fps: float = 0.0,
-        end: str = next(iter(ENDS_SHOWN)),
-        scale: Scale = AUTO,
-        ensemble: bool = False,
-        batch_size: int = 0,
-        schedule: str = "",
-        at_cut: str = "hold",
-        cuts: str = "",
-        repeats: str = "keep",
-        max_memory: int = 0,
-        keep_region: Tensor | None = None,
         slow_motion: bool = False,
         crf: int = DEFAULT_CRF,
+        **inputs: Any,
     ) -> dict[str, Any]:
         """See DESCRIPTION."""
-        if slow_motion and target_fps:
+        asked = Inputs(multiplier, **inputs)
+        if slow_motion and asked.target_fps:
             raise ValueError("slow_motion goes with the multiplier; set target_fps to 0.")
         path = temporary_path(".mp4")
         with opened(video) as source, progress(self.TITLE) as report:
@@ -124,28 +112,19 @@ class InterpolateVideo:
                 count, height, width = source.frames.shape[:3]
                 source_fps = as_fraction(source.fps or 1)
                 work = partial(_interpolate_frames, source=source)
-            options, notes = options_of(
-                scale,
-                ensemble,
-                batch_size,
-                max_memory,
-                at_cut,
-                cuts,
-                repeats,
-                keep_region,
-                (height, width),
-                count,
-            )
-            timeline = timeline_of(source_fps, multiplier, target_fps, end, schedule)
+            timeline = asked.timeline(source_fps)
+            options, notes = asked.options((height, width), count)
+            network, plan = model.planned(height, width, options)
             done = work(
-                ready(model, height, width, batch_size),
+                network,
                 destination=path,
                 timeline=timeline,
                 fps=source_fps if slow_motion or count == 1 else None,
                 crf=crf,
                 progress=report,
                 watch=report.show,
-                **options,
+                plan=plan,
+                **vars(options),
             )
         text = told(done.engine, source_fps, done.fps, done.seconds, model)
         text = "\n".join((text, *done.notes, *notes))
@@ -181,7 +160,7 @@ def _interpolate_frames(
     with writer:
         for frame in stream(network, frames, timeline, report=report, **options):
             watch(frame)
-            progress(writer.count, total)
             writer.write(frame)
+            progress(writer.count, total)
     seconds = time.perf_counter() - started
     return FileReport(writer.count, report.made, fps, seconds, engine=report)

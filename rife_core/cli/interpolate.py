@@ -60,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
         check_destination(args.output, reader)
     timeline, replaced, scenes = timing_of(args, reader.fps)
     reader.check()
-    Clip.of(reader, timeline, replaced)  # refuses what does not fit before the network is loaded
+    # Both refuse what does not fit, before the network is loaded.
+    Clip.of(reader, timeline, replaced)
+    options = options_of(args, scenes)
     network = network_of(args)
     with tqdm(unit="frame", desc=Path(args.input).name) as bar:
 
@@ -82,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
                 sound=args.sound,
                 resume=args.resume,
                 progress=progress,
-                **options_of(args, scenes),
+                **vars(options),
             )
         except BaseException:
             bar.close()

@@ -5,14 +5,14 @@ A clip in memory (`interpolate`) and a file of any length (`stream`) take the
 same road: an iterator of frames of which the engine holds two or three at a time.
 
 What is wanted where is the timeline's business, what may be interpolated with what
-that of `scenes`, and how frames are made that of `scheduler`. Here they meet.
+that of `scenes`, when it is done that of `scheduler`, and how that of `synthesizer`.
+Here they meet.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
 from itertools import count as count_from
@@ -25,29 +25,21 @@ from typing_extensions import Unpack
 from ..inference.rife import RIFE
 from ..ops.dispatch import is_out_of_memory
 from ..timeline import WHOLE, Rhythm, Timeline, Window
-from .memory_plan import check_room, free_memory
-from .options import Options, Settings
+from .memory_plan import Plan, check_room, first_plan, free_memory
+from .options import OptionFields, Options
 from .pixel_formats import check_frame, mix
 from .report import Report
 from .scenes import SceneRules, Span, spans
-from .scheduler import FrameScheduler
-from .tasks import Pair, SourceFrame, Task
+from .scheduler import FrameScheduler, Progress
+from .synthesizer import Synthesizer
+from .tasks import OutputFrame, Pair, ReadyFrame, SourceFrame, Task
 from .transfers import unpinned
-
-Progress = Callable[[int, int | None], None]
-"""Called with the number of frames made so far and in all (None: not known).
-
-Whatever it raises stops the work between two batches.
-"""
 
 Watch = Callable[[Tensor], None]
 """Called with each frame of the result, H W C, as soon as it is there."""
 
 
 _INSTEAD = "Take `stream` or `interpolate_file`, which hold a few at a time, or ask for fewer."
-
-_MOST_WAITING = 1024
-"""Frames of one span that may wait; more come of a picture that stays for long."""
 
 
 BLOCK = 8
@@ -65,7 +57,8 @@ def interpolate(
     progress: Progress | None = None,
     watch: Watch | None = None,
     report: Report | None = None,
-    **options: Unpack[Options],
+    plan: Plan | None = None,
+    **options: Unpack[OptionFields],
 ) -> Tensor:
     """Makes the frames that `timeline` asks for between those of a clip.
 
@@ -85,6 +78,7 @@ def interpolate(
         progress: see `Progress`.
         watch: see `Watch`.
         report: filled while the work goes on.
+        plan: see `first_plan`; by default it is made here.
         options: see `Options`.
 
     Returns:
@@ -110,20 +104,20 @@ def interpolate(
     if frames.device.type == "cpu":
         size = frames[0].numel() * frames.element_size()
         check_room(count, height, width, size, free_memory(), _INSTEAD)
+    run = Run(
+        network,
+        timeline,
+        Options(**options),
+        report=report or Report(),
+        plan=plan,
+        progress=progress,
+        total=count,
+        wants_disagreement=disagreement is not None,
+    )
     output = _new_clip(frames, count)
     if disagreement is not None:
         disagreement.zero_()
-    results = _stream(
-        network,
-        frames,
-        timeline,
-        Settings(**options),
-        map(Fraction, count_from(begin)),
-        progress,
-        sum(step.timestep != 0 for step in timeline.steps(len(frames), begin)),
-        report or Report(),
-        disagreement is not None,
-    )
+    results = run.output_frames(frames, map(Fraction, count_from(begin)))
     for index, item in enumerate(results):
         output[index].copy_(item.result)
         if watch:
@@ -158,7 +152,8 @@ def stream(
     progress: Progress | None = None,
     total: int | None = None,
     report: Report | None = None,
-    **options: Unpack[Options],
+    plan: Plan | None = None,
+    **options: Unpack[OptionFields],
 ) -> Iterator[Tensor]:
     """`interpolate` for clips that do not fit in memory: yields each output frame in order.
 
@@ -169,127 +164,152 @@ def stream(
         rhythm: how places follow each other; by default nothing is known of it.
         window: the output frames that are wanted; source frames before them serve to tell
             cuts and repeats, as many are read after them as it takes.
-        total: how many frames will be made, if known; handed on to `progress`.
+        total: how many frames there will be, if known; handed on to `progress`.
+        plan: see `first_plan`; by default it is made with the first frame.
 
     Yields:
         H W C. Source frames are the very tensors that came in.
     """
-    settings, report = Settings(**options), report or Report()
-    items = _stream(
-        network, frames, timeline, settings, places, progress, total, report, False, rhythm, window
+    run = Run(
+        network,
+        timeline,
+        Options(**options),
+        report=report or Report(),
+        plan=plan,
+        rhythm=rhythm,
+        window=window,
+        progress=progress,
+        total=total,
     )
-    for item in items:
-        yield unpinned(item.result) if isinstance(item, Task) else item.result
+    return run.frames(frames, places)
 
 
-def _stream(
-    network: RIFE,
-    frames: Iterable[Tensor],
-    timeline: Timeline,
-    settings: Settings,
-    places: Iterable[Fraction] | None,
-    progress: Progress | None,
-    total: int | None,
-    report: Report,
-    wants_disagreement: bool,
-    rhythm: Rhythm | None = None,
-    window: Window = WHOLE,
-) -> Iterator[_Shown | Task]:
-    """Every output frame in order, as the item that shows it."""
-    network.check_ensemble(settings.ensemble)
-    if settings.batch_size < 0:
-        raise ValueError(f"batch_size is {settings.batch_size}; it must be 0 (automatic) or more.")
-    source = _sources(frames, places, report)
-    opening = next(source, None)
-    if opening is None:
-        return
-    first = opening[1]
-    scheduler = FrameScheduler(network, settings, first.frame, report, wants_disagreement)
-    if progress:
-        progress(0, total)
-    waiting: deque[_Shown | Task] = deque()
-    tasks: list[Task] = []
-    under_way: deque[list[Task]] = deque()
-    unwanted = 0  # of those that wait: they come before the window, in a span that reaches into it
-    block = (rhythm.interval if rhythm else 1) * BLOCK
+@dataclass
+class Run:
+    """One run of a network along a timeline; see `stream`.
 
-    def finished(ahead: int) -> Iterator[_Shown | Task]:
-        """Begins what waits, ends it but for `ahead` batches, and hands on what is ready."""
-        nonlocal unwanted
-        while tasks or len(under_way) > ahead:
-            if tasks:
-                batch = tasks[: scheduler.plan.batch_size]
-                scheduler.begin(batch)
-                under_way.append(batch)
-                del tasks[: len(batch)]
-            if len(under_way) > ahead:
-                batch = under_way.popleft()
-                scheduler.end(batch)
-                report.made += len(batch)
-                if progress:
-                    progress(report.made, total)
-        while waiting and waiting[0].is_ready:
-            item = waiting.popleft()
-            if unwanted:
-                unwanted -= 1
-                continue
-            report.frames_out += 1
-            yield item
+    Attributes:
+        network, timeline, options: what is done.
+        report: filled meanwhile.
+        plan: how it begins; None makes one for the first frame.
+        rhythm, window: see `stream`.
+        progress, total: see `stream`.
+        wants_disagreement: whether tasks come with a map of it.
+    """
 
-    def show(span: Span) -> Iterator[_Shown | Task]:
-        """Puts down what is wanted of a span; hands on what is ready before too much waits."""
-        nonlocal unwanted
+    network: RIFE
+    timeline: Timeline
+    options: Options
+    report: Report = field(default_factory=Report)
+    plan: Plan | None = None
+    rhythm: Rhythm | None = None
+    window: Window = WHOLE
+    progress: Progress | None = None
+    total: int | None = None
+    wants_disagreement: bool = False
+
+    def frames(
+        self, frames: Iterable[Tensor], places: Iterable[Fraction] | None = None
+    ) -> Iterator[Tensor]:
+        """Every output frame in order: H W C."""
+        for item in self.output_frames(frames, places):
+            yield unpinned(item.result) if isinstance(item, Task) else item.result
+
+    def output_frames(
+        self, frames: Iterable[Tensor], places: Iterable[Fraction] | None = None
+    ) -> Iterator[OutputFrame]:
+        """The same, with what is known of each."""
+        sources = _sources(frames, places, self.report)
+        opening = next(sources, None)
+        if opening is None:
+            return
+        place, first = opening
+        with self._synthesizer(*first.frame.shape[:2]) as synthesizer:
+            scheduler = FrameScheduler(
+                synthesizer, self.options, self.report, self.progress, self.total
+            )
+
+            def uploaded() -> Iterator[tuple[Fraction, SourceFrame]]:
+                for place, source in chain((opening,), sources):
+                    synthesizer.upload(source)
+                    yield place, source
+
+            last, gap = first, Fraction(1)
+            block = (self.rhythm.interval if self.rhythm else 1) * BLOCK
+            reached = place // block
+            for span in spans(uploaded(), self.options.scenes, self.report.scenes):
+                if self.window.stop is not None and span.start >= self.window.stop:
+                    break
+                if span.start // block != reached:
+                    reached = span.start // block
+                    yield from scheduler.started()
+                if span.stop > self.window.start:
+                    yield from self._schedule(scheduler, span)
+                last, place = cast(SourceFrame, span.right), span.stop
+                gap = span.stop - span.start
+                yield from scheduler.advance()
+            else:
+                gap = self.rhythm.last_lasts if self.rhythm else gap
+                yield from self._schedule_end(
+                    scheduler, Span(last, first, place, place + gap, False)
+                )
+            yield from scheduler.finished()
+
+    def _synthesizer(self, height: int, width: int) -> Synthesizer:
+        self.options.check(self.network, height, width)
+        plan = self.plan or first_plan(self.network, height, width, self.options)
+        if (plan.height, plan.width) != (height, width):
+            raise ValueError(
+                f"The plan is for frames of {plan.width}x{plan.height}, but they are "
+                f"{width}x{height}; make it for these."
+            )
+        return Synthesizer(
+            self.network,
+            plan,
+            self.report,
+            ensemble=self.options.ensemble,
+            wants_disagreement=self.wants_disagreement,
+        )
+
+    def _schedule(self, scheduler: FrameScheduler, span: Span) -> Iterator[OutputFrame]:
+        """Puts down what is wanted of a span; hands on what is there before too much waits."""
         pair = Pair(cast(SourceFrame, span.left), cast(SourceFrame, span.right))
-        stop = span.stop if window.stop is None else min(span.stop, window.stop)
-        moves_from = rhythm.moves_from(span.start, span.stop) if rhythm else span.start
-        report.pairs.append(0)
-        for place in timeline.places(span.start, stop):
+        stop = span.stop if self.window.stop is None else min(span.stop, self.window.stop)
+        moves_from = self.rhythm.moves_from(span.start, span.stop) if self.rhythm else span.start
+        self.report.pairs.append(0)
+        for place in self.timeline.places(span.start, stop):
             timestep = max(Fraction(0), (place - moves_from) / (span.stop - moves_from))
-            item = _item(pair, timestep, span.is_cut, settings.scenes)
-            report.pairs[-1] += 1
-            unwanted += place < window.start
-            waiting.append(item)
-            if isinstance(item, Task):
-                tasks.append(item)
-            if len(waiting) > _MOST_WAITING:
-                yield from finished(scheduler.transfers.ahead)
+            self.report.pairs[-1] += 1
+            is_wanted = place >= self.window.start
+            if timestep and not span.is_cut:
+                yield from scheduler.add(Task(pair, timestep, is_wanted))
+            else:
+                shown = _shown(pair, timestep, self.options.scenes)
+                yield from scheduler.add(ReadyFrame(shown, is_wanted))
 
-    def show_end(last: SourceFrame, place: Fraction, lasts: Fraction) -> Iterator[_Shown | Task]:
-        """Puts down what is wanted from the last source frame on."""
-        if report.frames_in == 1:
-            waiting.append(_Shown(last.frame))
-        elif timeline.end == "loop":
-            yield from show(Span(last, first, place, place + lasts, False))
+    def _schedule_end(self, scheduler: FrameScheduler, span: Span) -> Iterator[OutputFrame]:
+        """Puts down what is wanted from the last source frame on, which leads to the first one."""
+        last = ReadyFrame(span.left.frame)
+        if self.report.frames_in == 1:
+            yield from scheduler.add(last)
+        elif self.timeline.end == "loop":
+            yield from self._schedule(scheduler, span)
         else:
-            interval = rhythm.interval if rhythm else None
-            for _ in timeline.tail(place, place + lasts, interval):
-                waiting.append(_Shown(last.frame))
-                if len(waiting) > _MOST_WAITING:
-                    yield from finished(0)
+            interval = self.rhythm.interval if self.rhythm else None
+            for _ in self.timeline.tail(span.start, span.stop, interval):
+                yield from scheduler.add(last)
 
-    def chained() -> Iterator[tuple[Fraction, SourceFrame]]:
-        for place, each in chain((opening,), source):
-            scheduler.upload(each)
-            yield place, each
 
-    with scheduler:
-        last, last_place, gap = first, opening[0], Fraction(1)
-        reached = last_place // block
-        for span in spans(chained(), settings.scenes, report.scenes):
-            if window.stop is not None and span.start >= window.stop:
-                break
-            if span.start // block != reached:
-                reached = span.start // block
-                yield from finished(scheduler.transfers.ahead)
-            if span.stop > window.start:
-                yield from show(span)
-            last, last_place = cast(SourceFrame, span.right), span.stop
-            gap = span.stop - span.start
-            if not tasks or len(tasks) >= scheduler.plan.batch_size:
-                yield from finished(scheduler.transfers.ahead if tasks else 0)
-        else:
-            yield from show_end(last, last_place, rhythm.last_lasts if rhythm else gap)
-        yield from finished(0)
+def _shown(pair: Pair, timestep: Fraction, rules: SceneRules) -> Tensor:
+    """What is shown at `timestep` of a cut, or at the first frame of a pair."""
+    left, right = pair.left.frame, pair.right.frame
+    if timestep == 0:
+        return left
+    if rules.at_cut == "nearest":
+        return left if timestep < Fraction(1, 2) else right
+    if rules.at_cut == "blend":
+        return mix(left, right, float(timestep))
+    return left
 
 
 def _sources(
@@ -301,23 +321,3 @@ def _sources(
         first = frame if first is None else first
         report.frames_in += 1
         yield place, SourceFrame(frame, report.frames_in, report)
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """An output frame that needs no network."""
-
-    result: Tensor
-    is_ready = True
-
-
-def _item(pair: Pair, timestep: Fraction, is_cut: bool, rules: SceneRules) -> _Shown | Task:
-    """What is shown at `timestep` of a pair."""
-    left, right = pair.left.frame, pair.right.frame
-    if timestep == 0 or (is_cut and rules.at_cut in ("hold", "interpolate")):
-        return _Shown(left)
-    if not is_cut:
-        return Task(pair, timestep)
-    if rules.at_cut == "nearest":
-        return _Shown(left if timestep < Fraction(1, 2) else right)
-    return _Shown(mix(left, right, float(timestep)))

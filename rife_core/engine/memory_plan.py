@@ -6,6 +6,7 @@ at last on the CPU. Each rung gives the same picture; a lower one takes longer.
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import torch
 
 from ..inference.rife import RIFE
+from .options import Options
 
 _CONTAINER_LIMITS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -40,28 +42,38 @@ _HEADROOM = 2
 
 @dataclass(frozen=True)
 class Plan:
-    """How frames are made.
+    """How frames of one size are interpolated. Made once for a run, and handed down.
 
     Attributes:
         device: where.
+        height, width: of the frames.
         batch_size: how many at once.
         tile: side of a tile in pixels, or None for whole frames.
     """
 
     device: torch.device
+    height: int
+    width: int
     batch_size: int
     tile: int | None = None
 
-    def smaller(self, height: int, width: int) -> Plan | None:
+    def smaller(self) -> Plan | None:
         """The next rung down the ladder, or None at its foot."""
         if self.batch_size > 1:
             return replace(self, batch_size=self.batch_size // 2)
-        side = self.tile or max(height, width)
+        side = self.tile or max(self.height, self.width)
         if (tile := max(side // 2, LEAST_TILE)) < side:
             return replace(self, tile=tile)
         if self.device.type != "cpu":
-            return Plan(torch.device("cpu"), 1)
+            return Plan(torch.device("cpu"), self.height, self.width, 1)
         return None
+
+    def memory(self, network: RIFE) -> int:
+        """Bytes that it takes on the device, without weights."""
+        side = self.tile or max(self.height, self.width)
+        return estimate_memory(
+            network, min(self.height, side), min(self.width, side), self.batch_size
+        )
 
     def __str__(self) -> str:
         size = f", tiles of {self.tile} pixels" if self.tile else ""
@@ -136,27 +148,31 @@ def auto_batch_size(device: torch.device, height: int, width: int) -> int:
 
 
 def first_plan(
-    network: RIFE, height: int, width: int, batch_size: int = 0, max_memory: int = 0
+    network: RIFE, height: int, width: int, options: Options, device: torch.device | None = None
 ) -> Plan:
-    """The highest rung that fits into `max_memory` bytes (0: no limit), the CPU's included.
+    """The highest rung that fits into the memory that `options` allow, the CPU's included.
+
+    Args:
+        network: the one that will run.
+        height: of the frames.
+        width: likewise.
+        options: `batch_size` and `max_memory` are read.
+        device: where it will run; by default where its weights are.
 
     Raises:
         ValueError: not even the smallest tile fits.
     """
-    device = next(network.parameters()).device
-    plan = Plan(device, batch_size or auto_batch_size(device, height, width))
-    if not max_memory:
-        return plan
-    while True:
-        side = plan.tile or max(height, width)
-        size = min(height, side), min(width, side)
-        needed = estimate_memory(network, *size, plan.batch_size)
-        if needed <= max_memory:
-            return plan
-        lower = plan.smaller(height, width)
+    device = device or next(network.parameters()).device
+    device = torch.empty(0, device=device).device  # with its number: "cuda" is not "cuda:0"
+    batch_size = options.batch_size or auto_batch_size(device, height, width)
+    plan = Plan(device, height, width, batch_size)
+    limit = options.max_memory or math.inf
+    while (needed := plan.memory(network)) > limit:
+        lower = plan.smaller()
         if lower is None or lower.device != device:
             raise ValueError(
-                f"max_memory is {max_memory // MIB} MiB, but the smallest tile needs "
+                f"max_memory is {options.max_memory // MIB} MiB, but the smallest tile needs "
                 f"{needed // MIB + 1} MiB."
             )
         plan = lower
+    return plan

@@ -1,4 +1,4 @@
-"""What a caller may ask of the engine."""
+"""What a caller may ask of the engine, and the one place where that is checked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 
 from torch import Tensor
 
-from ..inference.rife import USER_SCALES
+from ..inference.rife import RIFE, USER_SCALES
 from .scenes import SceneRules
 
 Scale = float | Literal["auto"]
@@ -19,21 +19,8 @@ SCALES = (AUTO, *USER_SCALES)
 _NO_RULES = SceneRules()
 
 
-class Options(TypedDict, total=False):
-    """How frames are made; every entry may be left out.
-
-    Attributes:
-        scale: see `RIFE.inference`; or "auto": 1, but where the two sides of an interpolated frame
-            contradict each other, what of 1, 0.5 and 0.25 makes them agree best, chosen
-            once for each pair.
-        ensemble: see `RIFE.inference`.
-        batch_size: how many frames are made at once, on a CPU side by side on a core or
-            more each; 0 chooses by device and size.
-        max_memory: bytes that making frames may take on the device; 0 sets no limit.
-        scenes: what to do at cuts and with repeated frames.
-        keep: H W in [0, 1], or N H W with one for each source frame; where it is 1, made
-            frames show the nearer source frame (captions, displays).
-    """
+class OptionFields(TypedDict, total=False):
+    """`Options` as keyword arguments; every entry may be left out."""
 
     scale: Scale
     ensemble: bool
@@ -43,9 +30,30 @@ class Options(TypedDict, total=False):
     keep: Tensor | None
 
 
-@dataclass(frozen=True)
-class Settings:
-    """`Options` with all entries filled."""
+@dataclass(frozen=True, eq=False)
+class Options:
+    """How frames are interpolated.
+
+    Attributes:
+        scale: see `RIFE.inference`; or "auto": 1, but where the two sides of an interpolated frame
+            contradict each other, what of 1, 0.5 and 0.25 makes them agree best, chosen
+            once for each pair.
+        ensemble: see `RIFE.inference`.
+        batch_size: how many frames are interpolated at once, on a CPU side by side on a core or
+            more each; 0 chooses by device and size.
+        max_memory: bytes that interpolating may take on the device; 0 sets no limit.
+        scenes: what to do at cuts and with repeated frames.
+        keep: H W in [0, 1], or N H W with one for each source frame; where it is 1, interpolated
+            frames show the nearer source frame (captions, displays).
+
+    Raises:
+        ValueError: a value that no run can have.
+
+    Example:
+        >>> Options(scale=3)
+        Traceback (most recent call last):
+        ValueError: scale is 3; it must be one of auto, 0.25, 0.5, 1.0, 2.0, 4.0.
+    """
 
     scale: Scale = 1.0
     ensemble: bool = False
@@ -53,3 +61,23 @@ class Settings:
     max_memory: int = 0
     scenes: SceneRules = _NO_RULES
     keep: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.scale not in SCALES:
+            known = ", ".join(map(str, SCALES))
+            raise ValueError(f"scale is {self.scale}; it must be one of {known}.")
+        if self.batch_size < 0:
+            raise ValueError(f"batch_size is {self.batch_size}; it must be 0 (automatic) or more.")
+        if self.max_memory < 0:
+            raise ValueError(f"max_memory is {self.max_memory}; it must be 0 (no limit) or more.")
+        if self.keep is not None and self.keep.ndim not in (2, 3):
+            raise ValueError(f"keep is {tuple(self.keep.shape)}; it must be H W or N H W.")
+
+    def check(self, network: RIFE, height: int, width: int) -> None:
+        """Raises ValueError where `network`, or frames of this size, do not allow them."""
+        network.check_ensemble(self.ensemble)
+        if self.keep is not None and self.keep.shape[-2:] != (height, width):
+            raise ValueError(
+                f"keep is {tuple(self.keep.shape)}, but the frames are {height} high and "
+                f"{width} wide; give a mask of their size."
+            )

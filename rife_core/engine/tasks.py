@@ -106,12 +106,27 @@ class Pair:
         return self.between[timestep]
 
 
-class Task:
-    """A requested frame: started in a batch, finished when its copy arrives."""
+@dataclass(frozen=True)
+class ReadyFrame:
+    """An output frame that needs no network; `is_wanted`: it is handed on."""
 
-    def __init__(self, pair: Pair, timestep: Fraction) -> None:
+    result: Tensor
+    is_wanted: bool = True
+    is_ready = True
+
+
+class Task:
+    """A requested frame: started in a batch, finished when its copy arrives.
+
+    Attributes:
+        pair, timestep: between what, and where.
+        is_wanted: it is handed on; else it only fills a batch as it does in a whole clip.
+    """
+
+    def __init__(self, pair: Pair, timestep: Fraction, is_wanted: bool = True) -> None:
         self.pair = pair
         self.timestep = timestep
+        self.is_wanted = is_wanted
         self.wanted = Request(pair, Fraction(0), timestep, Fraction(1))
         self.disagreement: Tensor = torch.empty(0)
         self._pending: tuple[Pending, Pending] | None = None
@@ -155,8 +170,11 @@ class Task:
         self._result, self._pending = result, None
 
 
+OutputFrame = ReadyFrame | Task
+
+
 class InterpolatedFrame(NamedTuple):
-    """One made picture, cropped: image 3 H W, alpha 1 H W or None, disagreement H W.
+    """One interpolated frame, cropped: image 3 H W, alpha 1 H W or None, disagreement H W.
 
     `signs` are three numbers that tell whether it will do: the sum of the image, in which one
     value that is no number shows, how far the two sides are apart in the mean, and the scale.
@@ -169,7 +187,7 @@ class InterpolatedFrame(NamedTuple):
 
 
 class Request(NamedTuple):
-    """The middle of two pictures of a pair, to be made at `scale`; None: the pair's or the first.
+    """The middle of two frames of a pair, to be interpolated at `scale`; 0 leaves that to the pair.
 
     All three are places in the pair.
     """
@@ -178,7 +196,7 @@ class Request(NamedTuple):
     low: Fraction
     middle: Fraction
     high: Fraction
-    scale: float | None = None
+    scale: float = 0
 
     @property
     def share(self) -> float:

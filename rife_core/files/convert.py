@@ -11,15 +11,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
 
 from typing_extensions import Unpack
 
-from ..engine.loop import Progress, Watch
-from ..engine.options import Options
-from ..engine.report import Report
+from ..engine.loop import Watch
+from ..engine.memory_plan import Plan, first_plan
+from ..engine.options import OptionFields, Options
+from ..engine.scheduler import Progress
 from ..inference.rife import RIFE
 from ..timeline import Timeline
 from ..timeline.speed_curve import SpeedCurve, SpeedStretch
@@ -38,9 +38,9 @@ from ..video import (
 from .clip import Clip
 from .destination import check_destination, is_written_one_by_one
 from .file_report import FileReport
-from .frames import LEAD_IN, NO_RULES, compare, frames_of, further_back
+from .frames import Conversion
 from .resume import Segments, digest_of, parts_folder
-from .segments import Encoding, count_from, write_segments
+from .segments import Encoding, write_segments
 from .sources import open_source
 from .streams import open_sink, write_stream
 
@@ -66,7 +66,8 @@ def interpolate_file(
     resume: bool = True,
     progress: Progress | None = None,
     watch: Watch | None = None,
-    **options: Unpack[Options],
+    plan: Plan | None = None,
+    **options: Unpack[OptionFields],
 ) -> FileReport:
     """Writes `destination`: the clip `source` with the frames that `timeline` asks for.
 
@@ -97,6 +98,7 @@ def interpolate_file(
         progress: called with the frames written so far and in all (None: not known);
             whatever it raises stops the work.
         watch: see `engine.Watch`.
+        plan: see `first_plan`; by default it is made here.
         options: see `options.Options`.
 
     Raises:
@@ -107,70 +109,76 @@ def interpolate_file(
         ValueError: an option does not fit.
     """
     started = time.perf_counter()
+    checked = Options(**options)
     request = encoder or EncoderRequest(quality=crf)
     reader = source
     if isinstance(reader, (str, os.PathLike)):
         reader = open_source(reader, destination, encoder=request)
-    if is_written_one_by_one(destination):
-        reader.check()
-        clip = Clip.of(reader, timeline, replaced)
-        fps = fps or clip.fps
-        job = _job(network, clip, fps, request, options)
-        keeps = resume and _can_resume(clip)
-        with open_sink(
-            destination,
-            clip,
-            fps,
-            request,
-            layout=pipe_format,
-            first_number=first_number,
-            job=job if keeps else None,
-            overwrite=not resume,
-        ) as sink:
-            return write_stream(
-                network, clip, sink, fps, progress=progress, watch=watch, options=options
-            )
-    destination = check_destination(destination, reader)
+    one_by_one = is_written_one_by_one(destination)
+    path = Path() if one_by_one else check_destination(destination, reader)
     reader.check()
     clip = Clip.of(reader, timeline, replaced)
-    fps = fps or clip.fps
-    check_encoder(destination, reader, fps, request)
+    checked.check(network, reader.height, reader.width)
+    conversion = Conversion(
+        network,
+        clip,
+        checked,
+        plan or first_plan(network, reader.height, reader.width, checked),
+        fps or clip.fps,
+        progress,
+        watch,
+        started=started,
+    )
+    keeps = resume and _can_resume(clip)
+    if not one_by_one:
+        return _to_file(conversion, path, request, sound, keeps=keeps)
+    with open_sink(
+        destination,
+        clip,
+        conversion.fps,
+        request,
+        layout=pipe_format,
+        first_number=first_number,
+        job=_job(conversion, request) if keeps else None,
+        overwrite=not resume,
+    ) as sink:
+        return write_stream(conversion, sink)
+
+
+def _to_file(
+    conversion: Conversion, path: Path, request: EncoderRequest, sound: Sound, *, keeps: bool
+) -> FileReport:
+    """Writes segments, keeps them if it is stopped and `keeps`, and joins them to one file."""
+    clip, fps = conversion.clip, conversion.fps
+    check_encoder(path, clip.reader, fps, request)
     curve = _curve_of(clip, fps, sound)
-    whole = _joined(destination, clip, fps, request, sound, curve)
-    report = Report()
-    with Segments(
-        destination, _job(network, clip, fps, request, options), keep=resume and _can_resume(clip)
-    ) as segments:
+    whole = _joined(path, clip, fps, request, sound, curve)
+    encoding = Encoding(fps, kind_of(clip.reader), request, path.suffix.lower(), path.name)
+    with Segments(path, _job(conversion, request), keep=keeps) as segments:
         resumed = segments.count
-        begin, skip = clip.entry(resumed, LEAD_IN + further_back(options))
-        encoding = Encoding(
-            fps, kind_of(reader), request, destination.suffix.lower(), destination.name
-        )
-        with frames_of(network, clip, begin, report, options) as frames:
+        with conversion.frames_after(resumed) as frames:
             lost = write_segments(
-                islice(frames, skip, None),
+                frames,
                 segments,
                 encoding,
-                report,
-                begin,
+                conversion.report,
+                conversion.begin,
                 total=clip.total,
-                progress=progress,
-                watch=watch,
+                progress=conversion.progress,
+                watch=conversion.watch,
             )
         try:
-            compare(clip, begin, report, segments.count)
+            conversion.compare(segments.count)
         except VideoError:
             segments.discard()
             raise
         with whole:
             for segment in segments.finished:
                 whole.append(segment, max(record.reorder for record in segments.records))
-        reader.check_unchanged()
-        whole.path.replace(destination)
-    count_from(report, begin)
-    seconds = time.perf_counter() - started
-    notes = tuple(notes_on(clip, whole, lost, fps, sound, curve))
-    return FileReport(whole.count, report.made, fps, seconds, resumed, notes, report)
+        clip.reader.check_unchanged()
+        whole.path.replace(path)
+    notes = notes_on(clip, whole, lost, fps, sound, curve)
+    return conversion.done(whole.count, resumed, notes)
 
 
 def in_step(clip: Clip, fps: Fraction) -> bool:
@@ -239,20 +247,20 @@ def _joined(
     )
 
 
-def _job(
-    network: RIFE, clip: Clip, fps: Fraction, encoder: EncoderRequest, options: Options
-) -> dict[str, object]:
+def _job(conversion: Conversion, encoder: EncoderRequest) -> dict[str, object]:
     """All that decides the result: segments of different jobs are never joined."""
-    reader, keep = clip.reader, options.get("keep")
+    clip, network, options = conversion.clip, conversion.network, conversion.options
     return {
-        **(reader.identity() or {}),
-        "scale": options.get("scale", 1.0),
-        "ensemble": options.get("ensemble", False),
-        "scenes": repr(options.get("scenes", NO_RULES)),
+        **(clip.reader.identity() or {}),
+        "scale": options.scale,
+        "ensemble": options.ensemble,
+        "scenes": repr(options.scenes),
         "encoder": repr(encoder),
         "timeline": repr(clip.timeline),
-        "fps": str(fps),
-        "keep": None if keep is None else [list(keep.shape), digest_of([keep])],
+        "fps": str(conversion.fps),
+        "keep": None
+        if options.keep is None
+        else [list(options.keep.shape), digest_of([options.keep])],
         "weights": digest_of(network.state_dict().values()),
         "network": repr(network.spec),
     }

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import count
+from itertools import count, islice
 
 from torch import Tensor
 
-from ..engine.loop import stream
-from ..engine.memory_plan import auto_batch_size
+from ..engine.loop import Run, Watch
+from ..engine.memory_plan import Plan, first_plan
 from ..engine.options import Options
 from ..engine.prefetch import prefetch
 from ..engine.report import Report
 from ..engine.scenes import LONGEST_RUN, SceneRules
+from ..engine.scheduler import Progress
 from ..inference.rife import RIFE
 from ..timeline import WHOLE, Window
 from ..video import FrameSource, VideoError
 from .clip import Clip
+from .file_report import FileReport
+from .segments import count_from
 
-NO_RULES = SceneRules()
 LEAD_IN = LONGEST_RUN + 2
 """Source frames that are looked at again before work goes on: cuts and runs of equal
 frames are told by what comes before them. For rules as they usually are; see `further_back`."""
@@ -36,34 +39,83 @@ def frames_of(
     report: Report,
     options: Options,
     window: Window = WHOLE,
+    plan: Plan | None = None,
 ) -> Generator[Iterator[Tensor]]:
-    """The output frames of a window, made in threads of their own; `begin` is read first."""
+    """The output frames of a window, made in threads of their own; `begin` is read first.
+
+    Raises:
+        ValueError: the network or the size of the frames does not allow an option.
+    """
     reader = clip.reader
-    device = next(network.parameters()).device
-    automatic = auto_batch_size(device, reader.height, reader.width)
-    depth = 1 + (options.get("batch_size") or automatic)
-    rules = options["scenes"] = _rules_from(begin, options.get("scenes", NO_RULES), reader)
-    rhythm = clip.rhythm
-    rhythm = rhythm._replace(longest=max(rhythm.longest, rules.longest_repeat))
+    options.check(network, reader.height, reader.width)
+    plan = plan or first_plan(network, reader.height, reader.width, options)
+    rules, rhythm = _rules_from(begin, options.scenes, reader), clip.rhythm
+    run = Run(
+        network,
+        clip.timeline,
+        replace(options, scenes=rules),
+        report,
+        plan,
+        rhythm._replace(longest=max(rhythm.longest, rules.longest_repeat)),
+        window,
+    )
+    depth = 1 + plan.batch_size
     with ExitStack() as threads:
         sources = threads.enter_context(closing(prefetch(clip.frames(begin), depth)))
         places, pictures = _apart(sources)
-        made = stream(
-            network,
-            pictures,
-            clip.timeline,
-            places=places,
-            rhythm=rhythm,
-            window=window,
-            report=report,
-            **options,
+        frames = run.frames(pictures, places)
+        yield threads.enter_context(closing(prefetch(frames, depth)))
+
+
+@dataclass
+class Conversion:
+    """A clip on its way to where its frames are written.
+
+    Attributes:
+        network, clip, options, plan: what is done, and how.
+        fps: rate of the result.
+        progress: called with the frames written so far and in all; it ends at the total.
+        watch: called with each frame.
+        report: what the engine meets; its frames are counted from source frame `begin`.
+        started: when the work began, by `time.perf_counter`.
+    """
+
+    network: RIFE
+    clip: Clip
+    options: Options
+    plan: Plan
+    fps: Fraction
+    progress: Progress | None = None
+    watch: Watch | None = None
+    report: Report = field(default_factory=Report)
+    begin: int = 0
+    started: float = field(default_factory=time.perf_counter)
+
+    @contextmanager
+    def frames_after(self, done: int) -> Generator[Iterator[Tensor]]:
+        """The output frames after the first `done`, which are there already."""
+        self.begin, skip = self.clip.entry(done, LEAD_IN + further_back(self.options))
+        with frames_of(
+            self.network, self.clip, self.begin, self.report, self.options, plan=self.plan
+        ) as frames:
+            yield islice(frames, skip, None)
+
+    def compare(self, written: int) -> None:
+        """See `compare`."""
+        compare(self.clip, self.begin, self.report, written)
+
+    def done(self, frames: int, resumed: int, notes: Iterable[str]) -> FileReport:
+        """The report at the end; its frames are counted from the file's first."""
+        count_from(self.report, self.begin)
+        seconds = time.perf_counter() - self.started
+        return FileReport(
+            frames, self.report.made, self.fps, seconds, resumed, tuple(notes), self.report
         )
-        yield threads.enter_context(closing(prefetch(made, depth)))
 
 
 def further_back(options: Options) -> int:
     """How many more source frames than `LEAD_IN` are looked at again under these options."""
-    return max(0, options.get("scenes", NO_RULES).longest_repeat - LONGEST_RUN)
+    return max(0, options.scenes.longest_repeat - LONGEST_RUN)
 
 
 def _rules_from(begin: int, scenes: SceneRules, reader: FrameSource) -> SceneRules:

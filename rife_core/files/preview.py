@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice, pairwise
 from typing import Literal, NamedTuple, get_args
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..charts.strip import rows, shrunk
 from ..engine.cuts import UNCHANGED_BELOW, is_cut, is_repeat, small_picture
-from ..engine.loop import stream
+from ..engine.loop import Run
 from ..engine.options import Options
 from ..engine.scenes import SceneRules
 from ..inference.rife import RIFE
@@ -135,9 +135,9 @@ def _spread(reader: FrameSource, count: int, wanted: int) -> Iterator[_Pair]:
 def _middles(network: RIFE, pairs: list[_Pair], options: Options) -> tuple[list[Tensor], float]:
     """The frames in the middle of pairs, and the seconds that the second time of two took."""
     cuts = frozenset(range(3, 2 * len(pairs), 2))  # between one pair and the next
-    options = {**options, "scenes": SceneRules("hold", cuts), "keep": None}
+    options = replace(options, scenes=SceneRules("hold", cuts), keep=None)
     frames = list(chain.from_iterable((pair.left, pair.right) for pair in pairs))
-    list(stream(network, frames, _DOUBLED, **options))  # memory and fast forms are got ready
+    list(Run(network, _DOUBLED, options).frames(frames))  # memory and fast forms are got ready
     begun = time.perf_counter()
-    made = list(stream(network, frames, _DOUBLED, **options))
+    made = list(Run(network, _DOUBLED, options).frames(frames))
     return made[1::4], time.perf_counter() - begun

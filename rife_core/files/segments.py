@@ -11,8 +11,9 @@ from typing import Protocol
 
 from torch import Tensor
 
-from ..engine.loop import Progress, Watch
+from ..engine.loop import Watch
 from ..engine.report import Report
+from ..engine.scheduler import Progress
 from ..video import EncoderRequest, PixelKind, VideoWriter
 from .resume import Record, sha256_of
 

@@ -6,16 +6,10 @@ import json
 import os
 import shutil
 import sys
-import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
-from itertools import islice
 
-from ..engine.loop import Progress, Watch
-from ..engine.options import Options
-from ..engine.report import Report
-from ..inference.rife import RIFE
 from ..video import (
     PIPE,
     EncoderRequest,
@@ -30,9 +24,8 @@ from ..whole_file import leftovers
 from .clip import Clip
 from .destination import check_pictures
 from .file_report import FileReport
-from .frames import LEAD_IN, compare, frames_of, further_back
+from .frames import Conversion
 from .lock import FolderLock
-from .segments import count_from
 
 _STATE, _JOB = ".rife-video", "job.json"
 
@@ -123,39 +116,29 @@ def _kept(
         lock.release(None if state.exists() else state)
 
 
-def write_stream(
-    network: RIFE,
-    clip: Clip,
-    sink: Sink,
-    fps: Fraction,
-    *,
-    progress: Progress | None,
-    watch: Watch | None,
-    options: Options,
-) -> FileReport:
+def write_stream(conversion: Conversion, sink: Sink) -> FileReport:
     """Makes the frames of a clip and writes each as soon as it is there.
 
     Raises:
         BrokenPipeError: nobody reads any more.
         VideoError: see `interpolate_file`.
     """
-    started = time.perf_counter()
-    report = Report()
-    resumed = sink.count
-    begin, skip = clip.entry(resumed, LEAD_IN + further_back(options))
-    with frames_of(network, clip, begin, report, options) as frames:
-        for frame in islice(frames, skip, None):
-            if watch:
-                watch(frame)
+    clip, resumed = conversion.clip, sink.count
+
+    def tell() -> None:
+        if conversion.progress:
+            conversion.progress(sink.count, clip.total)
+
+    tell()
+    with conversion.frames_after(resumed) as frames:
+        for frame in frames:
+            if conversion.watch:
+                conversion.watch(frame)
             sink.write(frame)
-            if progress:
-                progress(sink.count, clip.total)
-    compare(clip, begin, report, sink.count)
+            tell()
+    conversion.compare(sink.count)
     clip.reader.check_unchanged()
-    count_from(report, begin)
-    seconds = time.perf_counter() - started
-    notes = tuple(_notes(clip, sink))
-    return FileReport(sink.count, report.made, fps, seconds, resumed, notes, report)
+    return conversion.done(sink.count, resumed, _notes(clip, sink))
 
 
 def _notes(clip: Clip, sink: Sink) -> Iterator[str]:

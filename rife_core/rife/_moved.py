@@ -54,7 +54,7 @@ MOVED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "image_checks": ("losses.checks",),
         "kernels": ("ops.triton_kernels",),
-        "maker": ("engine.scheduler", "engine.tasks"),
+        "maker": ("engine.scheduler", "engine.synthesizer", "engine.tasks"),
         "memory": ("engine.memory_plan", "engine.tiling", "ops.dispatch"),
         "metrics": ("losses.metrics",),
         "model": ("rife.RIFE",),

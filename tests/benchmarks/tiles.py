@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from rife_video.rife_core.checkpoints.rife import find_weights, load_rife
 from rife_video.rife_core.engine import loop as engine
-from rife_video.rife_core.engine import memory_plan as memory
-from rife_video.rife_core.engine import scheduler as maker
+from rife_video.rife_core.engine import tiling
+from rife_video.rife_core.engine.memory_plan import Plan
 from rife_video.rife_core.timeline import Timeline
 from rife_video.rife_core.video import VideoReader
 
@@ -32,10 +32,10 @@ def main():
         frames = torch.stack(list(islice(VideoReader(clip), 2)))
         whole = engine.interpolate(network, frames, double)[1]
         for overlap in OVERLAPS:
-            memory.OVERLAP = overlap
-            plan = memory.Plan(torch.device("cpu"), 1, overlap + BEYOND_OVERLAP)
-            maker.first_plan = lambda *_, plan=plan: plan
-            apart = (engine.interpolate(network, frames, double)[1] - whole).abs().amax(-1) * 255
+            tiling.OVERLAP = overlap
+            plan = Plan(torch.device("cpu"), *frames.shape[1:3], 1, overlap + BEYOND_OVERLAP)
+            tiled = engine.interpolate(network, frames, double, plan=plan)[1]
+            apart = (tiled - whole).abs().amax(-1) * 255
             share = (apart > 1).float().mean()
             print(f"| {clip.stem} | {overlap} | {apart.max():.2f} | {share:.3%} |")
 

@@ -1,9 +1,13 @@
 """Interpolate Frames: timing, options, progress, errors."""
 
+from dataclasses import fields
+
 import pytest
 import torch
-from rife_video.nodes import NODE_CLASS_MAPPINGS
+from rife_video.nodes import NODE_CLASS_MAPPINGS, host
 from rife_video.nodes.host import RIFEModel
+from rife_video.nodes.interpolate_frames import Inputs
+from rife_video.rife_core.engine import loop, memory_plan
 from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.timeline import Timeline
 from support import moving_square
@@ -54,6 +58,29 @@ class TestInterpolateFrames:
         torch.testing.assert_close(self.run(model, clip, batch_size=3)[0], plain)
         with pytest.raises(ValueError, match="ensemble"):
             self.run(model, clip, ensemble=True)
+
+    def test_left_out_inputs_are_what_the_page_shows(self):
+        shown = self.node.INPUT_TYPES()["optional"]
+        for field in fields(Inputs)[1:]:
+            assert field.default == shown[field.name][1].get("default"), field.name
+
+    def test_a_run_makes_one_plan(self, model, monkeypatch):
+        made = []
+
+        def first_plan(*args):
+            made.append(memory_plan.first_plan(*args))
+            return made[-1]
+
+        for module in (host, loop):
+            monkeypatch.setattr(module, "first_plan", first_plan)
+        reserved = []
+        monkeypatch.setattr(
+            model, "ready", lambda size: reserved.append(size) or type(model).ready(model)
+        )
+        report = self.run(model, moving_square(3), batch_size=2)[3]
+        assert len(made) == 1
+        assert reserved == [made[0].memory(model.network)]
+        assert f"Made {made[0]}" in report
 
     def test_nothing_is_made_across_a_cut(self, model):
         first = torch.rand(2, 36, 52, 3)

@@ -1,11 +1,13 @@
 """The InterpolateVideo node: files and frames in memory, their sound and their rate."""
 
+from contextlib import contextmanager
 from fractions import Fraction
 
 import av
 import pytest
 import torch
-from rife_video.nodes.host import Folders, RIFEModel, Video, use_folders
+from rife_video.nodes import interpolate_video
+from rife_video.nodes.host import Folders, Progress, RIFEModel, Video, use_folders
 from rife_video.nodes.interpolate_video import InterpolateVideo
 from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.timeline import Timeline
@@ -53,6 +55,19 @@ def test_frames_in_memory_give_what_the_engine_makes(run, network, tone):
     assert result.read_audio()["waveform"].shape[-1] / 24000 == pytest.approx(
         picture_seconds, abs=0.09
     )
+
+
+@pytest.mark.parametrize("kind", ["file", "frames"])
+def test_progress_ends_at_its_total(run, clip_file, monkeypatch, kind):
+    seen = []
+
+    @contextmanager
+    def progress(title):
+        yield Progress(lambda done, total, _: seen.append((done, total)))
+
+    monkeypatch.setattr(interpolate_video, "progress", progress)
+    run(Video(clip_file) if kind == "file" else Video(moving_square(6), Fraction(8)), cuts="4")
+    assert seen[-1] == (11, 11)
 
 
 def test_transparency_is_left_out(run):

@@ -1,12 +1,18 @@
 """The engine: what it makes, what it copies, how it goes on, stops and gives way."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rife_video.rife_core.engine import loop, memory_plan
 from rife_video.rife_core.engine.loop import interpolate, stream
+from rife_video.rife_core.engine.memory_plan import Plan
+from rife_video.rife_core.engine.report import Report
+from rife_video.rife_core.engine.scenes import SceneRules
+from rife_video.rife_core.files import convert, frames
 from rife_video.rife_core.inference.precision import resolve_precision, set_precision
 from rife_video.rife_core.ops.psnr import psnr
 from rife_video.rife_core.timeline import ENDS, Timeline
@@ -146,12 +152,40 @@ def test_midpoints_on_the_way_are_made_once(midpoint_network, monkeypatch):
     assert len(calls) == 3  # 1/2, then 1/4 and 3/4, then the eighths, each level one batch
 
 
-def test_progress_counts_made_frames(network):
+def test_progress_counts_frames_that_are_finished(network):
     seen = []
     interpolate(
         network, CLIP, Timeline.multiply(3), batch_size=2, progress=lambda *a: seen.append(a)
     )
-    assert seen == [(0, 6), (2, 6), (4, 6), (6, 6)]
+    assert seen == [(0, 10), (3, 10), (6, 10), (9, 10), (10, 10)]
+
+
+STUTTER = torch.cat((CLIP[:2], CLIP[1:2], 1 - CLIP))
+"""A repeated frame, then a cut before frame 4."""
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(
+    ("count", "timeline", "rules"),
+    [
+        (7, Timeline.multiply(3), SceneRules("hold", frozenset({4}))),
+        (7, Timeline.multiply(3), SceneRules("nearest", frozenset({4, 6}))),
+        (7, Timeline.multiply(2), SceneRules("blend", frozenset({4}), "retime")),
+        (7, Timeline.multiply(2, schedule="1:1, 2-3:4"), SceneRules("hold", frozenset({4}))),
+        (7, Timeline.retime(24, 15), SceneRules("interpolate", seams=frozenset({4}))),
+        (7, Timeline.multiply(1), SceneRules()),
+        (2, Timeline.multiply(4), SceneRules("hold", frozenset({2}))),
+        (1, Timeline.multiply(4), SceneRules()),
+    ],
+)
+def test_progress_ends_at_its_total(network, count, timeline, rules, end):
+    seen, timeline = [], replace(timeline, end=end)
+    output = interpolate(
+        network, STUTTER[:count], timeline, scenes=rules, progress=lambda *a: seen.append(a)
+    )
+    assert seen == sorted(seen)
+    assert seen[-1] == (len(output), len(output))
+    assert {total for _, total in seen} == {len(output)}
 
 
 class Cancelled(Exception):  # noqa: N818 - what a host raises is no error
@@ -170,7 +204,7 @@ def test_cancelling_stops_before_the_next_batch(request, kind, after):
 
     with pytest.raises(Cancelled):
         interpolate(network, CLIP, Timeline.multiply(3), batch_size=2, progress=cancel)
-    assert seen == [0, 2, 4, 6][: after + 1]
+    assert seen == [0, 3, 6, 9][: after + 1]
     assert len(interpolate(network, CLIP, Timeline.multiply(3))) == 10  # nothing is left behind
 
 
@@ -232,7 +266,9 @@ def test_precision_names():
         (torch.rand(2, 8, 8, 2), {}, r"1, 3, 4 channels.*is \(8, 8, 2\)"),
         (torch.zeros(2, 8, 8, 3, dtype=torch.int32), {}, "or uint8, but is.*int32"),
         (torch.rand(2, 8, 8, 3), {"batch_size": -1}, "batch_size is -1"),
+        (torch.rand(2, 8, 8, 3), {"max_memory": -1}, "max_memory is -1"),
         (torch.rand(2, 8, 8, 3), {"scale": 0.3}, "scale is 0.3"),
+        (torch.rand(2, 8, 8, 3), {"keep": torch.ones(8)}, r"keep is \(8,\); it must be H W or"),
         (
             torch.rand(2, 8, 9, 3),
             {"keep": torch.ones(8, 8)},
@@ -244,6 +280,48 @@ def test_precision_names():
 def test_bad_input(network, frames, options, message):
     with pytest.raises(ValueError, match=message):
         interpolate(network, frames, Timeline.multiply(2), **options)
+
+
+@pytest.fixture
+def plans(monkeypatch):
+    """Every plan that is made from now on."""
+    made = []
+
+    def first_plan(*args):
+        made.append(memory_plan.first_plan(*args))
+        return made[-1]
+
+    for module in (loop, frames, convert):
+        monkeypatch.setattr(module, "first_plan", first_plan)
+    return made
+
+
+def test_a_run_of_a_clip_makes_one_plan(network, plans):
+    interpolate(network, CLIP, Timeline.multiply(2))
+    assert len(plans) == 1
+    list(stream(network, CLIP, Timeline.multiply(2)))
+    assert len(plans) == 2
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out/%04d.png"])
+def test_a_run_of_a_file_makes_one_plan(network, plans, clip_file, tmp_path, name):
+    report = convert.interpolate_file(network, clip_file, tmp_path / name, Timeline.multiply(2))
+    assert len(plans) == 1
+    assert report.engine.plans == [str(plans[0])]
+
+
+def test_a_plan_that_is_handed_down_is_the_one_that_is_used(network, plans, clip_file, tmp_path):
+    plan, report = Plan(torch.device("cpu"), 20, 30, 3), Report()
+    interpolate(network, CLIP, Timeline.multiply(2), plan=plan, report=report)
+    assert report.plans == [str(plan)]
+    plan = Plan(torch.device("cpu"), 36, 52, 3)
+    done = convert.interpolate_file(
+        network, clip_file, tmp_path / "out.mp4", Timeline.multiply(2), plan=plan
+    )
+    assert done.engine.plans == [str(plan)]
+    assert not plans
+    with pytest.raises(ValueError, match="plan is for frames of 52x36, but they are 30x20"):
+        interpolate(network, CLIP, Timeline.multiply(2), plan=plan)
 
 
 def test_frames_of_two_sizes(network):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.engine.memory_plan import MIB, Plan, estimate_memory, first_plan
+from rife_video.rife_core.engine.options import Options
 from rife_video.rife_core.engine.report import Report
 from rife_video.rife_core.timeline import Timeline
 from support import moving_square
@@ -16,8 +17,8 @@ DOUBLE = Timeline.multiply(2)
 
 
 def test_the_way_down():
-    plan, seen = Plan(torch.device("cuda"), 4), []
-    while plan := plan.smaller(2160, 3840):
+    plan, seen = Plan(torch.device("cuda"), 2160, 3840, 4), []
+    while plan := plan.smaller():
         seen.append((plan.device.type, plan.batch_size, plan.tile))
     tiles_tried = [1920, 960, 640]
     assert seen == [
@@ -37,13 +38,18 @@ def test_estimates_grow_with_what_is_made(network):
 
 def test_a_limit_chooses_the_rung(network):
     whole = estimate_memory(network, 1080, 1920)
-    assert first_plan(network, 1080, 1920).tile is None
-    assert first_plan(network, 1080, 1920, 4, whole).batch_size == 1
-    tiled = first_plan(network, 1080, 1920, 4, whole // 2)
+
+    def plan(batch_size=0, max_memory=0):
+        options = Options(batch_size=batch_size, max_memory=max_memory)
+        return first_plan(network, 1080, 1920, options)
+
+    assert plan().tile is None
+    assert plan(4, whole).batch_size == 1
+    tiled = plan(4, whole // 2)
     assert tiled.tile is not None
-    assert estimate_memory(network, tiled.tile, tiled.tile) <= whole // 2
+    assert tiled.memory(network) == estimate_memory(network, tiled.tile, tiled.tile) <= whole // 2
     with pytest.raises(ValueError, match="max_memory is 1 MiB, but the smallest tile needs"):
-        first_plan(network, 1080, 1920, max_memory=MIB)
+        plan(max_memory=MIB)
 
 
 class SmallDevice:

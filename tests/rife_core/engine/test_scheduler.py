@@ -6,8 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from rife_video.rife_core.checkpoints.rife import BUNDLED, load_rife
-from rife_video.rife_core.engine import scheduler as maker
+from rife_video.rife_core.engine import synthesizer
 from rife_video.rife_core.engine.loop import interpolate
+from rife_video.rife_core.engine.memory_plan import estimate_memory
 from rife_video.rife_core.engine.options import AUTO
 from rife_video.rife_core.engine.report import Report
 from rife_video.rife_core.engine.scheduler import AGREED
@@ -94,7 +95,7 @@ def test_all_frames_of_a_pair_are_made_at_one_scale(network, monkeypatch, batch_
         pass
 
     Ahead.ahead = ahead
-    monkeypatch.setattr(maker, "transfers_for", Ahead)
+    monkeypatch.setattr(synthesizer, "transfers_for", Ahead)
     monkeypatch.setattr(network, "synthesize", noted)
     clip = torch.rand(3, 20, 30, 3)
     output = interpolate(network, clip, Timeline.multiply(5), scale=AUTO, batch_size=batch_size)
@@ -125,7 +126,7 @@ def test_tiles_agree_on_one_scale(network, monkeypatch):
     clip = torch.zeros(2, 64, 1100, 3)
     clip[:, :, 500:] = 1
     report = Report()
-    limit = maker.estimate_memory(network, 64, 640)
+    limit = estimate_memory(network, 64, 640)
     timeline = Timeline.multiply(2)
     interpolate(network, clip, timeline, scale=AUTO, max_memory=limit, report=report)
     assert report.coarser == [1]
@@ -143,7 +144,7 @@ def test_tiles_that_agree_are_made_once(network, monkeypatch, size):
         return Synthesis(made.image, estimate)
 
     monkeypatch.setattr(network, "synthesize", calm)
-    limit = maker.estimate_memory(network, min(size[0], 640), 640)
+    limit = estimate_memory(network, min(size[0], 640), 640)
     counts = []
     for scale in (1.0, AUTO):
         clip, timeline = torch.zeros(2, *size, 3), Timeline.multiply(2)

@@ -8,7 +8,7 @@ import sys
 import threading
 import weakref
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import av
@@ -16,13 +16,11 @@ import numpy as np
 import pytest
 import torch
 from rife_video.rife_core.checkpoints.rife import save_rife
-from rife_video.rife_core.engine.loop import interpolate, stream
+from rife_video.rife_core.engine.loop import Run, interpolate, stream
 from rife_video.rife_core.engine.scenes import SceneRules
-from rife_video.rife_core.files import convert as files
 from rife_video.rife_core.files import frames as frames_module
 from rife_video.rife_core.files import resume as parts
 from rife_video.rife_core.files.convert import interpolate_file
-from rife_video.rife_core.files.segments import count_from
 from rife_video.rife_core.timeline import Timeline
 from rife_video.rife_core.video import ColorTags, VideoError, VideoReader, VideoWriter
 from support import moving_square
@@ -336,7 +334,7 @@ def stopped_at(count):
 @pytest.mark.parametrize("stop", [5, 13, 17])
 def test_stopped_at_any_part_the_result_is_the_same(tmp_path, network, monkeypatch, timeline, stop):
     monkeypatch.setattr(parts, "LENGTH", 4)
-    monkeypatch.setattr(files, "LEAD_IN", 1)
+    monkeypatch.setattr(frames_module, "LEAD_IN", 1)
     source, result = write(tmp_path / "in.mp4", noise(20, 16, 16)), tmp_path / "r.mp4"
     whole = interpolate_file(network, source, tmp_path / "whole.mp4", timeline)
     if stop >= whole.frames:
@@ -373,7 +371,7 @@ def test_cuts_are_counted_from_the_beginning_of_the_file(tmp_path, network, shor
 
 
 def test_uneven_clips_go_on_too(tmp_path, network, short_parts, monkeypatch):
-    monkeypatch.setattr(files, "LEAD_IN", 1)
+    monkeypatch.setattr(frames_module, "LEAD_IN", 1)
     times = [k * 80 + 37 * (k % 3) for k in range(14)]
     source = write(tmp_path / "in.mkv", noise(14, 16, 16), times=times)
     result = tmp_path / "r.mp4"
@@ -585,7 +583,7 @@ def test_sound_that_begins_late_does_so_in_the_result(tmp_path, network, suffix)
 
 def test_a_recording_that_begins_between_keyframes(tmp_path, network, short_parts, monkeypatch):
     """Nothing can show its first frames; all else has its time, in a second run too."""
-    monkeypatch.setattr(files, "LEAD_IN", 0)
+    monkeypatch.setattr(frames_module, "LEAD_IN", 0)
     times = [k * 80 + 37 * (k % 3) for k in range(24)]
     write(tmp_path / "whole.ts", noise(24, 16, 16), times=times, keyframes=8)
     data = (tmp_path / "whole.ts").read_bytes()
@@ -645,27 +643,25 @@ def test_a_source_that_is_replaced_under_the_run(tmp_path, network, short_parts)
 
 
 def test_frames_that_the_engine_loses_are_an_error(tmp_path, network, clip_file, monkeypatch):
-    def lossy(*args, **options):
-        yield from list(stream(*args, **options))[:-1]
+    whole = Run.frames
 
-    monkeypatch.setattr(frames_module, "stream", lossy)
+    def lossy(*args):
+        yield from list(whole(*args))[:-1]
+
+    monkeypatch.setattr(Run, "frames", lossy)
     with pytest.raises(VideoError, match=r"11 frames were due .* and 10 were written"):
         interpolate_file(network, clip_file, tmp_path / "o.mp4", DOUBLE)
     assert left_in(tmp_path) == []
 
 
 def test_source_frames_that_are_not_used_are_an_error(tmp_path, network, clip_file, monkeypatch):
-    def lossy(network, pictures, timeline, *, places, **options):
-        kept = [pair for k, pair in enumerate(zip(places, pictures, strict=False)) if k != 2]
-        return stream(
-            network,
-            [picture for _, picture in kept],
-            timeline,
-            places=[place for place, _ in kept],
-            **options,
-        )
+    whole = Run.frames
 
-    monkeypatch.setattr(frames_module, "stream", lossy)
+    def lossy(run, pictures, places):
+        kept = [pair for k, pair in enumerate(zip(places, pictures, strict=False)) if k != 2]
+        return whole(run, [picture for _, picture in kept], [place for place, _ in kept])
+
+    monkeypatch.setattr(Run, "frames", lossy)
     with pytest.raises(VideoError, match=r"gave 6 frames, of which 5 were used"):
         interpolate_file(network, clip_file, tmp_path / "o.mp4", DOUBLE)
 
@@ -764,24 +760,56 @@ def test_segments_without_an_ensemble_are_not_joined_with_one(
 def test_the_report_counts_from_the_beginning_after_a_resume(
     tmp_path, network, short_parts, monkeypatch
 ):
-    monkeypatch.setattr(files, "LEAD_IN", 1)
+    monkeypatch.setattr(frames_module, "LEAD_IN", 1)
     source, result = write(tmp_path / "in.mp4", noise(20, 16, 16)), tmp_path / "r.mp4"
-    begun = []
-    monkeypatch.setattr(
-        files, "count_from", lambda report, first: begun.append(first) or count_from(report, first)
-    )
     stopped(network, source, result, 21)
+    whole, begun = Run.frames, []
 
-    def found(*args, report, **options):
-        report.coarser.append(2)
-        report.not_finite.append(3)
-        return stream(*args, report=report, **options)
+    def found(run, pictures, places):
+        first = next(places)
+        begun.append(int(first))
+        run.report.coarser.append(2)
+        run.report.not_finite.append(3)
+        return whole(run, pictures, chain((first,), places))
 
-    monkeypatch.setattr(frames_module, "stream", found)
+    monkeypatch.setattr(Run, "frames", found)
     engine = interpolate_file(network, source, result, DOUBLE).engine
     assert begun[-1] > 5
     assert engine.coarser == [begun[-1] + 2]
     assert engine.not_finite == [begun[-1] + 3]
+
+
+def test_a_resumed_run_tells_cuts_and_repeats_as_the_whole_one_does(tmp_path, network, short_parts):
+    """Scenes begin at frames 5 and 17; frames 13 to 15 are equal."""
+    scenes = torch.rand(3, 24, 80, 3, generator=torch.Generator().manual_seed(0))
+    shown = [*range(12), 12, 12, 12, *range(15, 24)]
+    clip = [scenes[(k >= 4) + (k >= 16), :, n : n + 32] for k, n in enumerate(shown)]
+    source, result = tmp_path / "in.mkv", tmp_path / "r.mp4"
+    with VideoWriter(source, 12, crf=0) as writer:
+        for frame in clip:
+            writer.write(frame)
+    rules = SceneRules("hold", repeats="retime")
+    whole = interpolate_file(network, source, tmp_path / "w.mp4", DOUBLE, scenes=rules).engine
+    assert whole.scenes.cuts == [5, 17]
+    assert whole.scenes.runs == [(13, 15)]
+    stopped(network, source, result, 33, scenes=rules)
+    resumed = interpolate_file(network, source, result, DOUBLE, scenes=rules)
+    assert resumed.resumed == 32
+    assert resumed.engine.frames_in < 24
+    assert resumed.engine.scenes.cuts == [17]
+    assert resumed.engine.scenes.runs == [(13, 15)]
+
+
+@pytest.mark.parametrize("name", ["r.mp4", "r/%03d.png"])
+@pytest.mark.parametrize("stop", [None, 3, 9, 14])
+def test_progress_ends_at_its_total_also_after_a_resume(tmp_path, network, short_parts, name, stop):
+    source, result, seen = write(tmp_path / "in.mp4", noise(8, 16, 16)), tmp_path / name, []
+    options = {"scenes": SceneRules("hold", frozenset({4})), "progress": lambda *a: seen.append(a)}
+    if stop:
+        stopped(network, source, result, stop, scenes=options["scenes"])
+    interpolate_file(network, source, result, DOUBLE, **options)
+    assert seen == sorted(seen)
+    assert seen[-1] == (15, 15)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])

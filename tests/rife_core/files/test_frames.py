@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import pytest
 import torch
+from rife_video.rife_core.engine.options import Options
 from rife_video.rife_core.engine.report import Report
 from rife_video.rife_core.engine.scenes import SceneRules
 from rife_video.rife_core.files.clip import Clip
@@ -56,7 +57,7 @@ def _all_and_alone(network, path, timeline, length=8, **options):
     def made(source=0, stop=None):
         clip, report = Clip.of(VideoReader(path), timeline), Report()
         begin, window = max(0, source - LEAD_IN), clip.window(source, stop)
-        with frames_of(network, clip, begin, report, dict(options), window) as frames:
+        with frames_of(network, clip, begin, report, Options(**options), window) as frames:
             return list(frames), report
 
     clip = Clip.of(VideoReader(path), timeline)

@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 import torch
 from rife_video.rife_core.engine.loop import interpolate
+from rife_video.rife_core.engine.options import Options
 from rife_video.rife_core.files import preview as previews
 from rife_video.rife_core.files.clip import Clip
 from rife_video.rife_core.files.preview import preview
@@ -36,7 +37,7 @@ def test_the_largest_motion_is_shown(network, monkeypatch, uneven, read_through)
     """Read from end to end or by seeking."""
     monkeypatch.setattr(previews, "_READ_THROUGH", read_through)
     reader = VideoReader(uneven)
-    made = preview(network, Clip.of(reader, Timeline.multiply(2)), {"scale": 1.0})
+    made = preview(network, Clip.of(reader, Timeline.multiply(2)), Options())
     assert made.pairs == (4, 7, 10)
     frames = torch.stack(list(reader))
     shown = made.picture[6:38, 6 + 70 : 6 + 70 + 64]
@@ -48,7 +49,7 @@ def test_the_largest_motion_is_shown(network, monkeypatch, uneven, read_through)
 
 def test_pairs_are_evenly_spread(network, uneven):
     clip = Clip.of(VideoReader(uneven), Timeline.multiply(2))
-    assert preview(network, clip, {}, places="even").pairs == (2, 6, 10)
+    assert preview(network, clip, Options(), places="even").pairs == (2, 6, 10)
 
 
 def test_no_pair_lies_over_a_cut(network, tmp_path):
@@ -57,7 +58,7 @@ def test_no_pair_lies_over_a_cut(network, tmp_path):
     with VideoWriter(path, 12, encoder=EncoderRequest("ffv1")) as writer:
         for index in range(10):
             writer.write(scenes[index // 5].roll(index, 1))
-    made = preview(network, Clip.of(VideoReader(path), Timeline.multiply(2)), {})
+    made = preview(network, Clip.of(VideoReader(path), Timeline.multiply(2)), Options())
     assert 5 not in made.pairs
 
 
@@ -82,7 +83,7 @@ def test_how_many_frames_the_run_makes(uneven, timeline, expected):
 
 def test_the_time_is_that_of_all_frames(network, uneven):
     clip = Clip.of(VideoReader(uneven), Timeline.multiply(2))
-    made = preview(network, clip, {})
+    made = preview(network, clip, Options())
     assert made.seconds == pytest.approx(11 * made.seconds_each)
     assert made.seconds_each > 0
 
@@ -92,4 +93,4 @@ def test_one_frame_is_refused(network, tmp_path):
     with VideoWriter(path, Fraction(12)) as writer:
         writer.write(torch.rand(16, 16, 3))
     with pytest.raises(ValueError, match="has one frame"):
-        preview(network, Clip.of(VideoReader(path), Timeline.multiply(2)), {})
+        preview(network, Clip.of(VideoReader(path), Timeline.multiply(2)), Options())

@@ -71,7 +71,7 @@ def test_a_job_makes_what_single_runs_make(make, clips, recipe, tmp_path, refere
         alone,
         recipe.timeline(reader),
         encoder=recipe.request,
-        **recipe.options(),
+        **vars(recipe.options()),
     )
     assert digests(tmp_path)["alone.mkv"] == reference["more/short.mkv"]
 

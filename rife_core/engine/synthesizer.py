@@ -1,0 +1,228 @@
+"""How frames are interpolated: in batches, side by side or in tiles, as memory allows.
+
+Where memory runs out, the plan gets smaller and the work goes on; what is finished is kept.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import groupby
+from types import TracebackType
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from ..inference.rife import RIFE
+from ..networks.estimate import EncodedFrame
+from ..networks.padding import crop
+from ..ops.dispatch import is_out_of_memory
+from .allocator import kept_memory
+from .memory_plan import Plan
+from .report import Report
+from .tasks import DeviceFrame, InterpolatedFrame, NetworkCall, Request, SourceFrame
+from .threads import FramePool
+from .tiling import tiles
+from .transfers import Transfers, transfers_for
+
+_SEEN = 4
+"""Every so many pixels of a row and a column are looked at to see whether the sides agree."""
+
+
+class Synthesizer:
+    """Runs a network on requests; a context manager.
+
+    Args:
+        network: any row, in evaluation mode.
+        plan: how to begin.
+        report: told of every plan.
+        ensemble: see `RIFE.inference`.
+        wants_disagreement: whether frames come with a map of it; else it is 0.
+
+    Attributes:
+        network, plan, transfers: as they are now; memory may have changed them.
+    """
+
+    def __init__(
+        self,
+        network: RIFE,
+        plan: Plan,
+        report: Report,
+        *,
+        ensemble: bool = False,
+        wants_disagreement: bool = False,
+    ) -> None:
+        self.network = network
+        self.plan = plan
+        self.transfers = transfers_for(plan.device)
+        self._report = report
+        self._ensemble = ensemble
+        self._wants_disagreement = wants_disagreement
+        self._in_float32: RIFE | None = None
+        self._pool: FramePool | None = None
+        self._resources = ExitStack()
+        report.memory = plan.memory(network)
+        report.plans.append(str(plan))
+
+    def __enter__(self) -> Synthesizer:
+        if self.plan.device.type == "cpu":
+            self._resources.enter_context(kept_memory())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._resources.close()
+
+    def upload(self, source: SourceFrame) -> None:
+        """Lets a source frame travel to the device before it is needed there."""
+        if self.transfers.ahead and self.plan.tile is None:
+            source.upload(self.transfers)
+
+    def synthesize(
+        self, requests: list[Request], *, in_float32: bool = False
+    ) -> list[InterpolatedFrame]:
+        """Interpolates what is requested; goes down the ladder where memory runs out.
+
+        Raises:
+            torch.OutOfMemoryError: there is not enough for the smallest plan.
+        """
+        results: list[InterpolatedFrame] = []
+        while len(results) < len(requests):
+            batch = requests[len(results) : len(results) + self.plan.batch_size]
+            try:
+                results += self._at_once(self._float32() if in_float32 else self.network, batch)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                lower = self.plan.smaller()
+                if lower is None:
+                    raise torch.OutOfMemoryError(
+                        f"There is not enough memory for frames of {self.plan.width} x "
+                        f"{self.plan.height} ({self.plan}). Close other programs, or make the "
+                        "frames smaller."
+                    ) from error
+                self._descend(lower)
+        return results
+
+    def _float32(self) -> RIFE:
+        self._in_float32 = self._in_float32 or copy.deepcopy(self.network).float()
+        return self._in_float32
+
+    def _descend(self, plan: Plan) -> None:
+        if plan.device != self.plan.device:
+            self.network = copy.deepcopy(self.network).to(plan.device).float()
+            self.transfers = transfers_for(plan.device)
+            self._in_float32 = None
+        self.plan = plan
+        self._report.plans.append(str(plan))
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _at_once(self, network: RIFE, requests: list[Request]) -> list[InterpolatedFrame]:
+        side, calls = self.plan.tile, [self._call(request) for request in requests]
+        if side is not None:
+            return [self._tiled(network, call, side) for call in calls]
+        if self.plan.device.type == "cpu" and len(calls) > 1 and torch.get_num_threads() > 1:
+            return self._side_by_side(network, calls)
+        results: list[InterpolatedFrame] = []
+        for _, alike in groupby(calls, key=lambda call: call.scale):
+            results += self._whole(network, list(alike))
+        return results
+
+    def _call(self, request: Request) -> NetworkCall:
+        # Whole frames stay off a device that they do not fit on.
+        transfers = Transfers(torch.device("cpu")) if self.plan.tile else self.transfers
+        low, high = (request.pair.at(end, transfers) for end in (request.low, request.high))
+        return NetworkCall(low, high, request.share, request.scale)
+
+    def _tiled(self, network: RIFE, call: NetworkCall, side: int) -> InterpolatedFrame:
+        height, width = self.plan.height, self.plan.width
+        total: Tensor | None = None
+        signs = torch.zeros(3, dtype=torch.float32)
+        for tile in tiles(network, height, width, side, call.scale):
+            low, high = (
+                frame.tile(tile.rows, tile.columns, self.plan.device)
+                for frame in (call.low, call.high)
+            )
+            (part,) = self._whole(network, [call._replace(low=low, high=high)])
+            alpha = part.image[:0] if part.alpha is None else part.alpha
+            channels = torch.cat((part.image, part.disagreement[None], alpha)).cpu()
+            if total is None:
+                total = channels.new_zeros(len(channels), height, width)
+            total[:, tile.rows, tile.columns] += channels * tile.weight
+            signs += part.signs.cpu() * tile.weight.sum() / (height * width)
+        assert total is not None
+        signs[2] = call.scale  # a mean of equal numbers need not be that number
+        return InterpolatedFrame(total[:3], total[4:] if len(total) > 4 else None, total[3], signs)
+
+    def _side_by_side(self, network: RIFE, calls: list[NetworkCall]) -> list[InterpolatedFrame]:
+        """The same as `_whole`, each frame in a thread of its own."""
+        if self._pool is None:
+            self._pool = FramePool(min(self.plan.batch_size, torch.get_num_threads()))
+            self._resources.callback(self._pool.close)
+        used = {(id(frame), call.scale): frame for call in calls for frame in (call.low, call.high)}
+        self._pool.map(lambda one: one[1].frame(network, one[0][1]), used.items())
+        results = self._pool.map(lambda call: self._whole(network, [call]), calls)
+        return [result for (result,) in results]
+
+    def _whole(self, network: RIFE, calls: list[NetworkCall]) -> list[InterpolatedFrame]:
+        """Frames of one scale, by one run of the network."""
+        lows, highs = [call.low for call in calls], [call.high for call in calls]
+        times, scale = [call.time for call in calls], calls[0].scale
+        frame0, frame1 = (
+            EncodedFrame.join([each.frame(network, scale) for each in side])
+            for side in (lows, highs)
+        )
+        synthesis = network.synthesize(
+            frame0, frame1, torch.tensor(times, dtype=torch.float32), scale, self._ensemble
+        )
+        height, width = lows[0].planes.image.shape[-2:]
+        padded = synthesis.image.shape[-2:]
+        images = crop(synthesis.image, height, width)
+        alphas = _alphas(synthesis.estimate.carry, lows, highs, padded)
+        apart = (
+            synthesis.estimate.disagreement()[:, 0]
+            if self._wants_disagreement
+            else synthesis.image.new_zeros(1, 1, 1).expand(len(times), *padded)
+        )
+        apart = crop(apart, height, width)
+        sides = (
+            crop(each, height, width)[..., ::_SEEN, ::_SEEN]
+            for each in (synthesis.estimate.warped_img0, synthesis.estimate.warped_img1)
+        )
+        sums = images.sum((1, 2, 3))
+        signs = torch.stack((sums, _mean_distance(*sides), torch.full_like(sums, scale)), 1)
+        return [
+            InterpolatedFrame(
+                image, None if alphas is None else crop(alphas[i], height, width), apart[i], sign
+            )
+            for i, (image, sign) in enumerate(zip(images, signs, strict=True))
+        ]
+
+
+def _alphas(
+    carry: Callable[[Tensor, Tensor], Tensor],
+    lows: list[DeviceFrame],
+    highs: list[DeviceFrame],
+    padded: torch.Size,
+) -> Tensor | None:
+    sides = [[each.planes.alpha for each in side] for side in (lows, highs)]
+    if any(alpha is None for side in sides for alpha in side):
+        return None
+    alpha0, alpha1 = (torch.cat(cast(list[Tensor], side)) for side in sides)
+    return carry(_extended(alpha0, padded), _extended(alpha1, padded)).clamp(0, 1)
+
+
+def _extended(plane: Tensor, size: torch.Size) -> Tensor:
+    bottom, right = size[0] - plane.shape[2], size[1] - plane.shape[3]
+    return torch.nn.functional.pad(plane, (0, right, 0, bottom), mode="replicate")
+
+
+def _mean_distance(a: Tensor, b: Tensor) -> Tensor:
+    return (a - b).abs().mean((1, 2, 3))
