@@ -83,6 +83,8 @@ def _check_steps(data: io.BytesIO) -> None:
         elif step.name == "MEMOIZE":
             memo[len(memo)] = values[0]
             stack += values
+        elif step.name == "GLOBAL" and "nested" in str(argument):  # of no shape that can be told
+            raise UnpicklingError("it holds nested tensors")
         elif step.name in ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"):
             stack.append(1 + sum(values))
             if stack[-1] > _MAX_TUPLE:

@@ -22,6 +22,9 @@ from .pickles import check_archive
 MAX_BYTES = 4 * 2**30
 """Size of the largest file that is read; VGG-19, the largest of use here, has 0.6 GB."""
 
+MAX_TENSORS = 10_000
+"""Most tensors in a file that is read: finding out whose they are takes time for each."""
+
 _TRIES = 40
 _SETTLED_SECONDS = 0.025
 _SHOWN = 80
@@ -63,11 +66,15 @@ def read_tensors(what: str, path: Path) -> tuple[Mapping[str, Any], dict[str, st
     content = _content(path)
     if not content:
         raise CheckpointError(f"{path.name} is empty. Fetch or copy the file again.")
+    if path.suffix == ".safetensors":
+        _check_count(path, content.count(b'"data_offsets"'))
     try:
         with torch.device("cpu"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's remarks on a file that is refused anyway
             if path.suffix == ".safetensors":
-                return load_safetensors(content), _metadata(content)
+                tensors = load_safetensors(content)
+                _check_count(path, len(tensors))
+                return tensors, _metadata(content)
             check_archive(content)
             loaded: object = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -76,6 +83,8 @@ def read_tensors(what: str, path: Path) -> tuple[Mapping[str, Any], dict[str, st
             "could run code on loading. Fetch it again, or convert it to .safetensors where you "
             "trust it."
         ) from error
+    except CheckpointError:
+        raise
     except (SafetensorError, *_DAMAGE) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         raise CheckpointError(
@@ -86,7 +95,16 @@ def read_tensors(what: str, path: Path) -> tuple[Mapping[str, Any], dict[str, st
             f"{path.name} holds a {type(loaded).__name__}, but {what} weights are a dictionary "
             "of named tensors."
         )
+    _check_count(path, len(loaded))
     return cast(Mapping[str, Any], loaded), {}
+
+
+def _check_count(path: Path, tensors: int) -> None:
+    if tensors > MAX_TENSORS:
+        raise CheckpointError(
+            f"{path.name} holds {tensors:,} tensors; a network has some hundreds, and at most "
+            f"{MAX_TENSORS:,} are read. Fetch or copy the file again."
+        )
 
 
 def float_weights(where: str, state: Mapping[str, Any]) -> dict[str, Tensor]:

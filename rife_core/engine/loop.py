@@ -27,7 +27,7 @@ from ..ops.dispatch import is_out_of_memory
 from ..timeline import WHOLE, Rhythm, Timeline, Window
 from .memory_plan import Plan, check_room, first_plan, free_memory
 from .options import OptionFields, Options
-from .pixel_formats import check_frame, mix
+from .pixel_formats import check_dense, check_frame, mix
 from .report import Report
 from .scenes import SceneRules, Span, spans
 from .scheduler import FrameScheduler, Progress
@@ -95,6 +95,8 @@ def interpolate(
         >>> interpolate(network, torch.rand(3, 16, 16, 3), Timeline.multiply(2)).shape
         torch.Size([5, 16, 16, 3])
     """
+    check_dense(frames)
+    frames = frames.detach()  # what is made has no gradients, and neither have copies
     if frames.ndim != 4:
         raise ValueError(f"frames must be B H W C, but are {tuple(frames.shape)}.")
     if not len(frames):

@@ -31,8 +31,25 @@ class ImageAlpha(NamedTuple):
     alpha: Tensor | None
 
 
+def check_dense(frames: Tensor) -> None:
+    """Raises ValueError unless `frames` is a tensor that has its content in memory."""
+    if not isinstance(frames, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
+        found = f"a {type(frames).__name__}"
+    elif frames.layout is not torch.strided:
+        found = f"of layout {frames.layout}"
+    elif frames.is_meta:
+        found = "without content (device meta)"
+    else:
+        return
+    raise ValueError(
+        f"Frames must be a dense tensor with content, but are {found}. Convert them first, "
+        "such as by torch.from_numpy or to_dense."
+    )
+
+
 def check_frame(frame: Tensor, first: Tensor | None = None) -> None:
     """Raises ValueError unless `frame` is H W C in a known format, and matches `first`."""
+    check_dense(frame)
     known = frame.is_floating_point() or frame.dtype == torch.uint8
     if frame.ndim != 3 or frame.shape[2] not in CHANNELS or not known or not frame.numel():
         raise ValueError(

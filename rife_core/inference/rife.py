@@ -105,6 +105,11 @@ class RIFE(FlowNetwork):
             ValueError: shapes, timestep or scale do not fit, or the network has no
                 ensemble.
         """
+        if img0.device != img1.device or img0.is_meta:
+            raise ValueError(
+                "img0 and img1 must lie on one device, and have content; they are on "
+                f"{img0.device} and {img1.device}."
+            )
         if img0.ndim != 4 or img0.shape[1] != 3 or img0.shape != img1.shape or not img0.numel():
             raise ValueError(
                 "img0 and img1 must both be B 3 H W, none of them 0, but are "

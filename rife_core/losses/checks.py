@@ -29,6 +29,8 @@ def check_images(name: str, x: Tensor, channels: int | None = None, shortest: in
     Raises:
         ValueError: what was found and what was expected.
     """
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name}: found a {type(x).__name__}, expected a tensor (B, C, H, W).")
     if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
         wanted = "C" if channels is None else channels
         raise ValueError(

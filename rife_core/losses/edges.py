@@ -27,11 +27,13 @@ def sobel(pred: Tensor, gt: Tensor) -> Tensor:
         >>> sobel(flat, edge)[0, 0, 1].tolist()
         [0.0, 4.0, 4.0, 4.0]
     """
-    return _sobel(pred, gt, _sobel_kernels())
+    check_pair("SOBEL", pred, gt)
+    return _sobel(pred, gt, _sobel_kernels(pred.device))
 
 
-def _sobel_kernels() -> Tensor:
-    across = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
+def _sobel_kernels(device: torch.device | None = None) -> Tensor:
+    rows = [[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]]
+    across = torch.tensor(rows, device=device)
     return torch.stack((across, across.T)).unsqueeze(1)
 
 

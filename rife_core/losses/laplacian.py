@@ -66,11 +66,11 @@ def lap_loss(input: Tensor, target: Tensor, max_levels: int = 5) -> Tensor:
         True
     """
     check_images("LapLoss", input)
-    return _lap_loss(input, target, _gauss_kernel(input.shape[1]), max_levels)
+    return _lap_loss(input, target, _gauss_kernel(input.shape[1], input.device), max_levels)
 
 
-def _gauss_kernel(channels: int) -> Tensor:
-    row = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+def _gauss_kernel(channels: int, device: torch.device | None = None) -> Tensor:
+    row = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=device) / 16
     return torch.outer(row, row).repeat(channels, 1, 1, 1)
 
 

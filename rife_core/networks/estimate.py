@@ -15,6 +15,8 @@ from .specs import CARRIED_FROM, FLOW_CHANNELS, MASK_CHANNELS
 
 IMAGE_CHANNELS = 3
 
+_SHOWN = 80
+
 
 @dataclass(frozen=True)
 class EncodedFrame:
@@ -170,11 +172,18 @@ def as_timesteps(timestep: float | Fraction | Tensor, like: Tensor) -> Tensor:
         ValueError: one is outside [0, 1], or there is not one for each of the B samples.
     """
     if not isinstance(timestep, Tensor):
-        timestep = torch.tensor(float(timestep), dtype=torch.float64, device="cpu")
+        try:
+            timestep = torch.tensor(float(timestep), dtype=torch.float64, device="cpu")
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(
+                f"timestep is {str(timestep)[:_SHOWN]!r}; it must be a number in [0, 1], or a "
+                "tensor of them."
+            ) from None
     times = timestep.reshape(-1, 1, 1, 1)  # looked at where it is: a device would be waited for
     if len(times) not in (1, len(like)) or not bool(((times >= 0) & (times <= 1)).all()):
+        shown = str(timestep.tolist())[:_SHOWN]
         raise ValueError(
-            f"timestep is {timestep.tolist()}; it must lie in [0, 1], one number for all "
+            f"timestep is {shown}; it must lie in [0, 1], one number for all "
             f"or one for each of the {len(like)} samples."
         )
     return times.to(like, non_blocking=True).expand(len(like), 1, 1, 1)

@@ -10,6 +10,8 @@ import pytest
 import torch
 from rife_video.rife_core import Timeline, interpolate, set_precision
 from rife_video.rife_core.engine.threads import FramePool
+from rife_video.rife_core.losses import LapLoss, lap_loss, sobel, ternary
+from rife_video.rife_core.losses.metrics import psnr, ssim
 from rife_video.rife_core.ops.dispatch import is_out_of_memory
 from support import moving_square
 
@@ -23,15 +25,25 @@ def float64():
         torch.set_default_dtype(torch.float32)
 
 
+@contextmanager
+def deterministic():
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 SETTINGS = {
     "meta default device": lambda: torch.device("meta"),
     "float64 default type": float64,
     "autocast to bfloat16": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
     "autocast to float16": lambda: torch.autocast("cpu", dtype=torch.float16),
     "inference mode": torch.inference_mode,
-    "deterministic": lambda: torch.backends.flags(),
+    "gradients on": torch.enable_grad,
+    "gradients off": torch.no_grad,
+    "deterministic": deterministic,
 }
-del SETTINGS["deterministic"]
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -42,8 +54,7 @@ def test_settings_of_pytorch_change_no_frame(setting, dtype, network, midpoint_n
     for one in (network, midpoint_network):
         set_precision(one, dtype)
         try:
-            for options in ({"batch_size": 1}, {"scale": "auto"}, {"cuts": "hold"}):
-                options = {key: value for key, value in options.items() if key != "cuts"}
+            for options in ({"batch_size": 1}, {"scale": "auto"}, {}):
                 expected = interpolate(one, clip, Timeline.multiply(2), **options)
                 with SETTINGS[setting]():
                     made = interpolate(one, clip, Timeline.multiply(2), **options)
@@ -66,6 +77,103 @@ def test_frames_of_no_size(network, shape):
 def test_images_of_no_size(network, shape):
     with pytest.raises(ValueError, match=r"img|image|batch|empty"):
         network.inference(torch.zeros(shape), torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda clip: clip.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1),
+        lambda clip: torch.stack((clip, clip), 3).flatten(2, 3)[:, :, ::2],
+        lambda clip: clip.transpose(1, 2).contiguous().transpose(1, 2),
+        lambda clip: torch.from_numpy(clip.numpy()),
+        lambda clip: clip.clone().requires_grad_(),
+        lambda clip: torch.nn.Parameter(clip.clone()),
+        lambda clip: clip.double(),
+    ],
+)
+def test_frames_that_lie_oddly_in_memory(network, change):
+    clip = moving_square(3)
+    expected = interpolate(network, clip, Timeline.multiply(2))
+    made = interpolate(network, change(clip), Timeline.multiply(2))
+    assert torch.equal(made.float(), expected)
+    assert not made.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda clip: clip.numpy(), "ndarray"),
+        (lambda clip: clip.tolist(), "list"),
+        (lambda clip: clip.to_sparse(), "sparse"),
+        (lambda clip: clip.to("meta"), "device meta"),
+        (lambda clip: (255 * clip).short(), "int16"),
+        (lambda clip: clip > 0, "bool"),
+        (lambda clip: clip.to(torch.complex64), "complex64"),
+    ],
+)
+def test_frames_that_are_none(network, change, words, tally):
+    with tally.one(words), pytest.raises(ValueError, match=words):
+        interpolate(network, change(moving_square(2)), Timeline.multiply(2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.uint8])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1)])
+def test_frames_of_a_pixel_in_every_type(network, dtype, shape):
+    clip = (200 * torch.rand(2, *shape, 3)).to(dtype) / (1 if dtype == torch.uint8 else 255)
+    made = interpolate(network, clip.to(dtype), Timeline.multiply(2))
+    assert made.dtype == dtype
+    assert torch.equal(made[::2], clip.to(dtype))
+    assert made.isfinite().all()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e30, 1e-40])
+def test_values_that_are_no_light_stay_in_their_neighbourhood(network, value):
+    """Source frames pass as they are; frames between others are not touched."""
+    clip = moving_square(4)
+    clip[1, 3, 5] = value
+    made = interpolate(network, clip, Timeline.multiply(2))
+    assert torch.equal(made[::2], clip) or made[::2].isnan().any()
+    assert torch.equal(made[5], interpolate(network, clip[2:], Timeline.multiply(2))[1])
+
+
+@pytest.mark.parametrize(
+    "timestep", [-1, 2, 1e9, 10**400, float("nan"), float("inf"), "x", None, [0.5], torch.rand(2)]
+)
+def test_times_that_are_none(network, timestep):
+    img0, img1 = torch.rand(2, 1, 3, 32, 32)
+    with pytest.raises(ValueError, match="timestep is"):
+        network.inference(img0, img1, timestep)
+
+
+def test_images_on_two_devices(network):
+    image = torch.rand(1, 3, 32, 32)
+    with pytest.raises(ValueError, match="one device"):
+        network.inference(image, image.to("meta"))
+
+
+LOSSES = {
+    "laplacian": lap_loss,
+    "census": ternary,
+    "edges": sobel,
+    "psnr": psnr,
+    "ssim": ssim,
+    "a module": LapLoss(),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_settings_of_pytorch_change_no_loss(loss):
+    a, b = torch.rand(2, 1, 3, 40, 48)
+    expected = LOSSES[loss](a, b)
+    for name, setting in SETTINGS.items():
+        with setting():
+            assert torch.equal(LOSSES[loss](a, b), expected), name
+    turned = [x.transpose(2, 3).contiguous().transpose(2, 3) for x in (a, b)]
+    torch.testing.assert_close(LOSSES[loss](*turned), expected)
+    for odd in (a.numpy(), a[:0], a.byte(), [1.0]):
+        with pytest.raises(ValueError, match=r"found|empty"):
+            LOSSES[loss](odd, odd)
+    assert LOSSES[loss](a * float("nan"), b).isnan().any()
 
 
 WORDS = (

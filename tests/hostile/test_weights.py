@@ -10,6 +10,7 @@ import shutil
 import struct
 import threading
 import time
+import warnings
 import zipfile
 
 import pytest
@@ -152,6 +153,52 @@ def _zip_with(data, compression=zipfile.ZIP_STORED):
     return buffer.getvalue()
 
 
+def _rezipped(content, change=lambda name, data: [data], compression=zipfile.ZIP_STORED):
+    """What torch saved, each entry replaced by others of its name."""
+    buffer = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as old,
+        zipfile.ZipFile(buffer, "w", compression) as new,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # of two entries of one name
+        for name in old.namelist():
+            for data in change(name, old.read(name)):
+                new.writestr(name, data)
+    return buffer.getvalue()
+
+
+def _view(size, stride, offset=0, numel=4):
+    """A tensor of four numbers, looked at in an odd way."""
+
+    def put(*numbers):
+        return b"".join(pickle.dumps(number, 2)[2:-1] for number in numbers)
+
+    data = (
+        b"\x80\x02}X\x01\x00\x00\x00xctorch._utils\n_rebuild_tensor_v2\n(("
+        b"X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000"
+        b"X\x03\x00\x00\x00cpu" + put(numel) + b"tQ" + put(offset)
+        + b"(" + put(*size) + b"t(" + put(*stride)
+        + b"t\x89ccollections\nOrderedDict\n)RtRs."
+    )  # fmt: skip
+    return _rezipped(
+        _pickle_of({"x": torch.zeros(4)}),
+        lambda name, old: [data] if name.endswith(".pkl") else [old],
+    )
+
+
+def _list_of_itself():
+    value = []
+    value.append(value)
+    return value
+
+
+def _nested_tensor():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
+
+
 def _safetensors(header, body=b""):
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + body
@@ -228,6 +275,80 @@ BAD = {
     "overflow.safetensors": _safetensors(
         {"x": {"dtype": "F32", "shape": [2**62, 4], "data_offsets": [0, 0]}}
     ),
+    "many tensors.safetensors": lambda: _safetensors(
+        {f"x{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(50_000)}
+    ),
+    "one name twice.safetensors": _safetensors(
+        b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+        b'"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
+        bytes(8),
+    ),
+    "one field twice.safetensors": _safetensors(
+        b'{"x":{"dtype":"F32","dtype":"I8","shape":[1],"data_offsets":[0,4]}}', bytes(4)
+    ),
+    "negative shape.safetensors": _safetensors(
+        {"x": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}, bytes(4)
+    ),
+    "negative offset.safetensors": _safetensors(
+        {"x": {"dtype": "F32", "shape": [1], "data_offsets": [-4, 0]}}, bytes(4)
+    ),
+    "backwards.safetensors": _safetensors(
+        {"x": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}, bytes(4)
+    ),
+    "a gap.safetensors": _safetensors(
+        {"x": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}, bytes(8)
+    ),
+    "more behind it.safetensors": _safetensors(HEADER, bytes(400)),
+    "not UTF-8.safetensors": _safetensors(
+        b'{"\xff":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', bytes(4)
+    ),
+    "half a character.safetensors": _safetensors(
+        b'{"\\ud800":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', bytes(4)
+    ),
+    "many dimensions.safetensors": _safetensors(
+        {"x": {"dtype": "F32", "shape": [1] * 100_000, "data_offsets": [0, 4]}}, bytes(4)
+    ),
+    "nothing times much.safetensors": _safetensors(
+        {"x": {"dtype": "F32", "shape": [0, 2**62, 2**62], "data_offsets": [0, 0]}}
+    ),
+    "much metadata.safetensors": _safetensors(
+        {"__metadata__": {str(i): "x" * 100 for i in range(50_000)}, **HEADER}, bytes(4)
+    ),
+    "spaces.safetensors": _safetensors(b" " * 9_000_000 + b"{}"),
+    **{
+        f"{name}.pth": (lambda view=view: _view(*view))
+        for name, view in {
+            "shape larger than the storage": ([10**12], [1]),
+            "negative size": ([-4], [1]),
+            "negative stride": ([4], [-1]),
+            "offset behind the end": ([4], [1], 10**15),
+            "offset before the beginning": ([4], [1], -4),
+            "overflow": ([2**62, 4], [0, 0]),
+            "one value a million million times": ([2**40], [0]),
+            "overlapping": ([4, 4], [1, 0]),
+            "storage larger than its file": ([4], [1], 0, 10**14),
+            "storage of negative size": ([4], [1], 0, -5),
+        }.items()
+    },
+    "unpacks to a thousand times its size.pth": lambda: _rezipped(
+        _pickle_of({"x": torch.zeros(8_000_000)}), compression=zipfile.ZIP_DEFLATED
+    ),
+    "two pickles of one name.pth": lambda: _rezipped(
+        _pickle_of({"x": torch.zeros(4)}),
+        lambda name, data: [data, b"\x80\x02cos\nsystem\n."][: 1 + name.endswith(".pkl")],
+    ),
+    "storage cut short.pth": lambda: _rezipped(
+        _pickle_of({"x": torch.zeros(4)}),
+        lambda name, data: [data[:2]] if name.endswith("data/0") else [data],
+    ),
+    "storage left out.pth": lambda: _rezipped(
+        _pickle_of({"x": torch.zeros(4)}),
+        lambda name, data: [] if name.endswith("data/0") else [data],
+    ),
+    "bytes for names.pth": lambda: _pickle_of({b"\xff": torch.zeros(1), "a": torch.zeros(1)}),
+    "a module.pth": lambda: _pickle_of(torch.nn.Linear(2, 2)),
+    "a list of itself.pth": lambda: _pickle_of({"a": _list_of_itself()}),
+    "nested tensors.pth": lambda: _pickle_of({FIRST: _nested_tensor(), "x": _nested_tensor()}),
     "dtype.safetensors": _safetensors(
         {"x": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}, bytes(4)
     ),
@@ -331,6 +452,37 @@ def test_one_bad_file_does_not_end_a_list(tmp_path, bytes_of, capsys):
     assert [line.split("\t")[1] for line in lines if line.startswith("good.pth")] == ["4.6"]
     assert sum("cannot be loaded" in line for line in lines) == len(lines) - 2
     assert len(list_weights([tmp_path / "good.pth", tmp_path / "none"])) == 1
+
+
+def test_files_that_vanish_between_list_and_load(tmp_path, bytes_of, monkeypatch, capsys):
+    """A file, or the folder that it is in, is gone when it is looked at."""
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep/a.pth").write_bytes(bytes_of[".pth"])
+    (tmp_path / "b.pth").write_bytes(bytes_of[".pth"])
+    listed = list_weights([tmp_path])
+    shutil.rmtree(tmp_path / "deep")
+    monkeypatch.setattr("rife_video.rife_core.cli.models.list_weights", lambda _: listed)
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert sum("cannot be loaded: There is no file" in line for line in lines) == 1
+    walked = os.walk
+
+    def walk(folder):
+        for where, folders, names in walked(folder):
+            yield where, folders, [*names, "gone.pth"]
+
+    monkeypatch.setattr(os, "walk", walk)
+    assert list(list_weights([tmp_path])) == ["default", "b.pth"]
+
+
+def test_links_in_a_circle_end(tmp_path, bytes_of, tally):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/a.pth").write_bytes(bytes_of[".pth"])
+    (tmp_path / "a/up").symlink_to(tmp_path)
+    (tmp_path / "folder.safetensors").mkdir()
+    with tally.one("circle"):
+        assert list(list_weights([tmp_path])) == ["default", "a/a.pth"]
 
 
 def test_sound_files_pass_the_bounds(bytes_of):
