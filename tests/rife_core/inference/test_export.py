@@ -17,9 +17,10 @@ def runtime():
     return pytest.importorskip("onnxruntime", reason="the extra rife-video[onnx] is not installed")
 
 
-@pytest.mark.parametrize("version", ["hdv3", "4.6", "4.26"])
+@pytest.mark.parametrize("version", ["3.1", "hdv3", "4.6", "4.26"])
 def test_another_size_gives_the_frames_of_inference(runtime, version, tmp_path):
-    network = fill(build_network(version), GAINS).eval()
+    gains = [*GAINS, ("conv1.weight", 0.1), ("conv1.bias", 0.1)]  # 3.1: of its blocks alone
+    network = fill(build_network(version), gains).eval()
     least = export_onnx(network, tmp_path / "network.onnx")
     assert least >= 60
     session = runtime.InferenceSession(
