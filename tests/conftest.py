@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 from dataclasses import replace
 from fractions import Fraction
 
@@ -10,12 +11,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: a second thread 
 import av
 import pytest
 import torch
+from asset_server import AssetServer
 from hypothesis import Phase, settings
+from rife_video.rife_core.checkpoints import fetch
+from rife_video.rife_core.checkpoints.download import FetchError
+from rife_video.rife_core.checkpoints.published import find_release
 from rife_video.rife_core.checkpoints.rife import save_rife
-from rife_video.rife_core.inference.rife import RIFE
+from rife_video.rife_core.inference.rife import RIFE, build_network
 from rife_video.rife_core.networks.specs import get_spec
 from rife_video.rife_core.video import VideoWriter
-from support import fill, moving_square
+from support import LITE, OTHER, fill, moving_square
 
 settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
 settings.register_profile("no shrinking", deadline=None, phases=(Phase.explicit, Phase.generate))
@@ -124,3 +129,67 @@ def undisturbed(tmp_path_factory, recipe, digests):
         return digests(output)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """Bytes of two releases as torch saves them, with the prefix of the published files."""
+    folder = tmp_path_factory.mktemp("assets")
+    made = {}
+    for version in (LITE, OTHER):
+        torch.manual_seed(0)
+        state = {f"module.{k}": v for k, v in build_network(version).state_dict().items()}
+        torch.save(state, folder / version)
+        made[version] = (folder / version).read_bytes()
+    return made
+
+
+@pytest.fixture(scope="session")
+def early_files(tmp_path_factory):
+    """Bytes of the three files of release 3.1, in half precision, by their names as assets."""
+    path = tmp_path_factory.mktemp("early") / "part"
+    torch.manual_seed(0)
+    parts = {"flownet": {}, "contextnet": {}, "unet": {}}
+    for name, tensor in build_network("3.1").state_dict().items():
+        part = name.partition(".")[0]
+        state = parts[part if part in parts else "flownet"]
+        state[f"module.{name.removeprefix(f'{part}.') if part in parts else name}"] = tensor.half()
+    made = {}
+    for part, state in parts.items():
+        torch.save(state, path)
+        made[f"model31/{part}.pkl"] = path.read_bytes()
+    return made
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A server of released networks, asked in place of the public one."""
+    server = AssetServer()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setenv(fetch.MIRRORS, server.base)
+    monkeypatch.setattr(fetch, "PUBLIC", f"{server.base}/public")
+    monkeypatch.delenv(fetch.OFFLINE, raising=False)
+    yield server
+    server.open.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def fetched(tmp_path_factory):
+    """The path of a real release, fetched once; without an index, the test is skipped."""
+    folder = tmp_path_factory.mktemp("published")
+
+    def bring(version):
+        try:
+            return find_release(version, [folder]) or fetch.fetch_release(
+                version, folder, from_index=True, patience=5
+            )
+        except FetchError as error:
+            pytest.skip(f"the package index cannot be reached: {error}")
+
+    with pytest.MonkeyPatch.context() as quick:
+        quick.setenv("PIP_RETRIES", "1")
+        quick.delenv(fetch.OFFLINE, raising=False)
+        yield bring

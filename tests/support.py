@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 import zlib
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -78,6 +79,13 @@ def pyproject():
     """The project's own configuration."""
     tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     return tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))
+
+
+@contextmanager
+def nothing_left(folder):
+    """What fails leaves nothing behind."""
+    yield
+    assert not folder.exists() or list(folder.iterdir()) == []
 
 
 def shifted_pair():
