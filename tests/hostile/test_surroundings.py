@@ -95,7 +95,8 @@ def test_frames_that_lie_oddly_in_memory(network, change):
     clip = moving_square(3)
     expected = interpolate(network, clip, Timeline.multiply(2))
     made = interpolate(network, change(clip), Timeline.multiply(2))
-    assert torch.equal(made.float(), expected)
+    assert torch.equal(made[::2].float(), clip)
+    torch.testing.assert_close(made.float(), expected, atol=1e-5, rtol=0)  # sums in another order
     assert not made.requires_grad
 
 
