@@ -6,6 +6,7 @@ Ids, input names and output order are ComfyUI's, so one API-format file runs in 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
@@ -34,6 +35,9 @@ _CODECS = {"mp4": "h264", "mkv": "h264", "webm": "vp9"}
 """What each file type is encoded as."""
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
+_WINDOWS = os.name == "nt"
+_NO_FOLDER = (r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", r"[^.][. ]+$")  # on Windows
+_SHOWN = 80
 _PREFIX = "ComfyUI"
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -70,12 +74,30 @@ def _checked(name: Any, suffixes: tuple[str, ...]) -> bool | str:
     return True
 
 
+def _check_prefix(prefix: str) -> None:
+    """Raises ValueError where no file can be called so, or Windows would call it otherwise."""
+    *folders, _ = re.split(r"[/\\]", prefix)
+    elsewhere = _NO_FOLDER if _WINDOWS else ()
+    if (
+        not prefix.isprintable()
+        or (_WINDOWS and re.search(r'[<>"|?*:]', prefix))
+        or any(
+            re.search(pattern, folder, re.IGNORECASE) for pattern in elsewhere for folder in folders
+        )
+    ):
+        raise ValueError(
+            f"filename_prefix is {prefix[:_SHOWN]!r}, which no file can be called here; give one "
+            "of letters, digits and spaces, with / between folders."
+        )
+
+
 def _next_path(prefix: str, suffix: str, width: int, height: int) -> Path:
     """The path for a new file: PREFIX_00001_.mp4, or one more than the highest that exists."""
     now = time.strftime("%Y %m %d %H %M %S").split()
     names = ("year", "month", "day", "hour", "minute", "second", "width", "height")
     for name, value in zip(names, (*now, str(width), str(height)), strict=True):
         prefix = prefix.replace(f"%{name}%", value)
+    _check_prefix(prefix)
     stem = inside(output_folder(), prefix)
     if stem == inside(output_folder(), ""):  # "", "." and "a/.." name the folder, no file in it
         stem /= _PREFIX

@@ -208,11 +208,32 @@ PREFIXES = {
     "...": "...",
     "con": "con",
     "x" * 300: None,
+    "x" * 10**6: None,
+    "a/" * 3000 + "b": None,
+    "a:b": "a:b",
+    "CON/x": "CON/x",
+    "dots../x": "dots../x",
+    "\ud800": None,
+    "a\nb": None,
+    "\x1b[2J": None,
+    "\u2603": "\u2603",
+    "%date:yyyy%": "%date:yyyy%",
     " ": " ",
 }
 
 
-@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("prefix", ["a:b", "x?", "con/x", "a/NUL.txt/b", "a./b", "a /b", "C:\\\\x"])
+def test_prefixes_that_windows_would_take_for_something_else(monkeypatch, tmp_path, prefix):
+    monkeypatch.setattr(core_nodes, "_WINDOWS", True)
+    folders = Folders(tmp_path / "input", tmp_path)
+    with use_folders(folders), pytest.raises(ValueError, match="filename_prefix is"):
+        core_nodes.SaveImage().save(torch.zeros(1, 8, 12, 3), prefix)
+    with use_folders(folders):
+        for good in ("con", "a/../b", "./c", ".hidden/d", "conifer/e"):
+            core_nodes.SaveImage().save(torch.zeros(1, 8, 12, 3), good)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES, ids=lambda prefix: repr(prefix)[:20])
 def test_prefixes_stay_in_the_output_folder(tally, tmp_path, prefix):
     output = tmp_path / "output"
     folders = Folders(tmp_path / "input", output)
