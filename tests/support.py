@@ -105,6 +105,17 @@ def moving_square(frames=6, height=36, width=52, speed=3):
     return clip
 
 
+def drawn_disc(left, height=48, width=112):
+    """H W 3: a textured disc, `left` pixels on its way, before a texture that stands still."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    background = 0.4 + 0.1 * torch.sin(x / 5) * torch.cos(y / 4)
+    away = x - left - 22
+    inside = torch.sigmoid(3 * (16 - (away**2 + (y - height / 2) ** 2).sqrt()))
+    disc = 0.75 + 0.2 * torch.sin(away / 2.5) * torch.cos((y - height / 2) / 3)
+    grey = background + inside * (disc - background)
+    return torch.stack((grey, grey * 0.9, 1 - grey), -1)
+
+
 TINY_TRAINING = {
     "row": "4.6",
     "channels": [8, 8, 8, 8],

@@ -110,6 +110,8 @@ def _source_and_destination(names: list[str]) -> list[str]:
 
 def _summary(report: FileReport) -> str:
     kinds = {"made": report.made, "copied": report.frames - report.made}
+    if report.engine.shutter:
+        kinds = {"exposures made": report.made}
     if report.resumed:
         kinds = {"made": report.made, "kept from an earlier run": report.resumed}
     shares = ", ".join(f"{count} {kind}" for kind, count in kinds.items())

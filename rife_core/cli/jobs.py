@@ -85,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
         "--start, --stop and --frames": args.start or args.stop or args.frames,
         "--speed, --replace and --sound": args.speed or args.replace or args.sound != SOUNDS[0],
         "--hwaccel": args.hwaccel,
+        "--blur and --pacing": args.blur or args.pacing != _RULES.pacing,
         "--raw, --size and --gaps": args.raw or args.size or args.gaps != "refuse",
         "--repeat-threshold and --longest-repeat": (args.repeat_threshold, args.longest_repeat)
         != (_RULES.repeat_threshold, _RULES.longest_repeat),

@@ -7,13 +7,15 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from ..engine.scenes import AT_CUT, REPEATS, SceneRules, parse_cuts
+from ..engine.scenes import AT_CUT, PACINGS, REPEATS, SceneRules, parse_cuts
 from ..files.clip import parse_replaced
 from ..timeline import ENDS, Timeline
+from ..timeline.shutter import Shutter
 from ..timeline.speed_curve import SpeedCurve
 
 _AUTO = "auto"
 _RULES = SceneRules()
+_EXPOSURES = 8
 
 
 class Timing(NamedTuple):
@@ -69,6 +71,21 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
         help="keep the frame rate, so that more frames make the clip slower; see --sound",
     )
     parser.add_argument(
+        "--blur",
+        type=float,
+        metavar="ANGLE",
+        help="expose each frame for ANGLE degrees of its duration, up to 360 (180: half of it): it "
+        "becomes the mean, in linear light, of frames from there on, source frames too",
+    )
+    parser.add_argument(
+        "--exposures",
+        type=int,
+        default=_EXPOSURES,
+        metavar="N",
+        help="how many frames are averaged with --blur; so many times more are interpolated "
+        f"(default: {_EXPOSURES})",
+    )
+    parser.add_argument(
         "--end",
         choices=ENDS,
         default="last_frame",
@@ -93,6 +110,14 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
         choices=REPEATS,
         default="keep",
         help="retime: spread the motion over runs of equal frames (default: keep)",
+    )
+    parser.add_argument(
+        "--pacing",
+        choices=PACINGS,
+        default=PACINGS[0],
+        help="eased: the speed glides from one pair of frames to the next, by how far they are "
+        "apart, as in animation on twos and threes (with --repeats retime); even: it is the same "
+        "from each frame to the next (default: even)",
     )
     parser.add_argument(
         "--repeat-threshold",
@@ -129,6 +154,10 @@ def timing_of(args: argparse.Namespace, source_fps: Fraction) -> Timing:
         )
     if args.speed and args.slow_motion:
         raise ValueError("--speed and --slow-motion both say how fast to run; give one of them.")
+    if args.blur is not None and args.replace:
+        raise ValueError(
+            "--blur averages every frame, and --replace copies all but some; give one of them."
+        )
     timeline = (
         Timeline.retime(source_fps, args.fps, args.end)
         if args.fps
@@ -138,6 +167,8 @@ def timing_of(args: argparse.Namespace, source_fps: Fraction) -> Timing:
     )
     if args.speed:
         timeline = replace(timeline, speed=SpeedCurve.parse(args.speed))
+    if args.blur is not None:
+        timeline = replace(timeline, shutter=Shutter(Fraction(args.blur), args.exposures))
     finds_repeats = finds_frames(args)
     scenes = SceneRules(
         args.at_cut,
@@ -145,6 +176,7 @@ def timing_of(args: argparse.Namespace, source_fps: Fraction) -> Timing:
         "retime" if finds_repeats else args.repeats,
         repeat_threshold=args.repeat_threshold,
         longest_repeat=args.longest_repeat,
+        pacing=args.pacing,
     )
     replaced = frozenset[int]() if finds_repeats else parse_replaced(args.replace)
     return Timing(timeline, replaced, scenes)

@@ -24,9 +24,12 @@ from typing_extensions import Unpack
 
 from ..inference.rife import RIFE
 from ..ops.dispatch import is_out_of_memory
+from ..ops.light import DisplayLight, Light
 from ..timeline import WHOLE, Rhythm, Timeline, Window
+from .exposure import exposed
 from .memory_plan import Plan, check_room, first_plan, free_memory
 from .options import OptionFields, Options
+from .pacing import motion, paced
 from .pixel_formats import check_dense, check_frame, mix
 from .report import Report
 from .scenes import SceneRules, Span, spans
@@ -155,6 +158,7 @@ def stream(
     total: int | None = None,
     report: Report | None = None,
     plan: Plan | None = None,
+    light: Light | None = None,
     **options: Unpack[OptionFields],
 ) -> Iterator[Tensor]:
     """`interpolate` for clips that do not fit in memory: yields each output frame in order.
@@ -168,6 +172,8 @@ def stream(
             cuts and repeats, as many are read after them as it takes.
         total: how many frames there will be, if known; handed on to `progress`.
         plan: see `first_plan`; by default it is made with the first frame.
+        light: the curve between frames and light, along which a shutter averages; that of sRGB by
+            default.
 
     Yields:
         H W C. Source frames are the very tensors that came in.
@@ -182,6 +188,7 @@ def stream(
         window=window,
         progress=progress,
         total=total,
+        light=light or DisplayLight(),
     )
     return run.frames(frames, places)
 
@@ -197,6 +204,7 @@ class Run:
         rhythm, window: see `stream`.
         progress, total: see `stream`.
         wants_disagreement: whether tasks come with a map of it.
+        light: see `stream`.
     """
 
     network: RIFE
@@ -209,6 +217,8 @@ class Run:
     progress: Progress | None = None
     total: int | None = None
     wants_disagreement: bool = False
+    light: Light = field(default_factory=DisplayLight)
+    _scene: int = field(default=0, init=False)
 
     def frames(
         self, frames: Iterable[Tensor], places: Iterable[Fraction] | None = None
@@ -221,15 +231,43 @@ class Run:
         self, frames: Iterable[Tensor], places: Iterable[Fraction] | None = None
     ) -> Iterator[OutputFrame]:
         """The same, with what is known of each."""
+        shutter = self.timeline.shutter
+        if not shutter:
+            yield from self._exposures(frames, places)
+            return
+        places = iter(places or map(Fraction, count_from()))
+        begin = next(places, Fraction(0))
+        before = self.timeline.count(0, max(begin, self.window.start)) % shutter.exposures
+        self.report.shutter = str(shutter)
+        exposures = (
+            (item.result, item.scene)
+            for item in self._exposures(frames, chain((begin,), places), shutter.exposures)
+        )
+        done = 0
+        for frame in exposed(exposures, shutter.exposures, before, self.light):
+            done += 1
+            yield ReadyFrame(frame)
+        self.report.frames_out = done
+
+    def _exposures(
+        self,
+        frames: Iterable[Tensor],
+        places: Iterable[Fraction] | None,
+        count: int = 1,
+    ) -> Iterator[OutputFrame]:
+        """What is shown at each place of the timeline, `count` of which make a frame."""
+
+        def progress(done: int, total: int | None) -> None:
+            if self.progress:
+                self.progress(-(-done // count), total)
+
         sources = _sources(frames, places, self.report)
         opening = next(sources, None)
         if opening is None:
             return
         place, first = opening
         with self._synthesizer(*first.frame.shape[:2]) as synthesizer:
-            scheduler = FrameScheduler(
-                synthesizer, self.options, self.report, self.progress, self.total
-            )
+            scheduler = FrameScheduler(synthesizer, self.options, self.report, progress, self.total)
 
             def uploaded() -> Iterator[tuple[Fraction, SourceFrame]]:
                 for place, source in chain((opening,), sources):
@@ -239,7 +277,10 @@ class Run:
             last, gap = first, Fraction(1)
             block = (self.rhythm.interval if self.rhythm else 1) * BLOCK
             reached = place // block
-            for span in spans(uploaded(), self.options.scenes, self.report.scenes):
+            found = spans(uploaded(), self.options.scenes, self.report.scenes)
+            if self.options.scenes.pacing == "eased":
+                found = paced(found, motion(self.network), self.rhythm)
+            for span in found:
                 if self.window.stop is not None and span.start >= self.window.stop:
                     break
                 if span.start // block != reached:
@@ -284,14 +325,16 @@ class Run:
             self.report.pairs[-1] += 1
             is_wanted = place >= self.window.start
             if timestep and not span.is_cut:
-                yield from scheduler.add(Task(pair, timestep, is_wanted))
+                timestep = span.pace.at(timestep) if span.pace else timestep
+                yield from scheduler.add(Task(pair, timestep, is_wanted, self._scene))
             else:
                 shown = _shown(pair, timestep, self.options.scenes)
-                yield from scheduler.add(ReadyFrame(shown, is_wanted))
+                yield from scheduler.add(ReadyFrame(shown, is_wanted, self._scene))
+        self._scene += span.is_cut
 
     def _schedule_end(self, scheduler: FrameScheduler, span: Span) -> Iterator[OutputFrame]:
         """Puts down what is wanted from the last source frame on, which leads to the first one."""
-        last = ReadyFrame(span.left.frame)
+        last = ReadyFrame(span.left.frame, scene=self._scene)
         if self.report.frames_in == 1:
             yield from scheduler.add(last)
         elif self.timeline.end == "loop":

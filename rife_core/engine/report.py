@@ -28,6 +28,7 @@ class Report:
         coarser: pairs, by their first frame, whose large motion was estimated at a coarser
             scale.
         redone: frames that were made again in float32, because they were not finite.
+        shutter: how frames were exposed, where they were; `pairs` and `made` count exposures then.
     """
 
     frames_in: int = 0
@@ -41,6 +42,7 @@ class Report:
     not_finite: list[int] = field(default_factory=list[int])
     coarser: list[int] = field(default_factory=list[int])
     redone: int = 0
+    shutter: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
@@ -77,6 +79,7 @@ class Report:
     def remarks(self) -> list[str]:
         """One sentence for each unusual event."""
         remarks = {
+            "Blurred": [self.shutter] if self.shutter else [],
             "New scenes begin at frames": self.scenes.cuts,
             "Repeated frames": [f"{first}-{last}" for first, last in self.scenes.runs],
             "Values beyond 0 to 1 in frames": self.beyond_range,

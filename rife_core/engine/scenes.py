@@ -24,6 +24,9 @@ AT_CUT: tuple[AtCut, ...] = get_args(AtCut)
 Repeats = Literal["keep", "retime"]
 REPEATS: tuple[Repeats, ...] = get_args(Repeats)
 
+Pacing = Literal["even", "eased"]
+PACINGS: tuple[Pacing, ...] = get_args(Pacing)
+
 LONGEST_RUN = 6
 """Frames; where a picture stands still for longer it is usually meant to."""
 _LONGEST_EVER = 240  # frames that are looked at again where work goes on
@@ -39,6 +42,14 @@ class HasFrame(Protocol):
         ...
 
 
+class HasPace(Protocol):
+    """How speed changes from one source frame to the next; see `pacing`."""
+
+    def at(self, timestep: Fraction) -> Fraction:
+        """How far on the way from the one frame to the other a moment between them is."""
+        ...
+
+
 S = TypeVar("S", bound=HasFrame)
 T = TypeVar("T")
 
@@ -50,6 +61,7 @@ class Span(NamedTuple):
         left, right: the source frames at its two ends.
         start, stop: their places.
         is_cut: nothing moves from the one to the other.
+        pace: how its speed changes; None: not at all.
     """
 
     left: HasFrame
@@ -57,6 +69,7 @@ class Span(NamedTuple):
     start: Fraction
     stop: Fraction
     is_cut: bool
+    pace: HasPace | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,8 @@ class SceneRules:
         repeat_threshold: by how many 255ths a frame may differ from the one before it, in the
             mean, and still repeat it.
         longest_repeat: frames; where a picture stands still for longer it is meant to.
+        pacing: "even" moves at one speed between two frames; "eased" has the speed glide from one
+            span to the next, by how far the frames around are apart. See `pacing`.
         seams: numbers of frames that begin a new scene besides: recordings were joined there.
     """
 
@@ -82,11 +97,13 @@ class SceneRules:
     seams: frozenset[int] = frozenset()
     repeat_threshold: float = 1.0
     longest_repeat: int = LONGEST_RUN
+    pacing: Pacing = "even"
 
     def __post_init__(self) -> None:
         for name, value, known in (
             ("at_cut", self.at_cut, AT_CUT),
             ("repeats", self.repeats, REPEATS),
+            ("pacing", self.pacing, PACINGS),
         ):
             if value not in known:
                 raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}.")

@@ -108,10 +108,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class ReadyFrame:
-    """An output frame that needs no network; `is_wanted`: it is handed on."""
+    """An output frame that needs no network; `is_wanted` and `scene`: see `Task`."""
 
     result: Tensor
     is_wanted: bool = True
+    scene: int = 0
     is_ready = True
 
 
@@ -121,12 +122,16 @@ class Task:
     Attributes:
         pair, timestep: between what, and where.
         is_wanted: it is handed on; else it only fills a batch as it does in a whole clip.
+        scene: how many cuts come before it.
     """
 
-    def __init__(self, pair: Pair, timestep: Fraction, is_wanted: bool = True) -> None:
+    def __init__(
+        self, pair: Pair, timestep: Fraction, is_wanted: bool = True, scene: int = 0
+    ) -> None:
         self.pair = pair
         self.timestep = timestep
         self.is_wanted = is_wanted
+        self.scene = scene
         self.wanted = Request(pair, Fraction(0), timestep, Fraction(1))
         self.disagreement: Tensor = torch.empty(0)
         self._pending: tuple[Pending, Pending] | None = None

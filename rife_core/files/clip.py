@@ -19,6 +19,7 @@ from ..timeline import LONGEST_STEP, MAX_MULTIPLIER, Rhythm, Timeline, Window
 from ..video import FrameSource
 
 _FRAMES = re.compile(r"(\d{1,9})(?:\s*-\s*(\d{1,9}))?")
+_HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273
 _DRIFT = 1.5  # output frames; a source frame that is shown farther from its time is misplaced
 _LARGEST_FACTOR = 16  # to the rate, so that each source frame gets an output frame
 _ROUNDING = 2  # ticks of the file; so near an output frame a source frame is that frame
@@ -79,6 +80,12 @@ class Clip:
         Raises:
             ValueError: the timeline does not fit it.
         """
+        if timeline.shutter and reader.kind.color.transfer in _HDR:
+            curve = _HDR[reader.kind.color.transfer]
+            raise ValueError(
+                f"{reader.path.name} is HDR ({curve}), and blur averages light as sRGB has it. "
+                "Convert it to SDR first, or leave the blur out."
+            )
         clock = reader.clock
         fps = timeline.target or timeline.output_fps(reader.fps)
         if clock.constant:
@@ -147,8 +154,8 @@ class Clip:
     @cached_property
     def interpolated(self) -> int | None:
         """How many of them a network makes, at most: cuts make them fewer; None if not known."""
-        if self.total is None or self.timeline.speed:
-            return self.total
+        if self.total is None or self.timeline.speed or self.timeline.shutter:
+            return self.total and self.total * self.timeline.exposures
         moment = self.timeline.step / MAX_MULTIPLIER
         *places, last = [self._place(index) for index in range(self.count)]
         if self.timeline.end == "loop":
@@ -171,7 +178,7 @@ class Clip:
             tail = sum(1 for _ in self.timeline.tail(last, stop, self.interval))
         else:
             tail = self.timeline.count(last, stop)
-        return self._before_place(last) + tail
+        return -(-(self._before_place(last) + tail) // self.timeline.exposures)
 
     def entry(self, done: int, lead_in: int) -> tuple[int, int]:
         """Where to go on after `done` output frames.
@@ -186,9 +193,10 @@ class Clip:
         """
         if not done or self.count < 2:
             return 0, done
-        pair = bisect_right(range(self.count - 1), done, key=self._before) - 1
+        exposures = self.timeline.exposures
+        pair = bisect_right(range(self.count - 1), done * exposures, key=self._before) - 1
         begin = max(0, pair - lead_in)
-        return begin, done - self._before(begin)
+        return begin, done - self._before(begin) // exposures
 
     def window(self, first: int, stop: int | None = None) -> Window:
         """The places from source frame `first` up to `stop`."""
@@ -251,7 +259,7 @@ class Clip:
         return self._near(self.reader.clock.time(index))
 
     def _before(self, index: int) -> int:
-        """How many output frames come before source frame `index`."""
+        """How many output frames, or exposures of them, come before source frame `index`."""
         return self._before_place(self._place(index))
 
     def _before_place(self, place: Fraction) -> int:

@@ -20,8 +20,9 @@ from ..engine.report import Report
 from ..engine.scenes import LONGEST_RUN, SceneRules
 from ..engine.scheduler import Progress
 from ..inference.rife import RIFE
+from ..ops.light import DisplayLight
 from ..timeline import WHOLE, Window
-from ..video import FrameSource, VideoError
+from ..video import FrameSource, ImageSequenceReader, VideoError
 from .clip import Clip
 from .file_report import FileReport
 from .segments import count_from
@@ -58,6 +59,7 @@ def frames_of(
         plan,
         rhythm._replace(longest=max(rhythm.longest, rules.longest_repeat)),
         window,
+        light=(reader.light if isinstance(reader, ImageSequenceReader) else None) or DisplayLight(),
     )
     depth = 1 + plan.batch_size
     with ExitStack() as threads:
@@ -115,7 +117,9 @@ class Conversion:
 
 def further_back(options: Options) -> int:
     """How many more source frames than `LEAD_IN` are looked at again under these options."""
-    return max(0, options.scenes.longest_repeat - LONGEST_RUN)
+    rules = options.scenes
+    spans = 1 if rules.pacing == "even" else 2  # its pace is told by the span before, too
+    return max(0, spans * (rules.longest_repeat + 2) - LEAD_IN)
 
 
 def _rules_from(begin: int, scenes: SceneRules, reader: FrameSource) -> SceneRules:

@@ -19,6 +19,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Literal, NamedTuple, get_args
 
+from .shutter import Shutter
 from .speed_curve import SpeedCurve
 
 End = Literal["last_frame", "keep_duration", "loop"]
@@ -207,6 +208,8 @@ class Timeline:
         target: the frame rate to reach, where that was asked for and not a multiplier.
         speed: how fast the clip runs from moment to moment; None: at one speed.
         second: how many places a second of the source has; where there is a `speed`.
+        shutter: how long each output frame is exposed. With one, places are those of exposures, so
+            many for each frame as it says, whose mean the frame is.
     """
 
     step: Fraction
@@ -215,6 +218,7 @@ class Timeline:
     target: Fraction | None = field(default=None, compare=False)
     speed: SpeedCurve | None = None
     second: Fraction = Fraction(1)
+    shutter: Shutter | None = None
 
     def __post_init__(self) -> None:
         if self.step <= 0:
@@ -291,10 +295,17 @@ class Timeline:
             98
         """
         if self.schedule or self.speed or begin or count < 2:
-            return sum(1 for _ in self.steps(count, begin))
+            before = self.count(0, begin) if begin else 0
+            places = before + sum(1 for _ in self.steps(count, begin))
+            return -(-places // self.exposures) - before // self.exposures
         if self.end == "last_frame":
             return (count - 1) // self.step + 1
         return ceil(count / self.step)
+
+    @property
+    def exposures(self) -> int:
+        """How many places an output frame is the mean of; the last one may have fewer."""
+        return self.shutter.exposures if self.shutter else 1
 
     def within(self, start: Fraction | int, stop: Fraction | int) -> list[Fraction]:
         """The places in [start, stop), in order.
@@ -307,17 +318,14 @@ class Timeline:
 
     def places(self, start: Fraction | int, stop: Fraction | int) -> Iterator[Fraction]:
         """The same, one at a time: a stretch may be long."""
-        if self.speed:
+        if not self.schedule:
             first, end = self._index(start), self._index(stop)
             return (self._place(index) for index in range(first, end))
-        if not self.schedule:
-            first, end = ceil(start / self.step), ceil(stop / self.step)
-            return (index * self.step for index in range(first, end))
         return (
             place
             for pair in range(floor(start), ceil(stop))
-            for index in range(self._multiplier(pair))
-            if start <= (place := pair + Fraction(index, self._multiplier(pair))) < stop
+            for index in range(self._multiplier(pair) * self.exposures)
+            if start <= (place := pair + self._moment(index) / self._multiplier(pair)) < stop
         )
 
     def steps(self, count: int, begin: int = 0) -> Iterator[Step]:
@@ -341,11 +349,9 @@ class Timeline:
 
     def count(self, start: Fraction | int, stop: Fraction | int) -> int:
         """How many places there are in [start, stop)."""
-        if self.speed:
-            return max(0, self._index(stop) - self._index(start))
         if self.schedule:
             return sum(1 for _ in self.places(start, stop))
-        return max(0, ceil(stop / self.step) - ceil(start / self.step))
+        return max(0, self._index(stop) - self._index(start))
 
     def tail(
         self,
@@ -363,13 +369,20 @@ class Timeline:
             stop = repeat + self.step / MAX_MULTIPLIER  # that one counts
         return self.places(last, stop)
 
+    def _moment(self, index: int) -> Fraction:
+        """When exposure `index` is made, in output frames."""
+        return self.shutter.moment(index) if self.shutter else Fraction(index)
+
     def _place(self, index: int) -> Fraction:
-        """Where output frame `index` lies under the speed curve."""
-        assert self.speed is not None
-        return self.second * self.speed.source_at(index * self.step / self.second)
+        """Where exposure `index` lies, if there is no schedule."""
+        place = self._moment(index) * self.step
+        return self.second * self.speed.source_at(place / self.second) if self.speed else place
 
     def _index(self, place: Fraction | int) -> int:
-        """The first output frame at a place or after it, under the speed curve."""
+        """The first exposure at a place or after it, if there is no schedule."""
+        if not self.speed:
+            moment = place / self.step
+            return self.shutter.index(moment) if self.shutter else ceil(moment)
         end = 1
         while self._place(end) < place:
             end *= 2

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..ops.light import DisplayLight, Light, LogLight
 from ..timeline import as_fraction
 from ..whole_file import whole_file
 from .clock import Clock
 from .containers import VideoError
 from .images import FORMATS, Image, encode_image, keeps_depth, read_image, write_exr
-from .light import DisplayLight, Light, LogLight
 from .pixels import ColorTags, PixelKind
 
 Gaps = Literal["refuse", "close", "keep"]

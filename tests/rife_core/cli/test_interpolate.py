@@ -20,6 +20,8 @@ ON_CPU = ("--device", "cpu", "--backend")
         (["--end", "loop"], 12, 24),
         (["--schedule", "1:4, rest 2"], 13, 24),
         (["--slow-motion", "-m", "4"], 21, 12),
+        (["--blur", "180", "--exposures", "3", "--fps", "20"], 9, 20),
+        (["--pacing", "eased"], 11, 24),
     ],
 )
 def test_interpolate(tmp_path, capsys, clip_file, weights, options, count, fps):
@@ -45,6 +47,14 @@ def test_interpolate(tmp_path, capsys, clip_file, weights, options, count, fps):
         (
             ["interpolate", "{clip}", "{out}", "--model", "{model}", "--repeat-threshold", "99"],
             "repeat_threshold is 99.0; it must be from 0 to 64",
+        ),
+        (
+            ["interpolate", "{clip}", "{out}", "--model", "{model}", "--blur", "400"],
+            "shutter angle is 400",
+        ),
+        (
+            ["interpolate", "{clip}", "{out}", "--model", "{model}", "--blur", "90", "--replace=2"],
+            "--blur averages every frame",
         ),
         (
             ["interpolate", "{clip}", "{out}", "--model", "{model}", "--longest-repeat", "1"],

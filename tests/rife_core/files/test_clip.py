@@ -7,9 +7,12 @@ from types import SimpleNamespace
 import av
 import pytest
 import torch
+from rife_video.rife_core.files import frames as files
+from rife_video.rife_core.files import resume as parts
 from rife_video.rife_core.files.clip import Clip, parse_replaced
 from rife_video.rife_core.files.convert import interpolate_file
 from rife_video.rife_core.timeline import Timeline
+from rife_video.rife_core.timeline.shutter import Shutter
 from rife_video.rife_core.timeline.speed_curve import SpeedCurve
 from rife_video.rife_core.video import (
     EncoderRequest,
@@ -196,3 +199,38 @@ def test_frames_that_the_decoder_flags_are_made(network, tmp_path, monkeypatch, 
     )
     assert (report.frames, report.made) == (11, 6)
     assert "Damaged frames of the source, made anew: 4." in report.notes
+
+
+def test_blurred_frames_of_a_stopped_run_are_those_of_a_whole_one(
+    network, tmp_path, monkeypatch, marked
+):
+    """It goes on in the midst of a frame's exposures, which lie on both sides of a source frame."""
+    timeline = replace(Timeline.retime(12, 20), shutter=Shutter(Fraction(300), 3))
+    whole = interpolate_file(network, marked, tmp_path / "w.mkv", timeline, encoder=LOSSLESS)
+    assert whole.frames == timeline.output_count(18)
+    assert "is the mean of 3 exposures" in " ".join(whole.engine.remarks())
+    monkeypatch.setattr(parts, "LENGTH", 13)
+    monkeypatch.setattr(files, "LEAD_IN", 1)
+    write = VideoWriter.write
+
+    def interrupt(self, frame):
+        if self.path.stem == "000001":
+            raise KeyboardInterrupt
+        write(self, frame)
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(VideoWriter, "write", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            interpolate_file(network, marked, tmp_path / "o.mkv", timeline, encoder=LOSSLESS)
+    report = interpolate_file(network, marked, tmp_path / "o.mkv", timeline, encoder=LOSSLESS)
+    assert report.resumed == 13
+    found, expected = (list(VideoReader(tmp_path / name)) for name in ("o.mkv", "w.mkv"))
+    assert torch.allclose(torch.stack(found), torch.stack(expected), atol=1.5 / 255)
+
+
+def test_hdr_is_not_blurred(clip_file):
+    reader = VideoReader(clip_file)
+    reader.kind = replace(reader.kind, color=reader.kind.color._replace(transfer=16))
+    timeline = replace(Timeline.multiply(2), shutter=Shutter(Fraction(180)))
+    with pytest.raises(ValueError, match=r"is HDR \(PQ\)"):
+        Clip.of(reader, timeline)

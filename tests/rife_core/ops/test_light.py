@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from rife_video.rife_core.video.light import DisplayLight, LogLight
+from rife_video.rife_core.ops.light import DisplayLight, LogLight
 from torch.testing import assert_close
 
 LIGHT = torch.tensor([-70.0, -0.01, 0.0, 0.001, 0.18, 1.0, 300.0, 65504.0])
