@@ -4,6 +4,7 @@ import pytest
 import torch
 from rife_video.rife_core.networks.padding import (
     alignment,
+    check_input,
     crop,
     forward_multiple,
     pad_to_multiple,
@@ -56,3 +57,19 @@ def test_the_last_row_and_column_are_repeated_and_cut_off_again(size):
 def test_an_aligned_frame_is_not_copied():
     image = torch.rand(1, 3, 64, 96)
     assert pad_to_multiple(image, 32) is image
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(6, 32, 32), (1, 3, 32, 32), (1, 7, 32, 32), (6, 1, 32, 32), (1, 6, 8, 32), (1, 9, 32, 8)],
+)
+def test_what_a_plain_pass_cannot_take(shape):
+    with pytest.raises(ValueError, match=r"multiples of 16, but got \("):
+        check_input(get_spec("rife"), torch.zeros(shape), (4, 2, 1))
+
+
+@pytest.mark.parametrize("channels", [6, 9])
+def test_what_a_plain_pass_takes(channels):
+    check_input(get_spec("rife"), torch.zeros(1, channels, 16, 48), (4, 2, 1))
+    with pytest.raises(ValueError, match="has 3 blocks, but scale lists 2"):
+        check_input(get_spec("rife"), torch.zeros(1, channels, 16, 16), (4, 2))
