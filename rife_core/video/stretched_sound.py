@@ -94,7 +94,7 @@ def _values(frame: AudioFrame) -> Samples:
     if frame.format.is_packed:
         values = values.reshape(-1, frame.layout.nb_channels).T
     if kind == "u8":
-        return values / 128.0 - 1
+        return values.astype(np.float64) / 128 - 1
     full = {"s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
     return values.astype(np.float64) / full.get(kind, 1.0)
 
