@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..rife_core.engine.loop import interpolate
 from ..rife_core.engine.memory_plan import MIB, check_room
-from ..rife_core.engine.options import AUTO, SCALES, Options, Scale
+from ..rife_core.engine.options import AUTO, SCALES, UNSURE, Options, Scale, Unsure
 from ..rife_core.engine.report import Report
 from ..rife_core.engine.scenes import AT_CUT, REPEATS, AtCut, Repeats, SceneRules, parse_cuts
 from ..rife_core.timeline import ENDS, End, Timeline, as_fraction
@@ -219,6 +219,16 @@ class InterpolateFrames:
                         "mask for all frames, or one for each source frame."
                     },
                 ),
+                "unsure": (
+                    list(UNSURE),
+                    {
+                        "advanced": True,
+                        "default": "blend",
+                        "tooltip": "What to show where the motion was not understood. blend: what "
+                        "the network makes of both frames. hold: the earlier source frame, so that "
+                        "objects stutter rather than tear. nearest: the nearer source frame.",
+                    },
+                ),
             },
         }
 
@@ -363,6 +373,7 @@ class Inputs:
     repeats: Repeats = "keep"
     max_memory: int = 0
     keep_region: Tensor | None = None
+    unsure: Unsure = "blend"
 
     def timeline(self, source_fps: Fraction | float) -> Timeline:
         """The timeline that they mean."""
@@ -388,6 +399,7 @@ class Inputs:
             max_memory=self.max_memory * MIB,
             scenes=SceneRules(self.at_cut, parse_cuts(self.cuts), self.repeats),
             keep=keep,
+            unsure=self.unsure,
         )
         return options, notes
 

@@ -55,6 +55,7 @@ class InterpolateVideo:
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         shared = InterpolateFrames.INPUT_TYPES()
         del shared["optional"]["map_disagreement"]
+        later = {"unsure": shared["optional"].pop("unsure")}
         return {
             "required": {
                 "model": shared["required"]["model"],
@@ -85,6 +86,7 @@ class InterpolateVideo:
                         "17 is hard to tell from the source, 28 is small.",
                     },
                 ),
+                **later,
             },
         }
 

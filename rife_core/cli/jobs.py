@@ -136,6 +136,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
         ensemble=args.ensemble,
         batch_size=args.batch_size,
         max_memory=int(args.max_memory * GIB),
+        unsure=args.unsure,
         precision=args.precision,
         backend=args.backend,
         encoder=args.encoder,

@@ -7,7 +7,7 @@ import argparse
 from ..checkpoints.rife import DEFAULT
 from ..engine.memory_plan import GIB
 from ..engine.options import AUTO as AUTO_SCALE
-from ..engine.options import SCALES, Options, Scale
+from ..engine.options import SCALES, UNSURE, Options, Scale
 from ..engine.scenes import SceneRules
 from ..inference.backends import AUTO, BACKEND_NAMES, set_backend
 from ..inference.precision import PRECISIONS, default_device, resolve_precision, set_precision
@@ -21,6 +21,13 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     add_scale(parser)
     parser.add_argument(
         "--ensemble", action="store_true", help="average two estimates: slower, a little better"
+    )
+    parser.add_argument(
+        "--unsure",
+        choices=UNSURE,
+        default="blend",
+        help="what to show where the motion was not understood: blend, what the network makes "
+        "of both frames; hold, the earlier source frame; nearest, the nearer one (default: blend)",
     )
     parser.add_argument(
         "--precision",
@@ -82,4 +89,5 @@ def options_of(args: argparse.Namespace, scenes: SceneRules) -> Options:
         ensemble=args.ensemble,
         batch_size=args.batch_size,
         max_memory=int(args.max_memory * GIB),
+        unsure=args.unsure,
     )

@@ -311,7 +311,7 @@ class Run:
             plan,
             self.report,
             ensemble=self.options.ensemble,
-            wants_disagreement=self.wants_disagreement,
+            wants_maps=self.wants_disagreement or self.options.unsure != "blend",
         )
 
     def _schedule(self, scheduler: FrameScheduler, span: Span) -> Iterator[OutputFrame]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, get_args
 
 from torch import Tensor
 
@@ -15,6 +15,9 @@ AUTO: Literal["auto"] = "auto"
 """The scale that is chosen for each pair."""
 
 SCALES = (AUTO, *USER_SCALES)
+
+Unsure = Literal["blend", "hold", "nearest"]
+UNSURE: tuple[Unsure, ...] = get_args(Unsure)
 
 _NO_RULES = SceneRules()
 
@@ -28,6 +31,7 @@ class OptionFields(TypedDict, total=False):
     max_memory: int
     scenes: SceneRules
     keep: Tensor | None
+    unsure: Unsure
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +49,9 @@ class Options:
         scenes: what to do at cuts and with repeated frames.
         keep: H W in [0, 1], or N H W with one for each source frame; where it is 1, interpolated
             frames show the nearer source frame (captions, displays).
+        unsure: what to show where the motion was not understood (see `unsure.unsure_share`):
+            "blend", what the network mixes of the two sides; "hold", the earlier source frame;
+            "nearest", the nearer one.
 
     Raises:
         ValueError: a value that no run can have.
@@ -61,11 +68,14 @@ class Options:
     max_memory: int = 0
     scenes: SceneRules = _NO_RULES
     keep: Tensor | None = None
+    unsure: Unsure = "blend"
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
             known = ", ".join(map(str, SCALES))
             raise ValueError(f"scale is {self.scale}; it must be one of {known}.")
+        if self.unsure not in UNSURE:
+            raise ValueError(f"unsure is {self.unsure!r}; it must be one of {', '.join(UNSURE)}.")
         if self.batch_size < 0:
             raise ValueError(f"batch_size is {self.batch_size}; it must be 0 (automatic) or more.")
         if self.max_memory < 0:

@@ -28,6 +28,7 @@ class Report:
         coarser: pairs, by their first frame, whose large motion was estimated at a coarser
             scale.
         redone: frames that were made again in float32, because they were not finite.
+        unsure: frames that show a source frame where the motion was not understood.
         shutter: how frames were exposed, where they were; `pairs` and `made` count exposures then.
     """
 
@@ -42,6 +43,7 @@ class Report:
     not_finite: list[int] = field(default_factory=list[int])
     coarser: list[int] = field(default_factory=list[int])
     redone: int = 0
+    unsure: int = 0
     shutter: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,6 +89,9 @@ class Report:
             "Large motion, estimated at a coarser scale, after frames": self.coarser,
             "Memory was short; went on with": self.plans[1:],
             "Made again in float32": [self.redone] if self.redone else [],
+            "Show a source frame where motion was not understood": (
+                [f"{self.unsure} of {self.made}"] if self.unsure else []
+            ),
         }
         return [f"{title}: {_listed(items)}." for title, items in remarks.items() if items]
 

@@ -138,7 +138,7 @@ class FrameScheduler:
         by_halving = not self._synthesizer.network.spec.arbitrary_timestep
         frames = self._by_halving(wanted) if by_halving else self._synthesize(wanted)
         for task, frame in zip(tasks, frames, strict=True):
-            task.take(frame, self._synthesizer.transfers)
+            task.take(frame, self._synthesizer.transfers, self._options)
 
     @torch.no_grad()
     @undisturbed()
@@ -149,8 +149,8 @@ class FrameScheduler:
             better = self._better([task.wanted for task in tasks], [task.signs() for task in tasks])
         for task, frame in zip(tasks, better, strict=True):
             if frame:
-                task.take(frame, self._synthesizer.transfers)
-            task.end(self._options.keep)
+                task.take(frame, self._synthesizer.transfers, self._options)
+            task.end(self._options, self._report)
 
     def _synthesize(
         self, wanted: list[Request], *, in_float32: bool = False
@@ -229,9 +229,9 @@ class FrameScheduler:
     def _known(self, pair: Pair, timestep: Fraction) -> InterpolatedFrame:
         """What an earlier batch made, or a source frame that is nearest."""
         planes = pair.at(timestep, self._synthesizer.transfers).planes
-        still = planes.image.new_zeros(planes.image.shape[-2:])
+        maps = planes.image.new_zeros(2, *planes.image.shape[-2:])
         alpha = None if planes.alpha is None else planes.alpha[0]
-        return InterpolatedFrame(planes.image[0].clamp(0, 1), alpha, still, still.new_zeros(3))
+        return InterpolatedFrame(planes.image[0].clamp(0, 1), alpha, maps, maps.new_zeros(3))
 
 
 def _batches(items: list[T], size: int) -> Iterator[list[T]]:

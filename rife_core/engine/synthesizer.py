@@ -39,7 +39,7 @@ class Synthesizer:
         plan: how to begin.
         report: told of every plan.
         ensemble: see `RIFE.inference`.
-        wants_disagreement: whether frames come with a map of it; else it is 0.
+        wants_maps: whether frames come with their maps; else those are 0.
 
     Attributes:
         network, plan, transfers: as they are now; memory may have changed them.
@@ -52,14 +52,14 @@ class Synthesizer:
         report: Report,
         *,
         ensemble: bool = False,
-        wants_disagreement: bool = False,
+        wants_maps: bool = False,
     ) -> None:
         self.network = network
         self.plan = plan
         self.transfers = transfers_for(plan.device)
         self._report = report
         self._ensemble = ensemble
-        self._wants_disagreement = wants_disagreement
+        self._wants_maps = wants_maps
         self._in_float32: RIFE | None = None
         self._pool: FramePool | None = None
         self._resources = ExitStack()
@@ -152,14 +152,15 @@ class Synthesizer:
             )
             (part,) = self._whole(network, [call._replace(low=low, high=high)])
             alpha = part.image[:0] if part.alpha is None else part.alpha
-            channels = torch.cat((part.image, part.disagreement[None], alpha)).cpu()
+            channels = torch.cat((part.image, part.maps, alpha)).cpu()
             if total is None:
                 total = channels.new_zeros(len(channels), height, width)
             total[:, tile.rows, tile.columns] += channels * tile.weight
             signs += part.signs.cpu() * tile.weight.sum() / (height * width)
         assert total is not None
         signs[2] = call.scale  # a mean of equal numbers need not be that number
-        return InterpolatedFrame(total[:3], total[4:] if len(total) > 4 else None, total[3], signs)
+        image, maps, alpha = total.tensor_split((3, 5))
+        return InterpolatedFrame(image, alpha if len(alpha) else None, maps, signs)
 
     def _side_by_side(self, network: RIFE, calls: list[NetworkCall]) -> list[InterpolatedFrame]:
         """The same as `_whole`, each frame in a thread of its own."""
@@ -185,22 +186,23 @@ class Synthesizer:
         height, width = lows[0].planes.image.shape[-2:]
         padded = synthesis.image.shape[-2:]
         images = crop(synthesis.image, height, width)
-        alphas = _alphas(synthesis.estimate.carry, lows, highs, padded)
-        apart = (
-            synthesis.estimate.disagreement()[:, 0]
-            if self._wants_disagreement
-            else synthesis.image.new_zeros(1, 1, 1).expand(len(times), *padded)
+        estimate = synthesis.estimate
+        alphas = _alphas(estimate.carry, lows, highs, padded)
+        maps = (
+            torch.cat((estimate.disagreement(), estimate.doubt()), 1)
+            if self._wants_maps
+            else synthesis.image.new_zeros(1, 1, 1, 1).expand(len(times), 2, *padded)
         )
-        apart = crop(apart, height, width)
+        maps = crop(maps, height, width)
         sides = (
             crop(each, height, width)[..., ::_SEEN, ::_SEEN]
-            for each in (synthesis.estimate.warped_img0, synthesis.estimate.warped_img1)
+            for each in (estimate.warped_img0, estimate.warped_img1)
         )
         sums = images.sum((1, 2, 3))
         signs = torch.stack((sums, _mean_distance(*sides), torch.full_like(sums, scale)), 1)
         return [
             InterpolatedFrame(
-                image, None if alphas is None else crop(alphas[i], height, width), apart[i], sign
+                image, None if alphas is None else crop(alphas[i], height, width), maps[i], sign
             )
             for i, (image, sign) in enumerate(zip(images, signs, strict=True))
         ]

@@ -12,9 +12,11 @@ from torch import Tensor
 
 from ..inference.rife import RIFE
 from ..networks.estimate import EncodedFrame
+from .options import Options
 from .pixel_formats import ImageAlpha, mix, to_frame, to_image_alpha
 from .report import Report
 from .transfers import Pending, Transfers
+from .unsure import unsure_share
 
 
 class SourceFrame:
@@ -135,6 +137,7 @@ class Task:
         self.wanted = Request(pair, Fraction(0), timestep, Fraction(1))
         self.disagreement: Tensor = torch.empty(0)
         self._pending: tuple[Pending, Pending] | None = None
+        self._unsure: Pending | None = None
         self._result: Tensor | None = None
 
     @property
@@ -148,7 +151,7 @@ class Task:
         assert self._result is not None, "the task was not run"
         return self._result
 
-    def take(self, made: InterpolatedFrame, transfers: Transfers) -> None:
+    def take(self, made: InterpolatedFrame, transfers: Transfers, options: Options) -> None:
         """Begins to bring home a frame of the kind of its source."""
         like = self.pair.left.frame
         frame = to_frame(made.image, made.alpha, like)
@@ -156,38 +159,49 @@ class Task:
             transfers.download(frame, like.device),
             transfers.download(made.signs, like.device),
         )
-        self.disagreement = made.disagreement
+        disagreement, doubt = made.maps
+        self.disagreement = disagreement
+        if options.unsure != "blend":
+            self._unsure = transfers.download(unsure_share(doubt), like.device)
 
     def signs(self) -> Tensor:
         """See `InterpolatedFrame`; waits for them."""
         assert self._pending is not None, "the task was not begun"
         return self._pending[1]()
 
-    def end(self, keep: Tensor | None) -> None:
-        """Waits for the frame."""
+    def end(self, options: Options, report: Report) -> None:
+        """Waits for the frame; puts source frames where `options` want them."""
         assert self._pending is not None, "the task was not begun"
         result = self._pending[0]()
+        left, keep = self.pair.left, options.keep
+        near = left if self.timestep < Fraction(1, 2) else self.pair.right
+        if self._unsure is not None:
+            share = self._unsure()
+            if bool(share.any()):
+                shown = left if options.unsure == "hold" else near
+                result = mix(result, shown.frame, share[..., None])
+                report.unsure += 1
         if keep is not None:
-            near = self.pair.left if self.timestep < Fraction(1, 2) else self.pair.right
             if keep.ndim == 3:
                 keep = keep[min(near.number, len(keep)) - 1]
             result = mix(result, near.frame, keep[..., None])
-        self._result, self._pending = result, None
+        self._result, self._pending, self._unsure = result, None, None
 
 
 OutputFrame = ReadyFrame | Task
 
 
 class InterpolatedFrame(NamedTuple):
-    """One interpolated frame, cropped: image 3 H W, alpha 1 H W or None, disagreement H W.
+    """One interpolated frame, cropped: image 3 H W, alpha 1 H W or None, maps 2 H W.
 
+    `maps` are `Estimate.disagreement` and `Estimate.doubt`; 0 where nobody wants them.
     `signs` are three numbers that tell whether it will do: the sum of the image, in which one
     value that is no number shows, how far the two sides are apart in the mean, and the scale.
     """
 
     image: Tensor
     alpha: Tensor | None
-    disagreement: Tensor
+    maps: Tensor
     signs: Tensor
 
 

@@ -254,6 +254,7 @@ def _job(conversion: Conversion, encoder: EncoderRequest) -> dict[str, object]:
         **(clip.reader.identity() or {}),
         "scale": options.scale,
         "ensemble": options.ensemble,
+        "unsure": options.unsure,
         "scenes": repr(options.scenes),
         "encoder": repr(encoder),
         "timeline": repr(clip.timeline),

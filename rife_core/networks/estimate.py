@@ -146,6 +146,14 @@ class Estimate:
         """How far the two warped sides are apart, mean over colours: B 1 H W in [0, 1]."""
         return (self.warped_img0 - self.warped_img1).abs().mean(1, True)
 
+    def doubt(self) -> Tensor:
+        """How much of that disagreement shows, as the mask takes from both sides: B 1 H W.
+
+        At an occlusion the sides disagree, but the mask takes one of them, and nothing shows.
+        """
+        share = torch.sigmoid(self.mask)
+        return 4 * share * (1 - share) * self.disagreement()
+
 
 class TrainingOutput(NamedTuple):
     """What a training forward pass returns.

@@ -24,6 +24,7 @@ PUBLISHED = {
         (
             *("target_fps", "end", "scale", "ensemble", "batch_size", "schedule"),
             *("at_cut", "cuts", "repeats", "max_memory", "map_disagreement", "keep_region"),
+            "unsure",
         ),
         (
             *(("frames", "IMAGE"), ("fps", "FLOAT"), ("frame_count", "INT"), ("report", "STRING")),
@@ -35,6 +36,7 @@ PUBLISHED = {
         (
             *("target_fps", "end", "scale", "ensemble", "batch_size", "schedule"),
             *("at_cut", "cuts", "repeats", "max_memory", "keep_region", "slow_motion", "crf"),
+            "unsure",
         ),
         (("video", "VIDEO"), ("fps", "FLOAT"), ("frame_count", "INT"), ("report", "STRING")),
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...checkpoints.published import load_release
 from ...checkpoints.rife import load_rife
-from ...engine.options import AUTO, Options, Scale
+from ...engine.options import AUTO, Options, Scale, Unsure
 from ...engine.scenes import AtCut, Repeats, SceneRules, parse_cuts
 from ...inference.backends import set_backend
 from ...inference.precision import resolve_precision, set_precision
@@ -26,7 +26,7 @@ class Recipe:
         release: the published network that it holds; else that is told by the file.
         multiplier, fps, schedule, slow_motion, end: which frames are wanted; see `Timeline`.
         at_cut, cuts, repeats: see `SceneRules`; `cuts` as text.
-        scale, ensemble, batch_size, max_memory: see `Options`.
+        scale, ensemble, batch_size, max_memory, unsure: see `Options`.
         precision, backend: see `set_precision` and `set_backend`.
         encoder, quality, preset, pixel_format: see `EncoderRequest`.
         source_fps, deinterlace, allow_damaged: see `VideoReader`.
@@ -49,6 +49,7 @@ class Recipe:
     ensemble: bool = False
     batch_size: int = 0
     max_memory: int = 0
+    unsure: Unsure = "blend"
     precision: str = "auto"
     backend: str = "auto"
     encoder: str | None = None
@@ -99,6 +100,7 @@ class Recipe:
             ensemble=self.ensemble,
             batch_size=self.batch_size,
             max_memory=self.max_memory,
+            unsure=self.unsure,
             scenes=SceneRules(self.at_cut, parse_cuts(self.cuts), self.repeats),
         )
 
