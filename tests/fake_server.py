@@ -36,6 +36,9 @@ GRAPH = {
 }
 """A prompt for these nodes."""
 
+_LIMIT = 300
+"""Seconds for what takes none, unless the machine is busy."""
+
 
 class FakeServer:
     """Plays `parts`, one for each prompt in turn, then goes on with `finish`."""
@@ -54,13 +57,13 @@ class FakeServer:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
         self._thread.start()
-        assert ready.wait(10)
+        assert ready.wait(_LIMIT)
         return self
 
     def __exit__(self, *_):
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self.die(), self._loop).result(10)
-            self._thread.join(10)
+            asyncio.run_coroutine_threadsafe(self.die(), self._loop).result(_LIMIT)
+            self._thread.join(_LIMIT)
 
     def _serve(self, ready):
         asyncio.set_event_loop(self._loop)

@@ -144,7 +144,7 @@ def chats(*messages, then=None, finish=True, pause=0.01):
 
 
 async def is_silent(server, request, good):
-    await asyncio.sleep(60)
+    await asyncio.sleep(3600)
 
 
 async def hangs_up(server, request, good):
@@ -189,7 +189,6 @@ QUICK = {
     "half a character": says('{"\\ud800": "\\udfff"}'),
     "nul": says(b"\0" * 1000),
     "packed rubbish": says(b"rubbish", **{"Content-Encoding": "gzip"}),
-    "half packed": says(gzip.compress(b"{}" * 999)[:20], **{"Content-Encoding": "gzip"}),
     "packed unknown": says(b"rubbish", **{"Content-Encoding": "zstd"}),
     "bomb": says(BOMB, **{"Content-Encoding": "gzip"}),
     "wrong length of pack": says(_DEFLATED, **{"Content-Encoding": "deflate"}),
@@ -217,6 +216,7 @@ PATIENT = {
     "busy": says("", status=503),
     "bad gateway": says("", status=502),
     "half message": sends(_head("Content-Length: 1000"), b'{"a": '),
+    "half packed": says(gzip.compress(b"{}" * 999)[:20], **{"Content-Encoding": "gzip"}),
     "half chunk": sends(_head("Transfer-Encoding: chunked"), b"ff\r\n{"),
     "bad chunk": sends(_head("Transfer-Encoding: chunked"), b"xyz\r\n{}\r\n"),
     "not HTTP": sends(b"220 mail.example.com ESMTP\r\n"),

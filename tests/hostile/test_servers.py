@@ -174,7 +174,7 @@ def test_names_are_looked_up(good, tmp_path):
     address = good.url.replace("127.0.0.1", "localhost")
     (outcome,) = queue_workflow(GRAPH, servers=[address], output_dir=tmp_path)
     assert (outcome.error, outcome.server) == ("", address.partition("://")[2])
-    with pytest.raises(WorkflowError, match=r"it does not answer .*none\.invalid"):
+    with pytest.raises(WorkflowError, match=r"none\.invalid: it does not answer"):
         queue_workflow(GRAPH, servers=["http://none.invalid"], patience=PATIENCE)
 
 
@@ -361,7 +361,7 @@ def test_a_stream_without_end_takes_no_memory(tmp_path):
         with BadServer("object_info", fault) as bad:
             command = [sys.executable, "-c", _MEMORY, json.dumps(GRAPH), bad.url]
             output = subprocess.check_output(command, cwd=tmp_path, text=True)
-        assert int(output.split()[-1]) < 300_000, output
+        assert int(output.split()[-1]) < 250_000, output
 
 
 _MEMORY = r"""
@@ -370,11 +370,14 @@ from pathlib import Path
 from aiohttp import web
 from rife_video.workflows.client import queue_workflow
 from rife_video.workflows.graph import WorkflowError
+def most():
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+before = most()
 try:
-    queue_workflow(json.loads(sys.argv[1]), servers=[sys.argv[2]], patience=20)
+    queue_workflow(json.loads(sys.argv[1]), servers=[sys.argv[2]], patience=600)
 except WorkflowError as error:
     print(error)
-print(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+print(most() - before)
 """
 
 
@@ -391,16 +394,15 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.fixture(scope="module")
 def two_seconds():
-    """Two seconds of an idle machine; more where others compute beside us."""
+    """Two seconds of an idle machine; more where others compute beside us at the moment."""
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", "import asyncio"], check=True)  # 0.1 s on an idle one
     return max(2, 20 * (time.monotonic() - started))
 
 
 @pytest.mark.parametrize("where", ["object_info", "prompt", "queue", "history", "view", "ws"])
-def test_ctrl_c_ends_within_two_seconds(where, tmp_path, two_seconds):
+def test_ctrl_c_ends_within_two_seconds(where, tmp_path):
     workflow = tmp_path / "smooth.api.json"
     workflow.write_text(json.dumps(GRAPH))
 
@@ -411,7 +413,7 @@ def test_ctrl_c_ends_within_two_seconds(where, tmp_path, two_seconds):
     command = [sys.executable, "-c", _COMMAND, str(workflow), "--server"]
     with BadServer(where, is_silent, *parts) as bad:
         process = subprocess.Popen(
-            [*command, bad.url],
+            [*command, bad.url, "--patience", str(NEVER)],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -422,7 +424,8 @@ def test_ctrl_c_ends_within_two_seconds(where, tmp_path, two_seconds):
         time.sleep(0.2)
         started = time.monotonic()
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
-    assert time.monotonic() - started < two_seconds
+        output, _ = process.communicate(timeout=NEVER / 2)
+    seconds = time.monotonic() - started
+    assert seconds < 2 or seconds < two_seconds()
     assert output.splitlines()[-1] == "Stopped."
     assert "Traceback" not in output
