@@ -54,7 +54,7 @@ def test_sound_is_kept_or_encoded_with_a_note(tmp_path, network, sounds, name, s
 @pytest.mark.parametrize("name", matrices.PIXELS)
 def test_pixels_are_kept_or_changed_with_a_note(tmp_path, network, pixels, name, suffix):
     source, result = pixels[name], tmp_path / f"out{suffix}"
-    cell, notes = matrices.pixel_cell(network, source, result)
+    cell, _ = matrices.pixel_cell(network, source, result)
     assert cell == STATED["pixels", name, suffix]
     before, after = VideoReader(source, alpha=True), VideoReader(result, alpha=True)
     lost = (

@@ -121,6 +121,7 @@ def test_plain_ops_counts_and_reaches_other_threads():
     assert fast_forms_are_off() == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("value", "off"), [("1", True), ("0", False), ("", False)])
 def test_the_environment_switches_fast_forms_off(value, off):
     script = "from rife_video.rife_core.ops.dispatch import *; print(fast_forms_are_off())"
@@ -141,6 +142,7 @@ def test_switched_off_the_frames_are_the_same(spec):
     assert_close(fast, plain, atol=2e-5, rtol=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("version", ["rife", "4.0", "4.6", "4.26"])
 def test_in_bfloat16_every_fast_form_is_right(version):
     """None steps aside: that would be a warning."""
@@ -156,6 +158,7 @@ def test_in_bfloat16_every_fast_form_is_right(version):
         assert (made - exact).square().mean() < 1e-3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("spec", distinct_specs(), ids=lambda spec: spec.version)
 def test_under_autocast_a_validation_step_runs(spec):
     """A library user's training script: autocast is on, gradients are off."""

@@ -13,6 +13,7 @@ rates = st.fractions(min_value=Fraction(1, 3), max_value=240, max_denominator=10
 shutters = st.builds(Shutter, st.fractions(1, 360, max_denominator=7), st.integers(2, 9))
 
 
+@pytest.mark.long
 @given(rates, rates, shutters, st.integers(2, 30), st.sampled_from(ENDS))
 def test_each_frame_is_exposed_from_its_own_moment_on(source, target, shutter, count, end):
     """The same frames as without a shutter, and so many places for each but the last."""
