@@ -26,6 +26,8 @@ TEACHER_MARGIN = 0.004
 """A teacher is followed where its frame is nearer to the true one by this much."""
 
 _MOST_PSNR = 100.0  # dB; equal frames would be infinite
+_EDGE_REACH = 3
+_PLAINLY_APART = 0.1  # of two sides: from here on the mask counts in full
 
 NONE: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType({})
 
@@ -48,6 +50,9 @@ class LossWeights:
         lpips: LPIPS on AlexNet of the interpolated frame; needs its trained weights.
         taught: distance to the flow of a teacher network (see `taught`), in each block's own
             pixels, where the teacher's frame is nearer to the true one than the student's.
+        taught_mask: distance to that teacher's mask, in the same places, where its two sides
+            differ, so that the mask shows; the first block sees too little to have one.
+        edge: how much more the flow of scenes counts beside a change of it.
     """
 
     flow: float = 1.0
@@ -60,6 +65,8 @@ class LossWeights:
     vgg: float = 0.0
     lpips: float = 0.0
     taught: float = 0.0
+    taught_mask: float = 0.0
+    edge: float = 0.0
 
     def __post_init__(self) -> None:
         check_numbers("weights", **asdict(self))
@@ -108,13 +115,16 @@ def objective(
                 for e, s in zip(estimates, scales, strict=True)
             ]
         )
+        if batch.teacher_mask is not None:
+            teacher_mask = batch.teacher_mask
+            parts["taught_mask"] = lambda: _mean(
+                [taught_mask_loss(e, teacher_mask, better) for e in estimates[1:]]
+            )
     if flow is not None and occluded is not None:
+        weight = edge_weight(flow, weights.edge, batch.weight)
         parts |= {
             "flow": lambda: _mean(
-                [
-                    flow_loss(e.flow, flow, s, batch.weight)
-                    for e, s in zip(estimates, scales, strict=True)
-                ]
+                [flow_loss(e.flow, flow, s, weight) for e, s in zip(estimates, scales, strict=True)]
             ),
             "mask": lambda: _mean([mask_loss(e.mask, occluded) for e in estimates]),
         }
@@ -172,6 +182,33 @@ def endpoint_error(flow: Tensor, truth: Tensor) -> Tensor:
     """
     # Much faster on a CPU than a vector norm over a strided axis.
     return (flow - truth).unflatten(1, (2, 2)).square().sum(2).sqrt().mean()
+
+
+def edge_weight(flow: Tensor, edge: float, weight: Tensor | None) -> Tensor | None:
+    """The weights of the flow, and `edge` times as much more within three pixels of its edges.
+
+    Shape:
+        flow: B 4 H W; weight: None or B 1 H W; returns the same
+    """
+    if not edge:
+        return weight
+    window = 2 * _EDGE_REACH + 1
+    most = F.max_pool2d(flow, window, 1, _EDGE_REACH)
+    least = -F.max_pool2d(-flow, window, 1, _EDGE_REACH)
+    steep = (most - least).amax(1, True).clamp(max=1)
+    return (1 + edge * steep) * (1 if weight is None else weight)
+
+
+def taught_mask_loss(estimate: Estimate, mask: Tensor, where: Tensor) -> Tensor:
+    """How far the mask is from a teacher's (Kullback-Leibler divergence); a scalar.
+
+    Shape:
+        mask: B 1 H W in [0, 1]; where: B 1 H W, 1 at pixels that count
+    """
+    apart = (estimate.warped_img0 - estimate.warped_img1).detach().abs().mean(1, True)
+    entropy = torch.special.entr(mask) + torch.special.entr(1 - mask)
+    cross = F.binary_cross_entropy_with_logits(estimate.mask, mask, reduction="none")
+    return ((cross - entropy) * where * (apart / _PLAINLY_APART).clamp(max=1)).mean()
 
 
 def mask_loss(mask: Tensor, occluded: Tensor) -> Tensor:

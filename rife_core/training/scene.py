@@ -28,6 +28,7 @@ WAVES = 2
 STEEPNESS = 0.16
 """Largest slope of the non-rigid motion: the inversion error falls by this factor each step."""
 INVERSION_STEPS = 3
+_CRISP = (0.6, 1.0)  # softness of a sharp rim, pixels
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class SceneSettings:
         extent: range of an object's size, as a share of the scene's; drawn log-uniformly.
         pictures: share of the textures that are real pictures, where some are given.
         object_weight: how much more the flow counts where an object is seen.
+        crisp: share of the layers that are opaque and have a sharp rim, whatever else was drawn.
         textures: how many textures are kept at a time.
         texture_size: their height and width.
         renewed: batches after which one texture is replaced by a new one.
@@ -82,6 +84,7 @@ class SceneSettings:
     extent: tuple[float, float] = (0.15, 0.75)
     pictures: float = 0.0
     object_weight: float = 0.0
+    crisp: float = 0.0
     textures: int = 48
     texture_size: int = 320
     renewed: int = 8
@@ -142,6 +145,10 @@ class Scene:
         self.softness = draw.log_uniform(self.shape, 0.6, 3.0)
         soft = draw.uniform(self.shape, 0, 1) < 0.15
         self.softness = torch.where(soft, 4 * self.softness, self.softness)
+        if settings.crisp:
+            crisp = draw.uniform(self.shape, 0, 1) < settings.crisp
+            self.softness = torch.where(crisp, self.softness.clamp(*_CRISP), self.softness)
+            self.opacity = torch.where(crisp, torch.ones_like(self.opacity), self.opacity)
         self.shapes = Shapes(draw, self.shape)
         window = min(bank.shape[-1], int(1.3 * size))
         self.window = window

@@ -36,6 +36,7 @@ class SceneBatch:
             so theirs counts for more.
         teacher_error: B 1 H W where the flow is that of a teacher network: the error that its
             own frame leaves (see `taught.frame_error`).
+        teacher_mask: B 1 H W in [0, 1], 1 takes img0; that teacher's.
     """
 
     img0: Tensor
@@ -46,6 +47,7 @@ class SceneBatch:
     occluded: Tensor | None = None
     weight: Tensor | None = None
     teacher_error: Tensor | None = None
+    teacher_mask: Tensor | None = None
 
 
 class SceneGenerator:

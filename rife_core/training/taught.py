@@ -1,9 +1,9 @@
-"""Crops of real clips beside the flow that teacher networks find in them, made once and stored.
+"""Crops of real clips beside what teacher networks see in them, made once and stored.
 
-A teacher's flow costs more than a step of its student. Stored beside the crop, in half size
-and half precision, it costs a read. Where several teachers look at a triplet, each pixel keeps
-the flow whose frame is nearest to the true middle frame, so two teachers, or one at two scales,
-are better than either.
+A teacher costs more than a step of its student. Its flow, in half size and half precision, and
+its mask, in bytes, stored beside the crop, cost a read. Where several teachers look at a
+triplet, each pixel keeps those whose frame is nearest to the true middle frame, so two teachers,
+or one at two scales, are better than either.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ _HOPELESS = 0.09
 """Mean error from which on nobody knows what happened between two frames."""
 _GIVE_UP = 200
 _WINDOW = 5
+_STORED = ("images", "flow", "mask", "error")
 
 
 class Teacher(NamedTuple):
@@ -49,6 +50,20 @@ class Teacher(NamedTuple):
 
     network: RIFE
     scale: float = 1.0
+
+
+class Taught(NamedTuple):
+    """What the best teacher of each pixel says.
+
+    Attributes:
+        flow: B 4 H W in pixels.
+        mask: B 1 H W in [0, 1]; 1 takes img0.
+        error: B 1 H W in [0, 1]: what its frame leaves, see `frame_error`.
+    """
+
+    flow: Tensor
+    mask: Tensor
+    error: Tensor
 
 
 class Clip(NamedTuple):
@@ -69,26 +84,25 @@ def frame_error(frame: Tensor, gt: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def taught_flow(
-    teachers: Sequence[Teacher], img0: Tensor, img1: Tensor, gt: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The flow of the teacher that interpolates each pixel best, and the error it leaves.
+def teach(teachers: Sequence[Teacher], img0: Tensor, img1: Tensor, gt: Tensor) -> Taught:
+    """Flow and mask of the teacher that interpolates each pixel best.
 
     Shape:
         img0, img1, gt: B 3 H W in [0, 1]; gt lies half way
-        returns: B 4 H W in pixels; B 1 H W in [0, 1], see `frame_error`
     """
     flows: list[Tensor] = []
+    masks: list[Tensor] = []
     errors: list[Tensor] = []
     height, width = gt.shape[-2:]
     for network, scale in teachers:
         frame0, frame1 = network.prepare(img0, scale), network.prepare(img1, scale)
         estimate = network.estimate(frame0, frame1, 0.5, scale)
         flows.append(estimate.flow[..., :height, :width])
+        masks.append(estimate.mask[..., :height, :width].sigmoid())
         errors.append(frame_error(estimate.blend()[..., :height, :width], gt))
     error, best = torch.stack(errors).min(0)
     flow = torch.stack(flows).gather(0, best[None].expand(1, -1, 4, -1, -1))[0]
-    return flow, error
+    return Taught(flow, torch.stack(masks).gather(0, best[None])[0], error)
 
 
 def write_crops(
@@ -108,7 +122,7 @@ def write_crops(
     Args:
         folder: where they go.
         clips: videos, or folders that hold some.
-        teachers: see `taught_flow`.
+        teachers: see `teach`.
         count: number of files.
         seed: decides which clips, frames and places are taken.
         report: is told how many files are done, and of how many.
@@ -141,7 +155,7 @@ def _crops(
     chosen = [sources[pick(len(sources), generator)] for _ in range(_CLIPS_PER_FILE)]
     known: dict[Path, Clip] = {}
     device = next(teachers[0].network.parameters()).device
-    kept: list[tuple[Tensor, Tensor, Tensor]] = []
+    kept: list[tuple[Tensor, ...]] = []
     for _ in range(_GIVE_UP):
         source = chosen[pick(len(chosen), generator)]
         if source not in known:
@@ -150,25 +164,25 @@ def _crops(
         if window is None:
             continue
         img0, gt, img1 = window.to(device).split(1)
-        flow, error = taught_flow(teachers, img0, img1, gt)
+        taught = teach(teachers, img0, img1, gt)
         moved = (img0 - img1).abs().mean(1, True)
         for _ in range(2):
             place = max(
                 (_place(window, generator) for _ in range(_TRIES)),
                 key=lambda place: float(moved[place].mean()),
             )
-            if moved[place].mean() < _STILL or error[place].mean() > _HOPELESS:
+            flow, mask, error = (each[place] for each in taught)
+            if moved[place].mean() < _STILL or error.mean() > _HOPELESS:
                 continue
             small_flow, small_error = (
-                F.avg_pool2d(each[place], 2)[0].half().cpu() for each in (flow, error)
+                F.avg_pool2d(each, 2)[0].half().cpu() for each in (flow, error)
             )
-            kept.append(((window[place] * 255).round().byte(), small_flow, small_error))
+            kept.append((_bytes(window[place]), small_flow, _bytes(mask[0]).cpu(), small_error))
         if len(kept) >= PER_FILE:
-            names = ("images", "flow", "error")
             columns = zip(*kept[:PER_FILE], strict=True)
             return {
                 name: torch.stack(column).contiguous()
-                for name, column in zip(names, columns, strict=True)
+                for name, column in zip(_STORED, columns, strict=True)
             }
     names = ", ".join(source.name for source in chosen)
     raise ValueError(f"Too little in {names} moves and can be followed; add other clips.")
@@ -179,7 +193,11 @@ def read_clip(source: Path) -> Clip:
     from ..video import VideoReader
 
     fps = 8.0 if source.is_dir() else float(VideoReader(source).fps)
-    return Clip([(frame * 255).round().byte() for frame in clip_frames(source)], fps)
+    return Clip([_bytes(frame) for frame in clip_frames(source)], fps)
+
+
+def _bytes(values: Tensor) -> Tensor:
+    return (values * 255).round().byte()
 
 
 def _triplet(clip: Clip, generator: torch.Generator) -> Tensor | None:
@@ -217,7 +235,7 @@ class TaughtCrops:
         device: where the crops are kept and the batches made.
 
     Raises:
-        ValueError: the folder holds no crops.
+        ValueError: the folder holds no crops, or some that an older version wrote.
     """
 
     def __init__(self, folder: Path, seed: int, device: torch.device | str = "cpu") -> None:
@@ -225,7 +243,7 @@ class TaughtCrops:
         if not paths:
             raise ValueError(f"{folder.name} holds no crops; `rife-video crops` writes them.")
         self.size, self.seed, self.device = SIDE, seed, torch.device(device)
-        self._files = [load_file(path, device=str(device)) for path in paths]
+        self._files = [_load(path, device) for path in paths]
 
     def of_size(self, size: int) -> TaughtCrops:
         """The same crops, of which batches show parts of another size.
@@ -251,11 +269,16 @@ class TaughtCrops:
         """Batch number `index` of this seed: see `SceneBatch`; all at timestep 0.5."""
         generator = torch.Generator().manual_seed((self.seed << 32) + index)
         samples = [self._sample(generator) for _ in range(count)]
-        images, flow, error = (torch.stack(each) for each in zip(*samples, strict=True))
+        images, flow, mask, error = (torch.stack(each) for each in zip(*samples, strict=True))
         taught = F.interpolate(torch.cat((flow, error), 1), scale_factor=2, mode="bilinear")
         img0, gt, img1 = images.unbind(1)
         middle = torch.full((count,), 0.5, device=self.device)
-        return SceneBatch(img0, img1, gt, middle, flow=taught[:, :4], teacher_error=taught[:, 4:])
+        return SceneBatch(
+            *(img0, img1, gt, middle),
+            flow=taught[:, :4],
+            teacher_error=taught[:, 4:],
+            teacher_mask=mask,
+        )
 
     def _item(self, index: int) -> dict[str, Tensor]:
         for file in self._files:
@@ -264,22 +287,41 @@ class TaughtCrops:
             index -= len(file["images"])
         raise IndexError(index)
 
-    def _sample(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """A part of a crop: images 3 3 H W in [0, 1], flow 4 h w and error 1 h w, half as large."""
+    def _sample(self, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """A part of a crop: images 3 3 H W, flow 4 h w, mask 1 H W, error 1 h w; h is H / 2."""
         item = self._item(pick(len(self), generator))
         half = self.size // 2
         top, left = (pick(SIDE // 2 - half + 1, generator) for _ in range(2))
-        images = item["images"][..., 2 * top : 2 * top + self.size, 2 * left : 2 * left + self.size]
-        images = images.float() / 255
+        whole = (..., slice(2 * top, 2 * top + self.size), slice(2 * left, 2 * left + self.size))
+        images, mask = (item[name][whole].float() / 255 for name in ("images", "mask"))
         part = (..., slice(top, top + half), slice(left, left + half))
         flow, error = item["flow"][part].float(), item["error"][part].float()
         if pick(2, generator):  # backwards
-            images, flow = images.flip(0), flow[[2, 3, 0, 1]]
+            images, flow, mask = images.flip(0), flow[[2, 3, 0, 1]], 1 - mask
         for axis, signs in ((-1, (-1.0, 1.0)), (-2, (1.0, -1.0))):
             if pick(2, generator):
-                images, flow, error = (each.flip(axis) for each in (images, flow, error))
+                images, flow, mask, error = (
+                    each.flip(axis) for each in (images, flow, mask, error)
+                )
                 flow = flow * flow.new_tensor(signs * 2).reshape(4, 1, 1)
         if pick(2, generator):
-            images, flow, error = (each.transpose(-1, -2) for each in (images, flow, error))
+            images, flow, mask, error = (
+                each.transpose(-1, -2) for each in (images, flow, mask, error)
+            )
             flow = flow[[1, 0, 3, 2]]
-        return images, flow, error
+        return images, flow, mask, error
+
+
+def _load(path: Path, device: torch.device | str) -> dict[str, Tensor]:
+    """A file of crops.
+
+    Raises:
+        ValueError: something is not in it.
+    """
+    crops = load_file(path, device=str(device))
+    if missing := [name for name in _STORED if name not in crops]:
+        raise ValueError(
+            f"{path.name} has no {missing[0]}: an older version wrote it. Delete the folder "
+            "and write the crops again (`rife-video crops`)."
+        )
+    return crops

@@ -44,7 +44,7 @@ CURVE = "curve.svg"
 PREVIEW = "preview.png"
 LOGGED = (
     *("loss", "flow", "mask", "frame", "frames", "squared", "census", "distill", "vgg"),
-    *("lpips", "taught"),
+    *("lpips", "taught", "taught_mask"),
     *("epe", "zero", "psnr", "norm", "lr", "seconds"),
 )
 MAX_SKIPPED = 20

@@ -59,3 +59,12 @@ def test_half_of_the_samples_can_be_told_to_be_midpoints():
     middle = scene(count=64, midpoint=0.5).timestep == 0.5
     assert 16 < middle.sum() < 48
     assert bool((scene(count=8, midpoint=1.0).timestep == 0.5).all())
+
+
+def test_crisp_layers_are_opaque_and_sharp():
+    soft, crisp = (scene(count=40, layers=3, crisp=share) for share in (0.0, 1.0))
+    assert soft.opacity.min() < 1
+    assert soft.softness.max() > 1
+    assert crisp.opacity.min() == 1
+    assert crisp.softness.max() <= 1
+    assert torch.equal(soft.shift, crisp.shift)

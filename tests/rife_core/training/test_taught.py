@@ -1,5 +1,6 @@
 """Taught crops: the better teacher is followed, what is stored comes back, turned as a whole."""
 
+import math
 from fractions import Fraction
 
 import pytest
@@ -9,14 +10,18 @@ from rife_video.rife_core.ops.warp import warp
 from rife_video.rife_core.training import taught
 from rife_video.rife_core.training.scene import SceneSettings
 from rife_video.rife_core.training.synthetic import SceneGenerator
-from rife_video.rife_core.training.taught import TaughtCrops, Teacher, taught_flow, write_crops
+from rife_video.rife_core.training.taught import TaughtCrops, Teacher, teach, write_crops
 from rife_video.rife_core.video import VideoWriter
+from safetensors.torch import load_file, save_file
 
 SPEED = 4
+LIKED = 1 / (1 + math.exp(-SPEED / 4))
+"""Mask of the teacher that sees the true motion."""
 
 
 class Fixed:
-    """A teacher that sees the same motion everywhere: half of `dx` to each side."""
+    """A teacher that sees the same motion everywhere, half of `dx` to each side, and prefers the
+    first frame the more, the larger it is."""
 
     def __init__(self, dx):
         self.dx = dx
@@ -27,7 +32,7 @@ class Fixed:
     def estimate(self, frame0, frame1, timestep, scale):
         flow = frame0.new_zeros(len(frame0), 4, *frame0.shape[-2:])
         flow[:, 0], flow[:, 2] = -self.dx / 2, self.dx / 2
-        return Estimate.of(flow, flow[:, :1] * 0, frame0, frame1)
+        return Estimate.of(flow, torch.full_like(flow[:, :1], self.dx / 8), frame0, frame1)
 
     def parameters(self):
         yield torch.zeros(1)
@@ -62,15 +67,16 @@ def crops(clips, tmp_path_factory):
     return folder
 
 
-def test_each_pixel_keeps_the_flow_of_the_better_teacher():
+def test_each_pixel_keeps_flow_and_mask_of_the_better_teacher():
     frames = torch.stack(moving_texture(3)).permute(0, 3, 1, 2)
     img0, gt, img1 = frames.split(1)
     teachers = [Teacher(Fixed(dx)) for dx in (0, 2 * SPEED, -6)]
-    flow, error = taught_flow(teachers, img0, img1, gt)
+    flow, mask, error = teach(teachers, img0, img1, gt)
     inside = flow[..., 20:-20, 20:-20]
     right = torch.tensor([-SPEED, 0.0, SPEED, 0.0]).reshape(1, 4, 1, 1).expand_as(inside)
     torch.testing.assert_close(inside, right)
     assert error[..., 20:-20, 20:-20].max() < 0.01
+    assert mask[..., 20:-20, 20:-20].unique().tolist() == pytest.approx([LIKED])
 
 
 def test_stored_flow_leads_to_the_true_frame(crops):
@@ -83,6 +89,9 @@ def test_stored_flow_leads_to_the_true_frame(crops):
         wrong = (warp(img, part) - batch.gt).abs()[..., 16:-16, 16:-16].mean()
         unmoved = (img - batch.gt).abs()[..., 16:-16, 16:-16].mean()
         assert wrong < 0.3 * unmoved
+    # Played backwards, the other frame is the one to take.
+    masks = batch.teacher_mask[..., 16:-16, 16:-16].mean((1, 2, 3))
+    assert {round(mask, 2) for mask in masks.tolist()} == {round(LIKED, 2), round(1 - LIKED, 2)}
     assert batch.occluded is None
     assert batch.teacher_error.shape == (24, 1, 128, 128)
 
@@ -126,3 +135,11 @@ def test_mistakes_are_named(crops, tmp_path):
         TaughtCrops(crops, seed=0).of_size(400)
     with pytest.raises(ValueError, match="No videos"):
         write_crops(tmp_path, [tmp_path], [Teacher(Fixed(0))], 1)
+
+
+def test_crops_without_masks_are_refused(crops, tmp_path):
+    (first, *_) = sorted(crops.glob("*.safetensors"))
+    older = {name: tensor for name, tensor in load_file(first).items() if name != "mask"}
+    save_file(older, tmp_path / first.name)
+    with pytest.raises(ValueError, match="has no mask: an older version wrote it"):
+        TaughtCrops(tmp_path, seed=1)
