@@ -23,7 +23,7 @@ _BUFFER = 1 << 18  # bytes read at once
 _GENERATED_TIMES = 1  # AVFMT_FLAG_GENPTS, which PyAV sets: invented times are worse than none
 _FAULTS = (FFmpegError, OSError, ValueError, RuntimeError, MemoryError)
 _NO_PROTOCOL = {"protocol_whitelist": "none"}  # a playlist opens nothing
-_LATIN1_WHERE_NOT_UTF8 = "rife_video_latin1"
+LATIN1_WHERE_NOT_UTF8 = "rife_video_latin1"
 
 
 class VideoError(ValueError):
@@ -37,7 +37,7 @@ def _as_latin1(error: UnicodeError) -> tuple[str, int]:
     return "?" * (error.end - error.start), error.end
 
 
-codecs.register_error(_LATIN1_WHERE_NOT_UTF8, _as_latin1)
+codecs.register_error(LATIN1_WHERE_NOT_UTF8, _as_latin1)
 
 
 class _Nameless:
@@ -89,7 +89,7 @@ def _opened(file: _Nameless, device: str | None) -> InputContainer:
         file,
         "r",
         options=_NO_PROTOCOL,
-        metadata_errors=_LATIN1_WHERE_NOT_UTF8,
+        metadata_errors=LATIN1_WHERE_NOT_UTF8,
         buffer_size=_BUFFER,
         hwaccel=HWAccel(device) if device else None,
     )
@@ -111,7 +111,7 @@ def open_output(path: Path, options: dict[str, str], container: str) -> OutputCo
         "w",
         format=container,
         container_options=options,
-        metadata_errors=_LATIN1_WHERE_NOT_UTF8,
+        metadata_errors=LATIN1_WHERE_NOT_UTF8,
     )
 
 

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from ..timeline.speed_curve import SpeedCurve
 from .clock import shifted
-from .containers import VideoError, open_input
+from .containers import LATIN1_WHERE_NOT_UTF8, VideoError, open_input
 from .encoders import FILE_TYPES
 from .reader import Audio, VideoReader
 from .stretched_sound import stretched
@@ -262,10 +262,14 @@ def _rate_for(codec: str, rate: int) -> int:
 
 
 def _is_taken(source: VideoReader, tracks: Sequence[_Planned], suffix: str) -> bool:
-    """Whether header, a few packets and the end of a file with these tracks can be written."""
+    """Whether header, a few packets and the end of a file with these tracks can be written.
+
+    They are read again, too: MPEG-TS takes any sound, and no reader knows it for sound then.
+    """
+    file = io.BytesIO()
     try:
         with ExitStack() as resources:
-            output = av.open(io.BytesIO(), "w", format=FILE_TYPES[suffix].container)
+            output = av.open(file, "w", format=FILE_TYPES[suffix].container)
             resources.enter_context(closing(output))
             opened = [
                 _packets_for(each, source, resources.enter_context(open_input(source.path)), output)
@@ -275,9 +279,12 @@ def _is_taken(source: VideoReader, tracks: Sequence[_Planned], suffix: str) -> b
             for packets in opened:
                 for packet in islice(packets, _TRIED):
                     output.mux(packet)
+            kinds = [each.type for each in output.streams]
+        file.seek(0)
+        with av.open(file, metadata_errors=LATIN1_WHERE_NOT_UTF8) as again:
+            return [each.type for each in again.streams] == kinds
     except (FFmpegError, ValueError, NotImplementedError):
         return False
-    return True
 
 
 def _packets_for(
