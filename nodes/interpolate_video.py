@@ -13,7 +13,13 @@ from ..rife_core.engine.report import Report
 from ..rife_core.files.convert import FileReport, interpolate_file
 from ..rife_core.inference.rife import RIFE
 from ..rife_core.timeline import Timeline, as_fraction
-from ..rife_core.video import DEFAULT_CRF, VideoReader, VideoWriter
+from ..rife_core.video import (
+    DEFAULT_CRF,
+    ENCODER_TABLE,
+    EncoderRequest,
+    VideoReader,
+    VideoWriter,
+)
 from .host import (
     Outputs,
     Progress,
@@ -25,6 +31,10 @@ from .host import (
     video_of_file,
 )
 from .interpolate_frames import Inputs, InterpolateFrames, told
+
+_AUTO = "auto"
+_SUFFIX = ".mp4"  # what Save Video writes
+_ENCODERS = [_AUTO, *(name for name, row in ENCODER_TABLE.items() if _SUFFIX in row.suffixes)]
 
 
 class InterpolateVideo:
@@ -87,6 +97,35 @@ class InterpolateVideo:
                     },
                 ),
                 **later,
+                "encoder": (
+                    _ENCODERS,
+                    {
+                        "advanced": True,
+                        "default": _AUTO,
+                        "tooltip": "What encodes. auto: H.264, or H.265 for more than 8 bits. One "
+                        "that this machine lacks is replaced, and the report says so.",
+                    },
+                ),
+                "quality": (
+                    "INT",
+                    {
+                        "advanced": True,
+                        "default": -1,
+                        "min": -1,
+                        "max": 100,
+                        "tooltip": "Quality in the numbers of the encoder; for most, lower is "
+                        "better. -1: crf where the encoder is auto, else the encoder's default.",
+                    },
+                ),
+                "pixel_format": (
+                    "STRING",
+                    {
+                        "advanced": True,
+                        "default": "",
+                        "tooltip": "The layout of pixels by its name in FFmpeg, such as "
+                        "yuv420p10le. Empty: the one that loses least.",
+                    },
+                ),
             },
         }
 
@@ -97,13 +136,17 @@ class InterpolateVideo:
         multiplier: int,
         slow_motion: bool = False,
         crf: int = DEFAULT_CRF,
+        encoder: str = _AUTO,
+        quality: int = -1,
+        pixel_format: str = "",
         **inputs: Any,
     ) -> dict[str, Any]:
         """See DESCRIPTION."""
         asked = Inputs(multiplier, **inputs)
         if slow_motion and asked.target_fps:
             raise ValueError("slow_motion goes with the multiplier; set target_fps to 0.")
-        path = temporary_path(".mp4")
+        request = _request(crf, encoder, quality, pixel_format)
+        path = temporary_path(_SUFFIX)
         with opened(video) as source, progress(self.TITLE) as report:
             if isinstance(source.frames, Path):
                 reader = VideoReader(source.frames)
@@ -122,7 +165,7 @@ class InterpolateVideo:
                 destination=path,
                 timeline=timeline,
                 fps=source_fps if slow_motion or count == 1 else None,
-                crf=crf,
+                encoder=request,
                 progress=report,
                 watch=report.show,
                 plan=plan,
@@ -133,6 +176,14 @@ class InterpolateVideo:
         return Outputs((video_of_file(path), float(done.fps), done.frames, text), text)
 
 
+def _request(crf: int, encoder: str, quality: int, pixel_format: str) -> EncoderRequest:
+    """What is asked of the encoder; `crf`, which is older, speaks for the one that is chosen."""
+    is_auto = encoder == _AUTO
+    wanted = quality if quality >= 0 else crf if is_auto else None
+    layout = pixel_format.strip() or None
+    return EncoderRequest(None if is_auto else encoder, wanted, pixel_format=layout)
+
+
 def _interpolate_frames(
     network: RIFE,
     *,
@@ -140,7 +191,7 @@ def _interpolate_frames(
     destination: Path,
     timeline: Timeline,
     fps: Fraction | None,
-    crf: int,
+    encoder: EncoderRequest,
     progress: Progress,
     watch: Watch,
     **options: Any,
@@ -157,7 +208,13 @@ def _interpolate_frames(
     sound = source.sound if in_step else None
     report = Report()
     writer = VideoWriter(
-        destination, fps, audio=sound, crf=crf, depth=source.depth, color=source.color, due=total
+        destination,
+        fps,
+        audio=sound,
+        encoder=encoder,
+        depth=source.depth,
+        color=source.color,
+        due=total,
     )
     with writer:
         for frame in stream(network, frames, timeline, report=report, **options):
@@ -165,4 +222,5 @@ def _interpolate_frames(
             writer.write(frame)
             progress(writer.count, total)
     seconds = time.perf_counter() - started
-    return FileReport(writer.count, report.made, fps, seconds, engine=report)
+    notes = tuple(writer.notes)
+    return FileReport(writer.count, report.made, fps, seconds, notes=notes, engine=report)

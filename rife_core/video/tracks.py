@@ -299,7 +299,8 @@ def _packets_for(
     if planned.sound is None:
         target = output.add_stream_from_template(cast(AudioStream, stream), opaque=True)
         describe(target, stream)
-        return _copied(source, container, stream, target)
+        packets = _copied(source, container, stream, target)
+        return _lasting(packets) if stream.type == "audio" else packets
     target = _add_encoder(output, planned.sound)
     describe(target, stream)
     frames = _in_step(source, container, cast(AudioStream, stream))
@@ -334,6 +335,20 @@ def _copied(
         last, ended = packet.dts, packet.dts + (packet.duration or 0)
         packet.stream = target
         yield cast("AnyPacket", packet)
+
+
+def _lasting(packets: Iterator[AnyPacket]) -> Iterator[AnyPacket]:
+    """Packets that say how long they are heard: MP4 loses the last one of a track otherwise."""
+    last: AnyPacket | None = None
+    lasts = 0
+    for packet in packets:
+        if last is not None:
+            lasts = last.duration = last.duration or (packet.dts or 0) - (last.dts or 0)
+            yield last
+        last = packet
+    if last is not None:
+        last.duration = last.duration or lasts
+        yield last
 
 
 def _packets(

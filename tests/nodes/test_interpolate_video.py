@@ -8,10 +8,10 @@ import pytest
 import torch
 from rife_video.nodes import interpolate_video
 from rife_video.nodes.host import Folders, Progress, RIFEModel, Video, use_folders
-from rife_video.nodes.interpolate_video import InterpolateVideo
+from rife_video.nodes.interpolate_video import InterpolateVideo, _request
 from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.timeline import Timeline
-from rife_video.rife_core.video import VideoReader
+from rife_video.rife_core.video import EncoderRequest, VideoReader
 from support import moving_square
 
 
@@ -107,3 +107,31 @@ def test_an_error_leaves_no_file(run, clip_file, tmp_path):
     with pytest.raises(ValueError, match="ensemble"):
         run(Video(clip_file), ensemble=True)
     assert not list((tmp_path / "temp").iterdir())
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+@pytest.mark.parametrize(
+    ("asked", "codec", "layout"),
+    [
+        ({}, "h264", "yuv420p"),
+        ({"encoder": "x265", "quality": 30}, "hevc", "yuv420p"),
+        ({"pixel_format": "yuv420p10le"}, "h264", "yuv420p10le"),
+    ],
+)
+def test_an_encoder_can_be_chosen(run, clip_file, in_memory, asked, codec, layout):
+    source = Video(moving_square(4), Fraction(12)) if in_memory else Video(clip_file)
+    video, *_ = run(source, **asked)
+    with av.open(str(video.frames)) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.codec.canonical_name, context.pix_fmt) == (codec, layout)
+
+
+def test_quality_means_crf_where_nothing_else_is_asked():
+    assert _request(20, "auto", -1, "") == EncoderRequest(quality=20)
+    assert _request(20, "auto", 30, " ") == EncoderRequest(quality=30)
+    assert _request(20, "vp9", -1, "") == EncoderRequest("vp9")
+
+
+def test_a_quality_that_the_encoder_does_not_know_is_refused(run, clip_file):
+    with pytest.raises(ValueError, match="quality is 80; libx265 takes 0 to 51"):
+        run(Video(clip_file), encoder="x265", quality=80)

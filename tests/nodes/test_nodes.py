@@ -37,6 +37,7 @@ PUBLISHED = {
             *("target_fps", "end", "scale", "ensemble", "batch_size", "schedule"),
             *("at_cut", "cuts", "repeats", "max_memory", "keep_region", "slow_motion", "crf"),
             "unsure",
+            *("encoder", "quality", "pixel_format"),
         ),
         (("video", "VIDEO"), ("fps", "FLOAT"), ("frame_count", "INT"), ("report", "STRING")),
     ),

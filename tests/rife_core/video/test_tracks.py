@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import av
+import numpy as np
 import pytest
 import torch
 from rife_video.rife_core.video import VideoReader, VideoWriter
@@ -136,3 +137,26 @@ def test_all_tracks_go_along(tmp_path, source, subtitles, result, kept):
         for line, wanted in zip(lines, expected, strict=True):
             assert line[:2] == pytest.approx(wanted[:2], abs=0.003)
     assert VideoReader(result).aspect == (1 if result.suffix == ".webm" else Fraction(4, 3))
+
+
+def test_the_last_packet_of_a_copied_track_is_kept(tmp_path):
+    """Matroska does not say how long ALAC packets last, and MP4 drops a last one of no length."""
+    source = tmp_path / "in.mkv"
+    with av.open(source, "w") as container:
+        video = container.add_stream("libx264", rate=8)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        audio = container.add_stream("alac", rate=48000)
+        audio.layout = "mono"
+        for picture in moving_square(4):
+            frame = av.VideoFrame.from_ndarray((picture * 255).byte().numpy(), "rgb24")
+            container.mux(video.encode(frame.reformat(64, 48)))
+        container.mux(video.encode(None))
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 24000), np.int16), "s16p", "mono")
+        frame.sample_rate = 48000
+        container.mux(audio.encode(frame))
+        container.mux(audio.encode(None))
+    with VideoWriter(tmp_path / "out.mp4", 8, audio=VideoReader(source)) as writer:
+        for frame in VideoReader(source):
+            writer.write(frame)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert sum(frame.samples for frame in container.decode(audio=0)) == 24000
