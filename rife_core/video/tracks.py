@@ -13,47 +13,30 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
-from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import av
-import numpy as np
-from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
-from av.codec.codec import Codec, UnknownCodecError
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Disposition, Stream
-from av.subtitles.stream import SubtitleStream
-from numpy.typing import NDArray
 
 from ..timeline.speed_curve import SpeedCurve
 from .clock import shifted
 from .containers import LATIN1_WHERE_NOT_UTF8, VideoError, open_input
 from .encoders import FILE_TYPES
 from .reader import Audio, VideoReader
+from .sound import AnyPacket, Sound, add_encoder, encoded, in_step, sound_of, ways_to_encode
 from .stretched_sound import stretched
 
-_ENCODERS = {
-    **dict.fromkeys((".mp4", ".m4v", ".mov", ".ts"), ("aac",)),
-    ".mkv": ("flac", "aac"),
-    ".webm": ("libopus",),
-    ".avi": ("libmp3lame", "ac3"),
-}
-_BITS_A_CHANNEL = 96000  # a second, where a codec loses something
-_USUAL_RATE = 48000  # hertz; the only one of the usual rates that Opus takes
-_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-_AUDIO_CHUNK = 1024  # samples
-_GAP = Fraction(1, 20)  # seconds without sound that are filled with silence
 _TRIED = 8  # packets that are written to memory
 _DISORDER = 16  # packets among which the next one is looked for
 _PAUSE = b"\0\0"  # between two subtitles in an mp4; written anew where it is needed
 _CHAPTER_TEXT = "bin_data"  # the titles of chapters, as MP4 has them
 _OF_THE_FORMAT = ("major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER")
-_ENDLESS = 2**62  # samples
 _DESCRIBING = ("language", "title")
 
-AnyPacket: TypeAlias = "Packet[AudioStream] | Packet[SubtitleStream]"
 P = TypeVar("P", bound="Packet[Stream]")
 
 
@@ -76,19 +59,11 @@ class Track:
         self.waiting = next(self._packets, None)
 
 
-class _Sound(NamedTuple):
-    """How sound is encoded."""
-
-    codec: str
-    rate: int
-    layout: str
-
-
 class _Planned(NamedTuple):
     """A track that goes along: `sound` says how it is encoded; None copies its packets."""
 
     index: int  # pyright: ignore[reportIncompatibleMethodOverride]
-    sound: _Sound | None
+    sound: Sound | None
 
 
 @dataclass(frozen=True)
@@ -132,7 +107,7 @@ def plan_tracks(source: VideoReader, suffix: str, speed: SpeedCurve | None = Non
             continue
         candidates = [_Planned(index, None)] if speed is None else []
         if kind == "audio":
-            candidates += _ways_to_encode(source, index, suffix)
+            candidates += [_Planned(index, each) for each in _sounds(source, index, suffix)]
         planned = next((each for each in candidates if _is_taken(source, [each], suffix)), None)
         if planned is None:
             left_out.append(f"{kind} ({name})")
@@ -166,21 +141,8 @@ def add_tracks(
 
 def add_sound(audio: Audio, output: OutputContainer, suffix: str) -> Track:
     """Adds a waveform to `output`."""
-    waveform = audio["waveform"][0].detach().float().cpu()
-    if len(waveform) not in _LAYOUTS:
-        waveform = waveform.mean(0, keepdim=True)
-    codec = _ENCODERS[suffix][-1]
-    sound = _Sound(codec, _rate_for(codec, audio["sample_rate"]), _LAYOUTS[len(waveform)])
-    target = _add_encoder(output, sound)
-
-    def frames() -> Iterator[AudioFrame]:
-        for chunk in waveform.split(_AUDIO_CHUNK, dim=1):
-            array = np.ascontiguousarray(chunk.numpy())
-            frame = AudioFrame.from_ndarray(array, format="fltp", layout=sound.layout)
-            frame.sample_rate = audio["sample_rate"]
-            yield frame
-
-    return Track(_encoded(frames(), target))
+    sound, frames = sound_of(audio, suffix)
+    return Track(encoded(frames, add_encoder(output, sound)))
 
 
 def carry_chapters(source: VideoReader, output: OutputContainer) -> None:
@@ -233,32 +195,13 @@ def _name(stream: Stream) -> str:
     return context.name
 
 
-def _ways_to_encode(source: VideoReader, index: int, suffix: str) -> list[_Planned]:
-    """As much as possible as it is, then with less."""
+def _sounds(source: VideoReader, index: int, suffix: str) -> list[Sound]:
+    """Ways to encode a track, the best one first."""
     with open_input(source.path) as container:
         stream = container.streams[index]
         if not isinstance(stream, AudioStream) or stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]
             return []
-        own, count, rate = stream.layout.name, stream.channels, stream.rate
-    layouts = [own, *({_LAYOUTS[count]} - {own} if count in _LAYOUTS else ()), "stereo"]
-    return [
-        _Planned(index, _Sound(codec, _rate_for(codec, rate), layout))
-        for codec in _ENCODERS[suffix]
-        for layout in layouts
-    ]
-
-
-def _rate_for(codec: str, rate: int) -> int:
-    """The sample rate nearest to `rate` that an encoder takes."""
-    if codec == "libopus":
-        return _USUAL_RATE
-    try:
-        known = Codec(codec, "w").audio_rates
-    except UnknownCodecError:
-        return rate
-    if not known or rate in known:
-        return rate
-    return min(known, key=lambda each: (each < min(rate, _USUAL_RATE), abs(each - rate)))
+        return ways_to_encode(stream, suffix)
 
 
 def _is_taken(source: VideoReader, tracks: Sequence[_Planned], suffix: str) -> bool:
@@ -301,10 +244,11 @@ def _packets_for(
         describe(target, stream)
         packets = _copied(source, container, stream, target)
         return _lasting(packets) if stream.type == "audio" else packets
-    target = _add_encoder(output, planned.sound)
+    target = add_encoder(output, planned.sound)
     describe(target, stream)
-    frames = _in_step(source, container, cast(AudioStream, stream))
-    return _encoded(frames if speed is None else stretched(frames, speed), target)
+    packets = _packets(source, container, stream)
+    frames = in_step(packets, cast(AudioStream, stream).rate, source.start, source.stop)
+    return encoded(frames if speed is None else stretched(frames, speed), target)
 
 
 def _copied(
@@ -383,78 +327,3 @@ def _in_order(packets: Iterable[P]) -> Iterator[P]:
             yield heapq.heappop(waiting)[2]
     while waiting:
         yield heapq.heappop(waiting)[2]
-
-
-def _add_encoder(output: OutputContainer, sound: _Sound) -> AudioStream:
-    target = cast(AudioStream, output.add_stream(sound.codec, rate=sound.rate))
-    target.codec_context.layout = sound.layout
-    if sound.codec != "flac":
-        target.codec_context.bit_rate = _BITS_A_CHANNEL * target.codec_context.channels
-    return target
-
-
-def _encoded(frames: Iterator[AudioFrame], target: AudioStream) -> Iterator[AnyPacket]:
-    position = 0
-    for frame in frames:  # encoders hold sound back, which they tell by times, if there are any
-        frame.pts, frame.time_base = position, Fraction(1, frame.sample_rate)
-        position += frame.samples
-        yield from target.encode(frame)
-    yield from target.encode(None)
-
-
-def _in_step(
-    source: VideoReader, container: InputContainer, stream: AudioStream
-) -> Iterator[AudioFrame]:
-    """Decoded sound from the first picture on; silence where it is missing or broken."""
-    position = 0
-    stop = _ENDLESS if source.stop is None else round(source.stop * stream.rate)
-    for packet in _packets(source, container, stream):
-        try:
-            frames = cast("list[AudioFrame]", packet.decode())
-        except FFmpegError:
-            continue  # what is missing becomes silence when the next packet comes
-        for frame in frames:
-            if frame.pts is not None and frame.time_base:
-                due = round((frame.pts * Fraction(frame.time_base) - source.start) * stream.rate)
-                if due + frame.samples <= 0:
-                    continue
-                if due - position > _GAP * stream.rate:
-                    yield from _silence(frame, due - position)
-                    position = due
-                elif due < 0:
-                    frame = _cut(frame, -due, frame.samples)
-            if position + frame.samples > stop:
-                if position < stop:
-                    yield _cut(frame, 0, stop - position)
-                return
-            position += frame.samples
-            yield frame
-
-
-def _cut(frame: AudioFrame, begin: int, end: int) -> AudioFrame:
-    """The samples from `begin` to `end`."""
-    samples = frame.to_ndarray()
-    if frame.format.is_planar:
-        part = samples[:, begin:end]
-    else:
-        channels = frame.layout.nb_channels
-        part = samples[:, begin * channels : end * channels]
-    cut = AudioFrame.from_ndarray(
-        cast("NDArray[np.float32]", np.ascontiguousarray(part)),  # of whichever type
-        format=frame.format.name,
-        layout=frame.layout.name,
-    )
-    cut.sample_rate = frame.sample_rate
-    return cut
-
-
-def _silence(like: AudioFrame, samples: int) -> Iterator[AudioFrame]:
-    for begin in range(0, samples, _AUDIO_CHUNK):
-        count = min(_AUDIO_CHUNK, samples - begin)
-        frame = AudioFrame(like.format.name, like.layout.name, count)
-        for plane in frame.planes:
-            plane.update(
-                (b"\x80" if like.format.name.startswith("u8") else b"\0") * plane.buffer_size
-            )
-        frame.sample_rate = like.sample_rate
-        yield frame
