@@ -342,7 +342,7 @@ STAGES = (
     "cli.interpolate.check_destination",
     "cli.network.load_chosen",
     "cli.network.set_backend",
-    "files.convert.frames_of",
+    "files.frames.frames_of",
     "inference.rife.RIFE.prepare",
     "inference.rife.RIFE.synthesize",
     "video.writer.VideoWriter.write",
