@@ -276,6 +276,7 @@ class InterpolateFrames:
                 **vars(options),
             )
         seconds = time.perf_counter() - started
+        disagreement = disagreement[: len(output)]
         if len(frames) > given and timeline.within(begin, begin + 1)[:1] == [begin]:
             # The part before has ended on this frame.
             output = output[1:]

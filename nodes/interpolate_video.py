@@ -202,6 +202,7 @@ def _interpolate_frames(
     frames = (frame[..., :3] for frame in source.frames)
     started = time.perf_counter()
     total = timeline.output_count(count)
+    due = None if timeline.end == "loop" else total  # one that closes by itself has fewer
     full_speed = timeline.output_fps(source.fps or 1)
     fps = fps or full_speed
     in_step = fps == full_speed and not timeline.schedule
@@ -214,13 +215,14 @@ def _interpolate_frames(
         encoder=encoder,
         depth=source.depth,
         color=source.color,
-        due=total,
+        due=due,
     )
     with writer:
         for frame in stream(network, frames, timeline, report=report, **options):
             watch(frame)
             writer.write(frame)
             progress(writer.count, total)
+        progress(writer.count, writer.count)
     seconds = time.perf_counter() - started
     notes = tuple(writer.notes)
     return FileReport(writer.count, report.made, fps, seconds, notes=notes, engine=report)

@@ -32,7 +32,7 @@ from .options import OptionFields, Options
 from .pacing import motion, paced
 from .pixel_formats import check_dense, check_frame, mix
 from .report import Report
-from .scenes import SceneRules, Span, spans
+from .scenes import SceneRules, Span, closes, spans
 from .scheduler import FrameScheduler, Progress
 from .synthesizer import Synthesizer
 from .tasks import OutputFrame, Pair, ReadyFrame, SourceFrame, Task
@@ -76,8 +76,8 @@ def interpolate(
         timeline: which frames to make.
         begin: where the clip comes in parts, the number of this part's first frame, from 0. It
             should be the last one of the part before, whose output frame comes first again.
-        disagreement: B' H W, filled with how far the two warped sides of each made
-            frame are apart, in [0, 1]; 0 for source frames.
+        disagreement: B' H W, as many as `timeline` says, filled with how far the two warped
+            sides of each made frame are apart, in [0, 1]; 0 for source frames.
         progress: see `Progress`.
         watch: see `Watch`.
         report: filled while the work goes on.
@@ -86,7 +86,8 @@ def interpolate(
 
     Returns:
         B' H W C, of the type and on the device of `frames`; source frames in it are
-        bit-identical.
+        bit-identical. Where a loop's last frame repeats the first one, it is left out, and B'
+        is less than `timeline` says; see `scenes.closes`.
 
     Raises:
         ValueError: there is no frame, their shape, type or an option does not fit, or the
@@ -123,13 +124,14 @@ def interpolate(
     if disagreement is not None:
         disagreement.zero_()
     results = run.output_frames(frames, map(Fraction, count_from(begin)))
+    index = -1
     for index, item in enumerate(results):
         output[index].copy_(item.result)
         if watch:
             watch(output[index])
         if disagreement is not None and isinstance(item, Task):
             disagreement[index].copy_(item.disagreement)
-    return output
+    return output[: index + 1]
 
 
 def _new_clip(like: Tensor, count: int) -> Tensor:
@@ -259,7 +261,7 @@ class Run:
 
         def progress(done: int, total: int | None) -> None:
             if self.progress:
-                self.progress(-(-done // count), total)
+                self.progress(-(-done // count), None if total is None else -(-total // count))
 
         sources = _sources(frames, places, self.report)
         opening = next(sources, None)
@@ -267,14 +269,15 @@ class Run:
             return
         place, first = opening
         with self._synthesizer(*first.frame.shape[:2]) as synthesizer:
-            scheduler = FrameScheduler(synthesizer, self.options, self.report, progress, self.total)
+            total = None if self.total is None else self.total * count
+            scheduler = FrameScheduler(synthesizer, self.options, self.report, progress, total)
 
             def uploaded() -> Iterator[tuple[Fraction, SourceFrame]]:
                 for place, source in chain((opening,), sources):
                     synthesizer.upload(source)
                     yield place, source
 
-            last, gap = first, Fraction(1)
+            last = Span(first, first, place - 1, place, False)
             block = (self.rhythm.interval if self.rhythm else 1) * BLOCK
             reached = place // block
             found = spans(uploaded(), self.options.scenes, self.report.scenes)
@@ -288,14 +291,10 @@ class Run:
                     yield from scheduler.started()
                 if span.stop > self.window.start:
                     yield from self._schedule(scheduler, span)
-                last, place = cast(SourceFrame, span.right), span.stop
-                gap = span.stop - span.start
+                last = span
                 yield from scheduler.advance()
             else:
-                gap = self.rhythm.last_lasts if self.rhythm else gap
-                yield from self._schedule_end(
-                    scheduler, Span(last, first, place, place + gap, False)
-                )
+                yield from self._schedule_end(scheduler, last, first)
             yield from scheduler.finished()
 
     def _synthesizer(self, height: int, width: int) -> Synthesizer:
@@ -332,17 +331,24 @@ class Run:
                 yield from scheduler.add(ReadyFrame(shown, is_wanted, self._scene))
         self._scene += span.is_cut
 
-    def _schedule_end(self, scheduler: FrameScheduler, span: Span) -> Iterator[OutputFrame]:
-        """Puts down what is wanted from the last source frame on, which leads to the first one."""
-        last = ReadyFrame(span.left.frame, scene=self._scene)
+    def _schedule_end(
+        self, scheduler: FrameScheduler, before: Span, first: SourceFrame
+    ) -> Iterator[OutputFrame]:
+        """Puts down what is wanted from the last source frame on, to which `before` leads."""
+        last, start = before.right, before.stop
+        lasts = self.rhythm.last_lasts if self.rhythm else start - before.start
+        shown = ReadyFrame(last.frame, scene=self._scene)
         if self.report.frames_in == 1:
-            yield from scheduler.add(last)
+            yield from scheduler.add(shown)
+        elif self.timeline.end == "loop" and closes(before, first, self.options.scenes):
+            self.report.closed_by = self.report.frames_in
+            scheduler.ends_here()
         elif self.timeline.end == "loop":
-            yield from self._schedule(scheduler, span)
+            yield from self._schedule(scheduler, Span(last, first, start, start + lasts, False))
         else:
             interval = self.rhythm.interval if self.rhythm else None
-            for _ in self.timeline.tail(span.start, span.stop, interval):
-                yield from scheduler.add(last)
+            for _ in self.timeline.tail(start, start + lasts, interval):
+                yield from scheduler.add(shown)
 
 
 def _shown(pair: Pair, timestep: Fraction, rules: SceneRules) -> Tensor:

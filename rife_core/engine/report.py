@@ -28,6 +28,7 @@ class Report:
         coarser: pairs, by their first frame, whose large motion was estimated at a coarser
             scale.
         redone: frames that were made again in float32, because they were not finite.
+        closed_by: the last source frame, where a loop was closed by it and goes on with the first.
         unsure: frames that show a source frame where the motion was not understood.
         shutter: how frames were exposed, where they were; `pairs` and `made` count exposures then.
     """
@@ -43,6 +44,7 @@ class Report:
     not_finite: list[int] = field(default_factory=list[int])
     coarser: list[int] = field(default_factory=list[int])
     redone: int = 0
+    closed_by: int = 0
     unsure: int = 0
     shutter: str = ""
 
@@ -84,6 +86,9 @@ class Report:
             "Blurred": [self.shutter] if self.shutter else [],
             "New scenes begin at frames": self.scenes.cuts,
             "Repeated frames": [f"{first}-{last}" for first, last in self.scenes.runs],
+            "Left out of the loop, as it repeats the first frame": (
+                [f"frame {self.closed_by}"] if self.closed_by else []
+            ),
             "Values beyond 0 to 1 in frames": self.beyond_range,
             "NaN or infinite values in frames": self.not_finite,
             "Large motion, estimated at a coarser scale, after frames": self.coarser,

@@ -165,6 +165,25 @@ def spans(
     yield from _without_repeats(_pairs(sources, rules, report), rules, report)
 
 
+def closes(loop: Span, first: HasFrame, rules: SceneRules) -> bool:
+    """Whether a loop is back at its first frame with its last one.
+
+    A loop that was rendered or cut to close often ends on the frame that it begins with. Shown
+    twice it would stand still; what moves towards the last frame leads to the first one already.
+
+    Args:
+        loop: its last span.
+        first: its first frame.
+        rules: say how alike frames are that repeat each other. Where the frame before the last one
+            repeats it as well, the picture is meant to stay, or hardly moves at all.
+    """
+
+    def alike(a: HasFrame, b: HasFrame) -> bool:
+        return is_repeat(a.frame, b.frame, rules.repeat_threshold)
+
+    return alike(loop.right, first) and not alike(loop.left, loop.right)
+
+
 def _pairs(
     sources: Iterable[tuple[Fraction, S]], rules: SceneRules, report: SceneReport
 ) -> Iterator[Span]:

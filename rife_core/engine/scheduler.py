@@ -86,6 +86,12 @@ class FrameScheduler:
         if len(self._waiting) > _MOST_WAITING:
             yield from self.started() if self._tasks else self.finished()
 
+    def ends_here(self) -> None:
+        """No frame follows, whatever total was foreseen."""
+        if self._total is not None:
+            self._total = self._report.frames_out + sum(one.is_wanted for one in self._waiting)
+        self._tell()
+
     def advance(self) -> Iterator[OutputFrame]:
         """Starts what makes full batches; hands on what is there."""
         if not self._tasks:

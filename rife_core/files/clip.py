@@ -180,6 +180,10 @@ class Clip:
             tail = self.timeline.count(last, stop)
         return -(-(self._before_place(last) + tail) // self.timeline.exposures)
 
+    def due_before(self, last: Fraction) -> int:
+        """How many output frames come before the place of the last source frame."""
+        return -(-self._before_place(last) // self.timeline.exposures)
+
     def entry(self, done: int, lead_in: int) -> tuple[int, int]:
         """Where to go on after `done` output frames.
 

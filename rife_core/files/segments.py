@@ -110,8 +110,8 @@ def write_segments(
         told = now
         sha256 = sha256_of(path)
         segments.add(Record(writer.count, sha256, writer.extradata, writer.reorder, met))
-    if progress:
-        progress(segments.count, total)
+    if progress:  # a loop that closes on its first frame has fewer than were foreseen
+        progress(segments.count, total and segments.count)
     return notes
 
 

@@ -125,9 +125,9 @@ def write_stream(conversion: Conversion, sink: Sink) -> FileReport:
     """
     clip, resumed = conversion.clip, sink.count
 
-    def tell() -> None:
+    def tell(total: int | None = clip.total) -> None:
         if conversion.progress:
-            conversion.progress(sink.count, clip.total)
+            conversion.progress(sink.count, total)
 
     tell()
     with conversion.frames_after(resumed) as frames:
@@ -137,6 +137,7 @@ def write_stream(conversion: Conversion, sink: Sink) -> FileReport:
             sink.write(frame)
             tell()
     conversion.compare(sink.count)
+    tell(clip.total and sink.count)
     clip.reader.check_unchanged()
     return conversion.done(sink.count, resumed, _notes(clip, sink))
 

@@ -16,6 +16,7 @@ from rife_video.rife_core.files import convert, frames
 from rife_video.rife_core.inference.precision import resolve_precision, set_precision
 from rife_video.rife_core.ops.psnr import psnr
 from rife_video.rife_core.timeline import ENDS, Timeline
+from rife_video.rife_core.timeline.shutter import Shutter
 from support import moving_square
 from torch.testing import assert_close
 
@@ -340,6 +341,37 @@ def test_a_loop_leads_back_to_the_first_frame(request, kind):
     assert torch.equal(output[::2], CLIP)
     seam = torch.stack((CLIP[-1], CLIP[0]))
     assert_close(output[-1], interpolate(network, seam, Timeline.multiply(2))[1])
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("shutter", [None, Shutter(Fraction(180), 4)])
+def test_a_loop_that_ends_on_its_first_frame_closes_without_standing_still(network, end, shutter):
+    closing, report, told = torch.cat((CLIP, CLIP[:1])), Report(), []
+    options = {"report": report, "progress": lambda *now: told.append(now)}
+    timeline = replace(Timeline.multiply(3, end), shutter=shutter)
+    output = interpolate(network, closing, timeline, **options)
+    if end == "loop":
+        assert_close(output, interpolate(network, CLIP, timeline), rtol=0, atol=1e-6)
+        assert report.closed_by == 5
+        assert "Left out of the loop, as it repeats the first frame: frame 5." in report.remarks()
+    assert len(output) == report.frames_out == {"last_frame": 13, "loop": 12}.get(end, 15)
+    assert told[-1] == (len(output),) * 2
+
+
+@pytest.mark.parametrize(
+    "clip",
+    [
+        CLIP,
+        torch.cat((CLIP, CLIP[:1], CLIP[:1])),  # it stays there for two frames: it is meant to
+        CLIP[:1].expand(4, -1, -1, -1),
+        torch.cat((CLIP, CLIP[:1] + 0.03)),
+    ],
+)
+def test_other_loops_keep_their_last_frame(network, clip):
+    report = Report()
+    output = interpolate(network, clip, Timeline.multiply(2, "loop"), report=report)
+    assert len(output) == 2 * len(clip)
+    assert not report.closed_by
 
 
 def test_schedules_make_each_pair_its_own_number_of_frames(network):

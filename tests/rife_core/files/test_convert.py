@@ -210,6 +210,22 @@ def test_a_loop_ends_where_it_begins(tmp_path, network, clip_file):
     )
 
 
+@pytest.mark.parametrize("name", ["loop.mp4", "out/%02d.png"])
+def test_a_loop_that_ends_on_its_first_frame_is_complete_without_it(tmp_path, network, name):
+    clip = moving_square()
+    source, told = write(tmp_path / "in.mkv", torch.cat((clip, clip[:1]))), []
+    report = interpolate_file(
+        network,
+        source,
+        tmp_path / name,
+        Timeline.multiply(2, "loop"),
+        progress=lambda *now: told.append(now),
+    )
+    assert report.frames == 12
+    assert report.engine.closed_by == 7
+    assert told[-1] == (12, 12)
+
+
 # Uneven frame times
 
 UNEVEN = [0, 80, 160, 400, 500, 580]
