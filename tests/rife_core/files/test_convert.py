@@ -764,6 +764,14 @@ def test_segments_of_other_weights_are_not_used(tmp_path, network, short_parts):
     assert interpolate_file(other, source, result, DOUBLE).resumed == 0
 
 
+def test_segments_of_another_mask_are_not_used(tmp_path, network, short_parts):
+    source, result = write(tmp_path / "in.mp4", noise(8, 16, 16)), tmp_path / "r.mp4"
+    mask, other = torch.zeros(16, 16), torch.eye(16)
+    stopped(network, source, result, 9, keep=mask)
+    stopped(network, source, result, 14, keep=mask.clone())  # goes on
+    assert interpolate_file(network, source, result, DOUBLE, keep=other).resumed == 0
+
+
 def test_segments_without_an_ensemble_are_not_joined_with_one(
     tmp_path, midpoint_network, short_parts
 ):
