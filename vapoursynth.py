@@ -77,7 +77,7 @@ def interpolate(
         model: name of the weights, number of a published release, path of a file, or a network.
         models: folders with weights.
         scale, ensemble, batch_size, max_memory: see `rife_core.engine.options.Options`.
-        at_cut: "hold", "nearest", "blend", or "interpolate", which looks for no cuts.
+        at_cut: "hold", "nearest", "blend", "carry_on", or "interpolate", which looks for no cuts.
         cuts: frames, counted from 0, that begin a new scene; None finds them.
         repeats: "retime" spreads the motion over runs of equal frames.
         device: "cpu", "cuda", "cuda:1" or "mps"; the best one by default.

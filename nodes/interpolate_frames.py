@@ -34,6 +34,7 @@ _WAY_OUT = (
     "frames."
 )
 ENDS_SHOWN: dict[str, End] = {end.replace("_", " "): end for end in ENDS}
+AT_CUT_SHOWN: dict[str, AtCut] = {rule.replace("_", " "): rule for rule in AT_CUT}
 
 
 class InterpolateFrames:
@@ -164,12 +165,13 @@ class InterpolateFrames:
                     },
                 ),
                 "at_cut": (
-                    list(AT_CUT),
+                    list(AT_CUT_SHOWN),
                     {
                         "default": "hold",
                         "tooltip": "What to show between two scenes. hold: the old scene, up to "
                         "the cut. nearest: each scene to the middle. blend: a crossfade. "
-                        "interpolate: look for no cuts.",
+                        "carry on: the old scene, as if its motion went on. interpolate: look for "
+                        "no cuts.",
                     },
                 ),
                 "cuts": (
@@ -369,7 +371,7 @@ class Inputs:
     ensemble: bool = False
     batch_size: int = 0
     schedule: str = ""
-    at_cut: AtCut = "hold"
+    at_cut: str = "hold"
     cuts: str = ""
     repeats: Repeats = "keep"
     max_memory: int = 0
@@ -398,7 +400,7 @@ class Inputs:
             ensemble=self.ensemble,
             batch_size=self.batch_size,
             max_memory=self.max_memory * MIB,
-            scenes=SceneRules(self.at_cut, parse_cuts(self.cuts), self.repeats),
+            scenes=SceneRules(AT_CUT_SHOWN[self.at_cut], parse_cuts(self.cuts), self.repeats),
             keep=keep,
             unsure=self.unsure,
         )

@@ -97,7 +97,8 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
         choices=AT_CUT,
         default="hold",
         help="what to show where the scene changes: the old scene up to the cut, the nearer "
-        "frame, a crossfade; or interpolate without looking for cuts (default: hold)",
+        "frame, a crossfade, the old scene with its motion carried on; or interpolate without "
+        "looking for cuts (default: hold)",
     )
     parser.add_argument(
         "--cuts",

@@ -315,7 +315,8 @@ class Run:
 
     def _schedule(self, scheduler: FrameScheduler, span: Span) -> Iterator[OutputFrame]:
         """Puts down what is wanted of a span; hands on what is there before too much waits."""
-        pair = Pair(cast(SourceFrame, span.left), cast(SourceFrame, span.right))
+        seen = span.moving or span
+        pair = Pair(cast(SourceFrame, seen.left), cast(SourceFrame, seen.right))
         stop = span.stop if self.window.stop is None else min(span.stop, self.window.stop)
         moves_from = self.rhythm.moves_from(span.start, span.stop) if self.rhythm else span.start
         self.report.pairs.append(0)
@@ -323,11 +324,11 @@ class Run:
             timestep = max(Fraction(0), (place - moves_from) / (span.stop - moves_from))
             self.report.pairs[-1] += 1
             is_wanted = place >= self.window.start
-            if timestep and not span.is_cut:
+            if timestep and span.moving:
                 timestep = span.pace.at(timestep) if span.pace else timestep
                 yield from scheduler.add(Task(pair, timestep, is_wanted, self._scene))
             else:
-                shown = _shown(pair, timestep, self.options.scenes)
+                shown = _shown(span, timestep, self.options.scenes)
                 yield from scheduler.add(ReadyFrame(shown, is_wanted, self._scene))
         self._scene += span.is_cut
 
@@ -351,9 +352,9 @@ class Run:
                 yield from scheduler.add(shown)
 
 
-def _shown(pair: Pair, timestep: Fraction, rules: SceneRules) -> Tensor:
-    """What is shown at `timestep` of a cut, or at the first frame of a pair."""
-    left, right = pair.left.frame, pair.right.frame
+def _shown(span: Span, timestep: Fraction, rules: SceneRules) -> Tensor:
+    """What is shown at `timestep` of a span that stands still, or at its first frame."""
+    left, right = span.left.frame, span.right.frame
     if timestep == 0:
         return left
     if rules.at_cut == "nearest":

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .cuts import is_cut, is_repeat, small_picture
 
-AtCut = Literal["interpolate", "hold", "nearest", "blend"]
+AtCut = Literal["interpolate", "hold", "nearest", "blend", "carry_on"]
 AT_CUT: tuple[AtCut, ...] = get_args(AtCut)
 
 Repeats = Literal["keep", "retime"]
@@ -62,6 +62,8 @@ class Span(NamedTuple):
         start, stop: their places.
         is_cut: nothing moves from the one to the other.
         pace: how its speed changes; None: not at all.
+        carried: where motion is carried on into it, the span before, whose frames `pace` counts
+            from; timesteps are above 1 then.
     """
 
     left: HasFrame
@@ -70,6 +72,27 @@ class Span(NamedTuple):
     stop: Fraction
     is_cut: bool
     pace: HasPace | None = None
+    carried: Span | None = None
+
+    @property
+    def moving(self) -> Span | None:
+        """The span whose motion is seen in it; None: it stands still."""
+        return self.carried if self.is_cut else self
+
+
+class Onward(NamedTuple):
+    """The pace of motion that is carried on from the span before, which lasted `1 / share`.
+
+    Example:
+        >>> str(Onward(Fraction(1, 2)).at(Fraction(1, 2)))
+        '5/4'
+    """
+
+    share: Fraction
+
+    def at(self, timestep: Fraction) -> Fraction:
+        """As a timestep of the span before."""
+        return 1 + timestep * self.share
 
 
 @dataclass(frozen=True)
@@ -78,7 +101,8 @@ class SceneRules:
 
     Attributes:
         at_cut: "interpolate" looks for no cuts; "hold" shows the old scene up to
-            the cut, "nearest" changes half way, "blend" crossfades.
+            the cut, "nearest" changes half way, "blend" crossfades, "carry_on" shows the old
+            scene as if its motion went on evenly; see `carry_on.carried_on`.
         cuts: numbers of the frames, counted from 1, that begin a new scene; None
             finds them.
         repeats: "keep" takes the frames as they come; "retime" spreads the motion
@@ -162,7 +186,8 @@ def spans(
     Reads one frame further than it yields where cuts are to be found: whether a
     sudden change is a flash only shows when it is over.
     """
-    yield from _without_repeats(_pairs(sources, rules, report), rules, report)
+    found = _without_repeats(_pairs(sources, rules, report), rules, report)
+    yield from _carried_on(found) if rules.at_cut == "carry_on" else found
 
 
 def closes(loop: Span, first: HasFrame, rules: SceneRules) -> bool:
@@ -228,6 +253,18 @@ def _neighbours(items: Iterable[T]) -> Iterator[tuple[T | None, T, T, T | None]]
         after = next(source, None)
         yield before, left, right, after
         before, left, right = left, right, after
+
+
+def _carried_on(found: Iterable[Span]) -> Iterator[Span]:
+    """Lets the motion before each cut go on into it, for no longer than it lasted."""
+    before: Span | None = None
+    for span in found:
+        if span.is_cut and before and not before.is_cut:
+            share = (span.stop - span.start) / (before.stop - before.start)
+            yield span._replace(pace=Onward(min(share, Fraction(1))), carried=before)
+        else:
+            yield span
+        before = span
 
 
 def _without_repeats(

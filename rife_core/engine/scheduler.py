@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from itertools import islice
+from itertools import compress, islice
 from math import isfinite
 from typing import TypeVar
 
@@ -142,9 +142,14 @@ class FrameScheduler:
         """Lets the network run; on some devices it is still running when this returns."""
         wanted = [task.wanted for task in tasks]
         by_halving = not self._synthesizer.network.spec.arbitrary_timestep
-        frames = self._by_halving(wanted) if by_halving else self._synthesize(wanted)
-        for task, frame in zip(tasks, frames, strict=True):
-            task.take(frame, self._synthesizer.transfers, self._options)
+        halved = [by_halving and one.middle < 1 for one in wanted]
+        whole = [one for one, is_halved in zip(wanted, halved, strict=True) if not is_halved]
+        made = {
+            True: iter(self._by_halving(list(compress(wanted, halved)))),
+            False: iter(self._synthesize(whole)),
+        }
+        for task, is_halved in zip(tasks, halved, strict=True):
+            task.take(next(made[is_halved]), self._synthesizer.transfers, self._options)
 
     @torch.no_grad()
     @undisturbed()
@@ -211,7 +216,7 @@ class FrameScheduler:
         """For networks that know the midpoint only: midpoints of midpoints, each made once."""
         roads = [nearest_halving(one.middle) for one in wanted]
         results: dict[tuple[int, Fraction], InterpolatedFrame] = {}
-        for level in range(max(len(halvings) for _, halvings in roads)):
+        for level in range(max((len(halvings) for _, halvings in roads), default=0)):
             missing: dict[tuple[int, Fraction], Request] = {
                 (id(one.pair), halvings[level][1]): Request(one.pair, *halvings[level])
                 for one, (_, halvings) in zip(wanted, roads, strict=True)

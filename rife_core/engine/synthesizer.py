@@ -20,6 +20,7 @@ from ..networks.estimate import EncodedFrame
 from ..networks.padding import crop
 from ..ops.dispatch import is_out_of_memory
 from .allocator import kept_memory
+from .carry_on import carried_on
 from .memory_plan import Plan
 from .report import Report
 from .tasks import DeviceFrame, InterpolatedFrame, NetworkCall, Request, SourceFrame
@@ -131,7 +132,7 @@ class Synthesizer:
         if self.plan.device.type == "cpu" and len(calls) > 1 and torch.get_num_threads() > 1:
             return self._side_by_side(network, calls)
         results: list[InterpolatedFrame] = []
-        for _, alike in groupby(calls, key=lambda call: call.scale):
+        for _, alike in groupby(calls, key=lambda call: (call.scale, call.is_beyond)):
             results += self._whole(network, list(alike))
         return results
 
@@ -173,16 +174,18 @@ class Synthesizer:
         return [result for (result,) in results]
 
     def _whole(self, network: RIFE, calls: list[NetworkCall]) -> list[InterpolatedFrame]:
-        """Frames of one scale, by one run of the network."""
+        """Frames of one scale, all between or all beyond their pairs, by one run of the network."""
         lows, highs = [call.low for call in calls], [call.high for call in calls]
         times, scale = [call.time for call in calls], calls[0].scale
         frame0, frame1 = (
             EncodedFrame.join([each.frame(network, scale) for each in side])
             for side in (lows, highs)
         )
-        synthesis = network.synthesize(
-            frame0, frame1, torch.tensor(times, dtype=torch.float32), scale, self._ensemble
-        )
+        moments = torch.tensor(times, dtype=torch.float32)
+        if calls[0].is_beyond:
+            synthesis = carried_on(network, frame0, frame1, moments, scale)
+        else:
+            synthesis = network.synthesize(frame0, frame1, moments, scale, self._ensemble)
         height, width = lows[0].planes.image.shape[-2:]
         padded = synthesis.image.shape[-2:]
         images = crop(synthesis.image, height, width)

@@ -122,7 +122,7 @@ class Task:
     """A requested frame: started in a batch, finished when its copy arrives.
 
     Attributes:
-        pair, timestep: between what, and where.
+        pair, timestep: between what, and where; above 1 motion is carried on beyond.
         is_wanted: it is handed on; else it only fills a batch as it does in a whole clip.
         scene: how many cuts come before it.
     """
@@ -161,7 +161,7 @@ class Task:
         )
         disagreement, doubt = made.maps
         self.disagreement = disagreement
-        if options.unsure != "blend":
+        if options.unsure != "blend" and self.timestep < 1:
             self._unsure = transfers.download(unsure_share(doubt), like.device)
 
     def signs(self) -> Tensor:
@@ -224,9 +224,14 @@ class Request(NamedTuple):
 
 
 class NetworkCall(NamedTuple):
-    """Two pictures, where between them a frame is made, and at which scale."""
+    """Two pictures, where between or beyond them a frame is made, and at which scale."""
 
     low: DeviceFrame
     high: DeviceFrame
     time: float
     scale: float
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether the frame comes after both."""
+        return self.time > 1
