@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .adapt_rife import AdaptRIFE
 from .compare_frames import CompareFrames
+from .convert_model import ConvertInterpolationModel
 from .estimate_flow import EstimateFlow
 from .flow_loss import ComputeFlowLoss
 from .host import offer_sample
@@ -21,6 +22,7 @@ NODE_CLASS_MAPPINGS = {
     "EstimateFlow": EstimateFlow,
     "ComputeFlowLoss": ComputeFlowLoss,
     "VideoAELoss": VideoAELoss,
+    "ConvertInterpolationModel": ConvertInterpolationModel,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {

@@ -72,6 +72,28 @@ def load_rife(path: str | os.PathLike[str]) -> RIFE:
         spec = detect_spec(_shapes(state))
     if spec is None:
         raise CheckpointError(_foreign(path, shapes))
+    return _filled(spec, state, path)
+
+
+def rife_from(state: Mapping[str, Tensor], source: str) -> RIFE:
+    """The network whose tensors another program holds, as a copy: in float32, on the CPU.
+
+    Args:
+        state: its state dict, under the published names or those of ComfyUI.
+        source: what to call it in errors.
+
+    Raises:
+        CheckpointError: these are no tensors of a RIFE network.
+    """
+    state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
+    state = canonical_names(state)
+    spec = detect_spec(_shapes(state))
+    if spec is None:
+        raise CheckpointError(_foreign(Path(source), _shapes(state)))
+    return _filled(spec, state, Path(source))
+
+
+def _filled(spec: NetworkSpec, state: Mapping[str, Tensor], path: Path) -> RIFE:
     state = {name: tensor for name, tensor in state.items() if _belongs(name, spec)}
     network = _empty(spec, teacher=_has_teacher(state))
     expected, found = _shapes(network.state_dict()), _shapes(state)

@@ -41,6 +41,11 @@ PUBLISHED = {
         ),
         (("video", "VIDEO"), ("fps", "FLOAT"), ("frame_count", "INT"), ("report", "STRING")),
     ),
+    "ConvertInterpolationModel": (
+        ("interp_model",),
+        ("precision", "backend"),
+        (("model", "RIFE_MODEL"),),
+    ),
     "CompareFrames": (
         ("before", "after"),
         ("first", "count", "width"),
