@@ -23,7 +23,7 @@ LAYERS = [
     {"rife_core/cli"},
     {"nodes"},
     {"workflows"},
-    {"__init__", "__main__", "setup", "vapoursynth"},
+    {"__init__", "__main__", "setup", "vapoursynth", "wan2gp"},
 ]
 """From the lowest to the highest: a module may import what is below it, and its own folder."""
 
