@@ -8,8 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ..checkpoints.fetch import fetch_release
 from ..checkpoints.published import (
     FOLDER,
@@ -85,6 +83,8 @@ def _places(folders: Sequence[Path]) -> list[Path]:
 
 
 def _fetched(version: str, folders: Sequence[Path]) -> Path:
+    from tqdm import tqdm  # training, which looks weights up too, runs without it
+
     with ExitStack() as open_bars:
         bars: list[tqdm[Any]] = []
 

@@ -218,7 +218,7 @@ def test_actors_share_gpus_and_cores_as_they_are_told(cluster, tmp_path):
         names = {worker for worker, _, _ in told}
         assert len(names) == 2
         assert {worker.split("/")[0] for worker in names} == {machine.node_id}
-        assert {(threads, nice) for _, threads, nice in told} == {("2", "0")}
+        assert {(threads, nice) for _, threads, nice in told} == {("2", str(os.nice(0)))}
     cluster.remove_node(machine)
 
 
