@@ -57,10 +57,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.wheels:
         shutil.copytree(args.wheels, args.out / "wheels")
     room = args.most_mib * MIB - size(args.out)
-    for clip in chosen(list(args.clips.glob("*.mp4")), int(room)):
+    clips = chosen(list(args.clips.glob("*.mp4")), int(room))
+    if not clips:
+        parser.error(
+            f"--most-mib {args.most_mib:g} leaves {max(room, 0) / MIB:.1f} MiB for clips, and "
+            f"{args.clips} holds no .mp4 that is so small; give more room or smaller clips."
+        )
+    for clip in clips:
         shutil.copy(clip, args.out / "clips" / clip.name)
-    count = len(list((args.out / "clips").iterdir()))
-    print(f"{args.out}: {count} clips, {size(args.out) / MIB:.1f} MiB in all.")
+    print(f"{args.out}: {len(clips)} clips, {size(args.out) / MIB:.1f} MiB in all.")
     return 0
 
 

@@ -6,6 +6,9 @@
 Each step is a process with a time limit and a log of its own. The summary is written anew after
 every step, so a run that is cut off leaves what it has found so far; a step that cannot run says
 why, and the next one begins. `--device cpu --small` tries the script where there is no device.
+
+OUT may come home over a narrow road: it holds the summary, the log of the step that runs, and one
+archive of all logs, tables and figures so far. Everything else is written to WORK.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,6 +30,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 ROWS = "4.26,4.6,rife,default"
+WORK = Path(tempfile.gettempdir()) / "rife-video-gpu"
+KEPT = (".json", ".log", ".md", ".xml")
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class Outcome:
 
 def steps(args: argparse.Namespace) -> list[Step]:
     """All steps, the most telling first: time may run out."""
-    out, device = Path(args.out), args.device
+    out, device = Path(args.work), args.device
     peers = [text for peer in args.peer for text in ("--peer", peer)]
     small = args.small
 
@@ -88,13 +95,14 @@ def _no_av() -> str | None:
     return "PyAV is not installed: give its wheel in --wheels" if done.returncode else None
 
 
-def run(step: Step, seconds: float, out: Path, environment: dict[str, str]) -> Outcome:
-    """Runs a step for at most so long; its output is the log."""
+def run(step: Step, seconds: float, out: Path, work: Path, environment: dict[str, str]) -> Outcome:
+    """Runs a step for at most so long; its output is the log, in `out` until the step ends."""
     reason = step.missing()
     if reason:
         return Outcome(step.name, f"skipped: {reason}")
     began = time.monotonic()
-    with (out / f"{step.name}.log").open("w") as log:
+    path = out / f"{step.name}.log"
+    with path.open("w") as log:
         process = subprocess.Popen(
             [sys.executable, *step.command],
             stdout=log,
@@ -109,7 +117,8 @@ def run(step: Step, seconds: float, out: Path, environment: dict[str, str]) -> O
             process.kill()
             process.wait()
             state = "stopped: out of time"
-    return Outcome(step.name, state, time.monotonic() - began, telling(out / f"{step.name}.log"))
+    path = Path(shutil.move(path, work / path.name))
+    return Outcome(step.name, state, time.monotonic() - began, telling(path))
 
 
 def telling(log: Path, most: int = 40) -> list[str]:
@@ -136,9 +145,19 @@ def write_summary(outcomes: Sequence[Outcome], out: Path) -> None:
         os.replace(part, out / name)
 
 
-def prepare(out: Path, wheels: Path | None) -> dict[str, str]:
+def write_archive(work: Path, out: Path) -> None:
+    """logs.tar.gz: all logs, tables and figures, whole at any moment."""
+    part = out / "logs.tar.gz.part"
+    with tarfile.open(part, "w:gz") as archive:
+        for path in sorted(work.iterdir()):
+            if path.suffix in KEPT:
+                archive.add(path, path.name)
+    os.replace(part, out / "logs.tar.gz")
+
+
+def prepare(work: Path, wheels: Path | None) -> dict[str, str]:
     """The environment of the steps: the package under its name, and the wheels."""
-    site = out / "site"
+    site = work / "site"
     shutil.rmtree(site, ignore_errors=True)
     site.mkdir(parents=True)
     (site / "rife_video").symlink_to(ROOT, target_is_directory=True)
@@ -155,6 +174,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     shape = argparse.RawTextHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=shape)
     parser.add_argument("--out", type=Path, required=True, help="folder for logs and figures")
+    parser.add_argument("--work", type=Path, default=WORK, help="everything else; it is emptied")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--minutes", type=float, default=7.0, help="of all steps together")
     parser.add_argument("--wheels", type=Path, help="folder of wheels to install first")
@@ -166,9 +186,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs all steps; 1 where one of them failed."""
     args = parse(arguments)
-    args.out = args.out.resolve()
-    args.out.mkdir(parents=True, exist_ok=True)
-    environment = prepare(args.out, args.wheels)
+    args.out, args.work = args.out.resolve(), args.work.resolve()
+    shutil.rmtree(args.work, ignore_errors=True)
+    for folder in (args.out, args.work):
+        folder.mkdir(parents=True, exist_ok=True)
+    environment = prepare(args.work, args.wheels)
     environment["RIFE_VIDEO_TEST_DEVICE"] = args.device
     end = time.monotonic() + 60 * args.minutes
     outcomes: list[Outcome] = []
@@ -177,8 +199,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if left < 5:
             outcomes.append(Outcome(step.name, "not begun: out of time"))
         else:
-            outcomes.append(run(step, left, args.out, environment))
+            outcomes.append(run(step, left, args.out, args.work, environment))
         write_summary(outcomes, args.out)
+        write_archive(args.work, args.out)
         print(f"{step.name}: {outcomes[-1].state} ({outcomes[-1].seconds:.0f} s)", flush=True)
     print((args.out / "summary.md").read_text())
     return int(any(each.state.startswith("failed") for each in outcomes))

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tarfile
 from pathlib import Path
 
 import prove
@@ -15,7 +16,9 @@ def run(tmp_path, monkeypatch, capsys):
             prove.Step(f"step{i}", ("-c", command), limits) for i, command in enumerate(commands)
         ]
         monkeypatch.setattr(prove, "steps", lambda args: steps)
-        code = prove.main(["--out", str(tmp_path), "--device", "cpu", "--minutes", str(minutes)])
+        work = tmp_path / "work"
+        options = ("--device", "cpu", "--minutes", str(minutes))
+        code = prove.main(["--out", str(tmp_path), "--work", str(work), *options])
         capsys.readouterr()
         return code, json.loads((tmp_path / "summary.json").read_text())
 
@@ -46,6 +49,17 @@ def test_the_summary_is_there_after_every_step(run, tmp_path):
     assert [each["found"] for each in found[1:]] == [["1"], ["2"]]
 
 
+def test_few_files_come_home_and_hold_every_log(run, tmp_path):
+    run("print(1)", "print(2)")
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+        "summary.json",
+        "summary.md",
+        "logs.tar.gz",
+    }
+    with tarfile.open(tmp_path / "logs.tar.gz") as archive:
+        assert archive.getnames() == ["step0.log", "step1.log"]
+
+
 def test_steps_wait_for_no_time_that_is_not_there(run):
     _, found = run("print(1)", minutes=0.01)
     assert found[0]["state"] == "not begun: out of time"
@@ -53,14 +67,14 @@ def test_steps_wait_for_no_time_that_is_not_there(run):
 
 def test_a_step_that_cannot_run_says_why(tmp_path):
     step = prove.Step("files", ("-c", ""), 5, lambda: "no such thing")
-    outcome = prove.run(step, 5, tmp_path, {})
+    outcome = prove.run(step, 5, tmp_path, tmp_path, {})
     assert outcome.state == "skipped: no such thing"
 
 
 def test_the_package_is_found_under_its_name(tmp_path):
     environment = prove.prepare(tmp_path, None)
     step = prove.Step("name", ("-c", "import rife_video; print(rife_video.__path__)"), 60)
-    outcome = prove.run(step, 60, tmp_path, environment)
+    outcome = prove.run(step, 60, tmp_path, tmp_path, environment)
     assert str(Path("site") / "rife_video") in outcome.found[0]
     assert sys.executable
 

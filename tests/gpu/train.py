@@ -5,23 +5,36 @@
 Crops with the teacher's flow are written first, for at most a fifth of the time (OpenCV reads
 the clips, so that PyAV need not travel); then
 `weights/default.gpu.toml` is trained from the bundled weights, with everything on the device.
-The state is written in shards of 15 MiB at the end and every two minutes before it.
+
+OUT may come home over a narrow road, and the run may be cut off: from the first save on, two
+minutes into the training, it holds the weights in half precision (`--start` goes on from them),
+the log, the curve and a preview, some 11 MiB. Crops, and the state in shards of 15 MiB, are
+written to WORK; a second call with the same WORK resumes there.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from prove import ROOT, prepare
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 CONFIG = ROOT / "weights" / "default.gpu.toml"
+WORK = Path(tempfile.gettempdir()) / "rife-video-gpu-train"
 SHARD_MIB = 15
+WEIGHTS, OTHERS = "weights.safetensors", ("log.csv", "curve.svg", "preview.png")
+LOOK_SECONDS = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,28 +42,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pack", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--files", type=int, default=80, help="files of crops")
     parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--until", type=int, help="stop after this step")
     args = parser.parse_args(arguments)
-    began, pack, out = time.monotonic(), args.pack.resolve(), args.out.resolve()
+    began, pack = time.monotonic(), args.pack.resolve()
+    out, work = args.out.resolve(), args.work.resolve()
+    out.mkdir(parents=True, exist_ok=True)
     wheels = pack / "wheels"
-    environment = prepare(out, wheels if wheels.is_dir() else None)
+    environment = prepare(work, wheels if wheels.is_dir() else None)
 
-    def run(*options: object, seconds: float | None = None) -> int:
+    def run(*options: object, seconds: float = math.inf) -> int:
         command = [sys.executable, *map(str, options)]
         process = subprocess.Popen(command, cwd=ROOT, env=environment)
-        try:
-            return process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            process.terminate()
-            return process.wait()
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                code = process.wait(timeout=min(LOOK_SECONDS, max(0, end - time.monotonic())))
+            except subprocess.TimeoutExpired:
+                bring_home(work / "run", out)
+                if time.monotonic() >= end:
+                    process.terminate()
+                    end = math.inf
+            else:
+                bring_home(work / "run", out)
+                return code
 
-    crops = (Path(__file__).with_name("write_crops.py"), pack, out / "crops", args.device)
+    crops = (Path(__file__).with_name("write_crops.py"), pack, work / "crops", args.device)
     run(*crops, args.files, seconds=12 * args.minutes)
-    config = out / args.config.name
+    if not any((work / "crops").glob("*.safetensors")):
+        sys.exit("No file of crops was written, so there is nothing to train on; see above why.")
+    config = work / args.config.name
     text = args.config.read_text()
     lpips = (pack / "lpips_alex_v0.1.pt").as_posix()
     config.write_text(text.replace('lpips = ""', f'lpips = "{lpips}"'))
@@ -58,10 +83,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ending = ("--until", args.until) if args.until else ()
     shards = ("--shard-mib", SHARD_MIB)
     return run(
-        *("-m", "rife_video.rife_core.cli", "train", config, "--out", out / "run"),
+        *("-m", "rife_video.rife_core.cli", "train", config, "--out", work / "run"),
         *("--device", args.device, "--minutes", f"{left:.2f}"),
         *("--start", ROOT / "weights" / "default.safetensors", *shards, *ending),
     )
+
+
+def bring_home(run: Path, out: Path) -> None:
+    """Copies what is worth the road, where the run has written it anew; each file is whole."""
+    for name in (WEIGHTS, *OTHERS):
+        source, target = run / name, out / name
+        if not source.exists():
+            continue
+        written = source.stat().st_mtime_ns
+        if target.exists() and target.stat().st_mtime_ns == written:
+            continue
+        part = out / f"{name}.part"
+        if name == WEIGHTS:
+            write_half(source, part)
+        else:
+            shutil.copyfile(source, part)
+        os.utime(part, ns=(written, written))
+        os.replace(part, target)
+
+
+def write_half(source: Path, target: Path) -> None:
+    """The weights in half precision; what is no number in floating point stays as it is."""
+    with safe_open(source, "pt") as weights:
+        tensors = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118
+        half = {
+            name: each.half() if torch.is_floating_point(each) else each
+            for name, each in tensors.items()
+        }
+        save_file(half, target, weights.metadata())
 
 
 if __name__ == "__main__":
