@@ -9,10 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .dispatch import FastForm, uses_cpu_bf16_ops, wave
+from .dispatch import FastForm, uses_cpu_bf16_ops, uses_cpu_conv_forms, wave
 
 _BAND = 2**15
 """Pixels that are laid out at once: they stay near the processor."""
+_CHANNELS_FLOAT32 = 16
+"""From how many on that pays in float32."""
 
 
 def concatenate(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
@@ -40,14 +42,15 @@ def convolve_concatenated(
 ) -> Tensor:
     """What a convolution and the activation after it make of concatenated tensors.
 
-    In bfloat16 on a CPU only a band of rows is ever joined; that takes as long, and less memory.
+    On a CPU only a band of rows is ever joined: in bfloat16 that takes as long and less memory,
+    in float32 less of both, where channels are many.
 
     Args:
         parts: see `concatenate`.
         layer: `nn.Conv2d` of 3 x 3, stride 2 and padding 1, then an activation.
         fine: one part more, whose values bfloat16 would cut too short: a flow of 60 pixels to
-            quarters of one. The fast form reads it in two halves, what fits and what that
-            leaves.
+            quarters of one. There the fast form reads it in two halves, what fits and what
+            that leaves.
 
     Shape:
         parts, fine -> B C' H/2 W/2, rounded up
@@ -63,11 +66,12 @@ def _plain_conv(parts: Sequence[Tensor], layer: nn.Sequential, fine: Tensor | No
 def _conv_by_bands(parts: Sequence[Tensor], layer: nn.Sequential, fine: Tensor | None) -> Tensor:
     conv, activation = cast(nn.Conv2d, layer[0]), layer[1]
     weight, dtype = conv.weight, conv.weight.dtype
+    halves = fine is not None and dtype is torch.bfloat16
     if fine is not None:
         parts = [*parts, fine]
-        weight = torch.cat((weight, weight[:, -fine.shape[1] :]), 1)
+        weight = torch.cat((weight, weight[:, -fine.shape[1] :]), 1) if halves else weight
     batch, _, height, width = parts[0].shape
-    bands = _Bands(parts, dtype, fine is not None)
+    bands = _Bands(parts, dtype, halves)
     if height % 2:
         return activation(F.conv2d(bands.joined(), weight, conv.bias, 2, 1))
     result = torch.empty((batch, height // 2, (width + 1) // 2, conv.out_channels), dtype=dtype)
@@ -141,7 +145,9 @@ def _applies(parts: Sequence[Tensor], dtype: torch.dtype) -> bool:
 
 
 def _applies_to_conv(parts: Sequence[Tensor], layer: nn.Sequential, fine: Tensor | None) -> bool:
-    return _applies(parts, _dtype_of(layer))
+    dtype = _dtype_of(layer)
+    wide = sum(part.shape[1] for part in parts) >= _CHANNELS_FLOAT32
+    return (wide or dtype is not torch.float32) and uses_cpu_conv_forms(parts[0].device, dtype)
 
 
 def _dtype_of(layer: nn.Sequential) -> torch.dtype:
@@ -174,4 +180,5 @@ _convolve_concatenated = FastForm(
     _sample_conv,
     kind=lambda parts, layer, fine: _dtype_of(layer),
     near=1e-2,
+    near_float32=1e-5,
 )

@@ -79,6 +79,7 @@ class FastForm(Generic[P, T]):
         kind: what must be compared anew, by default the type of the first tensor; None where
             there are no values to compare.
         near: the mean difference that rounding may make, as a share of the largest value.
+        near_float32: the same where the result is float32, if it is another one.
         compared: the tensors of a result that are compared.
     """
 
@@ -91,11 +92,12 @@ class FastForm(Generic[P, T]):
         sample: Callable[P, tuple[Any, ...]] | None = None,
         kind: Callable[P, object] | None = None,
         near: float = 1e-3,
+        near_float32: float | None = None,
         compared: Callable[[T], Sequence[Tensor]] | None = None,
     ) -> None:
         self.name = name
         self.plain, self.fast, self.applies = plain, fast, applies
-        self.near = near
+        self.near, self.near_float32 = near, near if near_float32 is None else near_float32
         self.off = False
         self.proven: set[object] = set()
         self._sample, self._kind = sample, kind or _dtype_of
@@ -129,9 +131,10 @@ class FastForm(Generic[P, T]):
 
     def _compare(self, result: T, expected: T) -> None:
         for a, b in zip(self._compared(result), self._compared(expected), strict=True):
+            near = self.near_float32 if b.dtype is torch.float32 else self.near
             a, b = (each.float().nan_to_num(0, 0, 0) for each in (a, b))
             difference = float((a - b).abs().mean() / b.abs().max().clamp(min=1))
-            if not difference <= self.near:
+            if not difference <= near:
                 raise ArithmeticError(f"it differs from the plain form by {difference:.2g}")
 
     def _step_aside(self, error: Exception) -> None:
@@ -175,6 +178,23 @@ def uses_cpu_bf16_ops(device: torch.device, dtype: torch.dtype) -> bool:
         True
     """
     return dtype is torch.bfloat16 and runs_on_cpu(device)
+
+
+def uses_cpu_conv_forms(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether convolutions take a fast form on a CPU, untraced, that pays in float32 as well.
+
+    In float32 that was found with oneDNN, and a caller who lets PyTorch round products
+    (`torch.set_float32_matmul_precision`) keeps its own ways.
+
+    Example:
+        >>> with torch.no_grad():
+        ...     uses_cpu_conv_forms(torch.device("cpu"), torch.float64)
+        False
+    """
+    if dtype is not torch.float32:
+        return uses_cpu_bf16_ops(device, dtype)
+    exact = torch.get_float32_matmul_precision() == "highest"
+    return exact and torch.backends.mkldnn.is_available() and runs_on_cpu(device)
 
 
 _AUTOCASTING = ("cpu", "cuda")

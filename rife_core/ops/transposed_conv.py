@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .dispatch import FastForm, uses_cpu_bf16_ops, wave
+from .dispatch import FastForm, uses_cpu_conv_forms, wave
 from .prelu import PReLU, prelu
 
 
@@ -103,7 +103,7 @@ def _corners(x: Tensor, weight: Tensor, bias: Tensor, cell: int) -> Tensor:
 
 
 def _applies(x: Tensor, *_: Any) -> bool:
-    return uses_cpu_bf16_ops(x.device, x.dtype)
+    return uses_cpu_conv_forms(x.device, x.dtype)
 
 
 def _sample_then_conv(
@@ -126,6 +126,7 @@ _conv_transpose2x = FastForm(
     ),
     kind=lambda x, weight, bias, cell: (x.dtype, cell),
     near=1e-2,
+    near_float32=1e-5,
 )
 
 _conv_transpose2x_then_conv = FastForm(
@@ -135,4 +136,5 @@ _conv_transpose2x_then_conv = FastForm(
     _applies,
     _sample_then_conv,
     near=1e-2,
+    near_float32=1e-5,
 )

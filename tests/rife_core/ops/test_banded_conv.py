@@ -4,6 +4,7 @@ import pytest
 import torch
 from rife_video.rife_core.ops import banded_conv
 from rife_video.rife_core.ops.banded_conv import concatenate, convolve_concatenated
+from rife_video.rife_core.ops.dispatch import plain_ops
 from torch import nn
 from torch.testing import assert_close
 
@@ -46,3 +47,16 @@ def test_large_numbers_are_read_in_two_halves(monkeypatch, size):
         )
         cut_short = layer(whole.bfloat16()).float()
     assert not torch.allclose(cut_short, expected, rtol=2**-8, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(12, 10), (7, 8)])
+@torch.no_grad()
+def test_a_flow_in_float32(monkeypatch, size):
+    """It fits as it is: nothing is read twice."""
+    monkeypatch.setattr(banded_conv, "_BAND", 4 * size[1])
+    monkeypatch.setattr(banded_conv, "_CHANNELS_FLOAT32", 1)
+    parts, flow = [torch.rand(2, 3, *size)], 100 * torch.rand(2, 4, *size)
+    layer = nn.Sequential(nn.Conv2d(7, 4, 3, 2, 1), nn.Identity())
+    with plain_ops():
+        expected = convolve_concatenated(parts, layer, flow)
+    assert_close(convolve_concatenated(parts, layer, flow), expected, rtol=1e-5, atol=1e-4)

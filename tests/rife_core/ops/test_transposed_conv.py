@@ -13,9 +13,9 @@ pytestmark = pytest.mark.usefixtures("seeded")
 
 
 @pytest.fixture(autouse=True)
-def in_float32_too(monkeypatch):
+def without_onednn_too(monkeypatch):
     monkeypatch.setattr(
-        transposed_conv, "uses_cpu_bf16_ops", lambda *_: not torch.is_grad_enabled()
+        transposed_conv, "uses_cpu_conv_forms", lambda *_: not torch.is_grad_enabled()
     )
 
 
