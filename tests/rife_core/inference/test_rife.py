@@ -1,6 +1,7 @@
 """Every row of the table against the golden vectors, and what they do not reach."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
@@ -147,6 +148,16 @@ def test_early_releases_double_their_scales_for_large_motion():
     calm = build_network("4.2").spec
     network.spec = type(network.spec)(**{**vars(network.spec), "rerun_above": calm.rerun_above})
     assert not torch.allclose(rerun, network.inference(img0, img1), atol=1e-3)
+
+
+def test_one_order_of_hdv3_is_a_choice_of_its_row():
+    network = fill(build_network("hdv3"), V4_GAINS).eval()
+    img0, img1 = shifted_pair()
+    both = network.inference(img0, img1)
+    network.spec = replace(network.spec, ensemble="swap")
+    one = network.inference(img0, img1)
+    assert_close(network.inference(img0, img1, ensemble=True), both)
+    assert float((one - both).abs().max()) > 1e-4
 
 
 @pytest.mark.parametrize("size", [(32, 32), (21, 45)])
