@@ -12,6 +12,9 @@ from ..charts import svg
 Entry = Mapping[str, Any]
 """A result as it stands in the JSON; what is not known is left out."""
 
+HAND_WRITTEN = "<!-- From here on by hand: `rife-video bench --table` keeps it. -->"
+"""Stands in a file of tables before what is no table of a run."""
+
 _CASE = ("row", "size", "multiplier")
 _EAGER = "eager "
 
@@ -110,11 +113,34 @@ def summary(results: Sequence[Entry]) -> str:
     return "\n".join(_lines(head, rows)) + "\n"
 
 
+def same_precision(results: Sequence[Entry]) -> list[Entry]:
+    """Of the cases that this project ran in float32, as peers do on a CPU: those entries."""
+    rows: list[Entry] = []
+    for _, group in groupby(results, _case):
+        entries = [e for e in group if e["precision"] == "fp32"]
+        if any(e["kind"] == "own" and "ms" in e for e in entries):
+            rows += entries
+    return rows
+
+
+def keeping_hand_written(text: str, before: str) -> str:
+    r"""New tables, and what stood below the old ones from `HAND_WRITTEN` on.
+
+    Example:
+        >>> keeping_hand_written("new", f"old\n{HAND_WRITTEN}\nnotes").splitlines()[::2]
+        ['new', 'notes']
+    """
+    _, mark, notes = before.partition(HAND_WRITTEN)
+    return f"{text}\n{mark}{notes}" if mark else text
+
+
 def markdown(runs: Sequence[Entry]) -> str:
-    """All runs: a summary, then each run's command, machine and tables."""
+    """All runs: summaries, then each run's command, machine and tables."""
     lines = ["# Benchmark", ""]
     if results := [entry for run in runs for entry in run["results"]]:
         lines += ["## Beside the fastest peer", "", summary(results)]
+        if same := same_precision(results):
+            lines += ["## Same precision: float32 beside float32", "", summary(same)]
     lines += ["## What the figures are", "", _LEGEND]
     for number, run in enumerate(runs, 1):
         lines += [f"## Run {number}", "", "```", run["command"], "```", ""]

@@ -24,7 +24,7 @@ from ..benchmark.harness import (
     with_shares,
 )
 from ..benchmark.peers import PEERS
-from ..benchmark.tables import markdown, picture
+from ..benchmark.tables import keeping_hand_written, markdown, picture
 from ..benchmark.workers import ContenderError
 from ..inference.backends import EAGER
 from ..inference.precision import PRECISIONS, default_device, precision_name, resolve_precision
@@ -107,7 +107,8 @@ def run(args: argparse.Namespace) -> int:
         args.json.write_text(json.dumps({"runs": runs}, indent=1) + "\n")
     text = markdown(runs)
     if args.table:
-        args.table.write_text(text)
+        before_it = args.table.read_text() if args.table.is_file() else ""
+        args.table.write_text(keeping_hand_written(text, before_it))
     if args.picture:
         args.picture.write_text(picture([entry for each in runs for entry in each["results"]]))
     print(text if not before else markdown(runs[-1:]), end="")  # noqa: T201

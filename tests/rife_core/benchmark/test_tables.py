@@ -1,7 +1,13 @@
 """Tables and pictures of runs."""
 
 import pytest
-from rife_video.rife_core.benchmark.tables import markdown, picture, summary
+from rife_video.rife_core.benchmark.tables import (
+    HAND_WRITTEN,
+    keeping_hand_written,
+    markdown,
+    picture,
+    summary,
+)
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -45,3 +51,28 @@ def test_tables_and_picture():
     assert drawing.count("<rect") == 1 + len(results)
     assert "3.00 x, 100 ms" in drawing
     assert "comfyui" not in drawing
+
+
+def test_float32_stands_beside_float32():
+    """A case counts where this project ran it in float32, and with those figures only."""
+    other = {"size": "720p"}
+    results = [
+        entry("reference", "reference", 400.0),
+        entry("eager bf16", "own", 100.0, vs_peer=3.0, precision="bf16"),
+        entry("eager fp32", "own", 200.0, vs_peer=1.5),
+        entry("vs-rife", "peer", 300.0, vs_peer=1.0),
+        entry("vs-rife", "peer", 900.0, vs_peer=1.0, **other),
+        entry("eager bf16", "own", 300.0, vs_peer=3.0, precision="bf16", **other),
+    ]
+    run = {"command": "", "machine": {}, "rates": {"gflops": {}}, "results": results}
+    text = markdown([run | {"end_to_end": [], "start_up": {}}])
+    part = text.partition("## Same precision")[2].partition("## What")[0]
+    assert "eager fp32, 200 ms | 1.50" in part
+    assert "bf16" not in part
+    assert "720p" not in part
+
+
+def test_what_was_written_by_hand_stays():
+    old = f"# Old\n\n{HAND_WRITTEN}\n\n## Rejected\n"
+    assert keeping_hand_written("# New\n", old) == f"# New\n\n{HAND_WRITTEN}\n\n## Rejected\n"
+    assert keeping_hand_written("# New\n", "# Old\n") == "# New\n"
