@@ -29,7 +29,7 @@ def check_images(name: str, x: Tensor, channels: int | None = None, shortest: in
     Raises:
         ValueError: what was found and what was expected.
     """
-    if not isinstance(x, Tensor):
+    if not isinstance(x, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(f"{name}: found a {type(x).__name__}, expected a tensor (B, C, H, W).")
     if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
         wanted = "C" if channels is None else channels
@@ -146,7 +146,8 @@ def check_switches(owner: object, **switches: object) -> None:
 def check_folders(owner: object, folders: object) -> None:
     """Raises ValueError unless `folders` are paths: several, not one."""
     is_one = isinstance(folders, (str, bytes, os.PathLike)) or not isinstance(folders, Iterable)
-    if is_one or not all(isinstance(each, (str, os.PathLike)) for each in folders):
+    several = [] if is_one else list(cast("Iterable[object]", folders))
+    if is_one or not all(isinstance(each, (str, os.PathLike)) for each in several):
         raise ValueError(
             f"{_named(owner)}: folders is {_shown(folders)}; it must be a list of folders."
         )

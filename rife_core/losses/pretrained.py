@@ -79,7 +79,8 @@ def read_weights(
     """
     if isinstance(given, Mapping):
         return given
-    if not isinstance(given, (str, os.PathLike, type(None))):
+    accepted = (str, os.PathLike, type(None))
+    if not isinstance(given, accepted):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(
             f"{what}: weights is a {type(given).__name__}; it must be the path of a file, its "
             "tensors by name, or None."

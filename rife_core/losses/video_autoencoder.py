@@ -272,7 +272,7 @@ class VideoAutoencoderLoss(nn.Module):
                 "the discriminators'."
             )
         check_numbers(self, least=-math.inf, global_step=global_step)
-        if last_layer is not None and not isinstance(last_layer, Tensor):
+        if not isinstance(last_layer, (Tensor, type(None))):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValueError(f"last_layer is a {type(last_layer).__name__}; give a weight.")
         if optimizer_idx == 1:
             total, log = self._discriminator_turn(inputs, reconstructions)
@@ -414,7 +414,7 @@ def _build(
     """Builds the discriminator that `config` describes; names are looked up, never imported."""
     if config is None or isinstance(config, tuple(known)):
         return config
-    if not isinstance(config, (Mapping, nn.Module)):
+    if not isinstance(config, (Mapping, nn.Module)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(
             f"VideoAutoencoderLoss: {name} is {config!r}; it must be a dictionary of arguments, a "
             "discriminator, or None."
