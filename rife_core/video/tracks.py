@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
+from math import ceil
 from typing import Any, NamedTuple, TypeVar, cast
 
 import av
@@ -31,6 +32,8 @@ from .sound import AnyPacket, Sound, add_encoder, encoded, in_step, sound_of, wa
 from .stretched_sound import stretched
 
 _TRIED = 8  # packets that are written to memory
+_NEVER = -(2**62)  # ticks
+_TICK = Fraction(1, 1000)  # seconds; the coarsest that file types count in
 _DISORDER = 16  # packets among which the next one is looked for
 _PAUSE = b"\0\0"  # between two subtitles in an mp4; written anew where it is needed
 _CHAPTER_TEXT = "bin_data"  # the titles of chapters, as MP4 has them
@@ -256,7 +259,7 @@ def _copied(
 ) -> Iterator[AnyPacket]:
     """The packets of `stream` as they are, in step with a video that now begins at 0."""
     is_subtitle = stream.type == "subtitle"
-    ended = last = None
+    last, ended = _NEVER, None
     stop = source.stop
     for packet in _in_order(_packets(source, container, stream)):
         if is_subtitle and bytes(packet) == _PAUSE:
@@ -273,8 +276,9 @@ def _copied(
             packet.pts = packet.dts = 0
             if not packet.duration:
                 continue
-        if last is not None and packet.dts <= last:
-            packet.dts = last + 1
+        lasts = 0 if is_subtitle or ended is None else ended - last
+        if packet.dts < last + max(1, lasts // 2):  # sound is heard one after the other
+            packet.dts = last + max(ceil(_TICK / Fraction(packet.time_base)), lasts)
             packet.pts = max(packet.pts, packet.dts)
         last, ended = packet.dts, packet.dts + (packet.duration or 0)
         packet.stream = target

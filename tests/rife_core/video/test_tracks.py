@@ -160,3 +160,32 @@ def test_the_last_packet_of_a_copied_track_is_kept(tmp_path):
             writer.write(frame)
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert sum(frame.samples for frame in container.decode(audio=0)) == 24000
+
+
+def test_packets_of_one_moment_follow_each_other(tmp_path):
+    """Two of them, one tick of 1/90000 apart, would be at one tick of MOV, which refuses that."""
+    source = tmp_path / "in.ts"
+    with av.open(source, "w") as container:
+        video = container.add_stream("libx264", rate=8)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        audio = container.add_stream("mp2", rate=48000)
+        audio.layout = "stereo"
+        for picture in moving_square(4):
+            frame = av.VideoFrame.from_ndarray((picture * 255).byte().numpy(), "rgb24")
+            container.mux(video.encode(frame.reformat(64, 48)))
+        container.mux(video.encode(None))
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 2 * 24192), np.int16), "s16", "stereo")
+        frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
+        for number, packet in enumerate([*audio.encode(frame), *audio.encode(None)]):
+            if number >= 10:
+                packet.pts = packet.dts = packet.pts - round(0.024 / packet.time_base) + 1
+            container.mux(packet)
+    reader = VideoReader(source)
+    for suffix in (".mov", ".mkv", ".avi"):
+        with VideoWriter(tmp_path / f"out{suffix}", 8, audio=reader) as writer:
+            for frame in reader:
+                writer.write(frame)
+        with av.open(str(tmp_path / f"out{suffix}")) as container:
+            times = [packet.dts for packet in container.demux(audio=0) if packet.size]
+        assert len(times) == 21
+        assert times == sorted(set(times))
