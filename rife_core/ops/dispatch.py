@@ -193,8 +193,12 @@ def uses_cpu_conv_forms(device: torch.device, dtype: torch.dtype) -> bool:
     """
     if dtype is not torch.float32:
         return uses_cpu_bf16_ops(device, dtype)
-    exact = torch.get_float32_matmul_precision() == "highest"
-    return exact and torch.backends.mkldnn.is_available() and runs_on_cpu(device)
+    # The device is asked first: a compiler, for which this is False, cannot trace the others.
+    return (
+        runs_on_cpu(device)
+        and torch.backends.mkldnn.is_available()
+        and torch.get_float32_matmul_precision() == "highest"
+    )
 
 
 _AUTOCASTING = ("cpu", "cuda")

@@ -1,6 +1,5 @@
 """The examples of docs/files.md, each of which is run, and options against the docs."""
 
-import argparse
 import re
 import shlex
 import shutil
@@ -11,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from rife_video.rife_core.checkpoints.rife import save_rife
-from rife_video.rife_core.cli import interpolate, main, preview
+from rife_video.rife_core.cli import main
 from rife_video.rife_core.video import ENCODER_TABLE, VideoReader
 from rife_video.rife_core.video.images import encode_image
 
@@ -74,20 +73,3 @@ def test_pipes_between_programs(line, desk):
 
 def test_every_encoder_stands_in_the_docs():
     assert all(f"`{name}`" in DOCS for name in ENCODER_TABLE)
-
-
-def test_every_option_of_files_stands_in_the_docs():
-    from rife_video.rife_core.cli import clips
-
-    parser = argparse.ArgumentParser()
-    clips.add_source(parser)
-    clips.add_encoding(parser)
-    options = {name for action in parser._actions for name in action.option_strings}
-    others = {"-h", "--help", "--deinterlace"}
-    documented = set(re.findall(r"--[a-z][a-z-]+", DOCS))
-    assert options - others <= documented
-    known = set[str]()
-    for command in (interpolate, preview):
-        command.add_arguments(parser := argparse.ArgumentParser())
-        known |= {name for action in parser._actions for name in action.option_strings}
-    assert documented <= known
