@@ -105,7 +105,11 @@ def encoded(frames: Iterator[AudioFrame], target: AudioStream) -> Iterator[AnyPa
 
 
 def in_step(
-    packets: Iterable[Packet[Stream]], rate: int, start: Fraction, stop: Fraction | None
+    packets: Iterable[Packet[Stream]],
+    rate: int,
+    start: Fraction,
+    stop: Fraction | None,
+    shown: Fraction,
 ) -> Iterator[AudioFrame]:
     """Decoded sound from the first picture on; silence where it is missing or broken.
 
@@ -114,6 +118,8 @@ def in_step(
         rate: samples a second.
         start: when the first picture is shown, in seconds.
         stop: for how many seconds sound is wanted; None: to its end.
+        shown: for how many seconds there is a picture. Sound that sets in again after it, which
+            may be years later where a time is wrong, is left out.
     """
     position = 0
     end = _ENDLESS if stop is None else round(stop * rate)
@@ -128,6 +134,8 @@ def in_step(
                 if due + frame.samples <= 0:
                     continue
                 if due - position > _GAP * rate:
+                    if due > shown * rate:
+                        return
                     yield from _silence(frame, due - position)
                     position = due
                 elif due < 0:

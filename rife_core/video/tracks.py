@@ -250,7 +250,9 @@ def _packets_for(
     target = add_encoder(output, planned.sound)
     describe(target, stream)
     packets = _packets(source, container, stream)
-    frames = in_step(packets, cast(AudioStream, stream).rate, source.start, source.stop)
+    frames = in_step(
+        packets, cast(AudioStream, stream).rate, source.start, source.stop, source.clock.end
+    )
     return encoded(frames if speed is None else stretched(frames, speed), target)
 
 

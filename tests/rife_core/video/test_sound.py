@@ -15,7 +15,7 @@ def packet(samples, begin):
     """A packet of PCM that counts up from `begin`."""
     decoder = av.CodecContext.create("pcm_s16le", "r")
     decoder.sample_rate, decoder.layout = RATE, "mono"
-    made = av.Packet(np.arange(begin, begin + samples, dtype="<i2").tobytes())
+    made = av.Packet(np.arange(begin, begin + samples).astype("<i2").tobytes())
     made.pts, made.time_base = begin, Fraction(1, RATE)
 
     class Sent:
@@ -25,14 +25,20 @@ def packet(samples, begin):
     return Sent()
 
 
-def heard(packets, start=0, stop=None):
-    frames = in_step(packets, RATE, Fraction(start, RATE), stop and Fraction(stop, RATE))
+def heard(packets, start=0, stop=None, shown=RATE):
+    times = (Fraction(start, RATE), stop and Fraction(stop, RATE), Fraction(shown, RATE))
+    frames = in_step(packets, RATE, *times)
     return np.concatenate([frame.to_ndarray()[0] for frame in frames]).tolist()
 
 
 def test_a_gap_is_silent_and_what_follows_is_in_step():
     samples = heard([packet(1000, 0), packet(1000, 3000)])
     assert samples == [*range(1000), *[0] * 2000, *range(3000, 4000)]
+
+
+def test_a_wrong_time_makes_no_years_of_silence():
+    samples = heard([packet(1000, 0), packet(1000, 1000), packet(9, 2**55)], shown=1500)
+    assert samples == [*range(2000)]
 
 
 def test_sound_begins_with_the_picture_and_ends_with_the_part():
