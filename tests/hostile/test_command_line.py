@@ -380,7 +380,7 @@ def test_ctrl_c_while_interpolating(stage, desk, clip_file, weights, monkeypatch
     finally:
         signal.signal(signal.SIGINT, was)
     assert reached.is_set()
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
     assert capsys.readouterr().err.endswith("Stopped.\n")
     assert (desk / "smooth.mp4").exists() == (name == "_summary")
     assert main(command) == 0

@@ -12,7 +12,7 @@ from rife_video.rife_core.engine.prefetch import prefetch
 def no_thread_is_left():
     before = threading.active_count()
     yield
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_order_and_end():
