@@ -159,6 +159,8 @@ _NVENC_PRESETS = Preset("preset", "p5", tuple(f"p{number}" for number in range(1
 _QSV_PRESETS = Preset("preset", "medium", (*_X26X[2:], "veryslow"))
 _AMF_PRESETS = Preset("quality", "balanced", ("speed", "balanced", "quality"))
 
+# Without it, libx264 writes other bytes for the same pictures now and then.
+_REPRODUCIBLE: Mapping[str, str] = MappingProxyType({"x264-params": "cpu-independent=1"})
 _HVC1: Mapping[str, str] = dict.fromkeys(ISO, "hvc1")
 _IN_H264 = (*ISO, ".mkv", ".ts", ".avi")
 _IN_H265 = (*ISO, ".mkv", ".ts")
@@ -193,6 +195,7 @@ ENCODER_TABLE: Mapping[str, Encoder] = MappingProxyType(
             "libx264",
             _IN_H264,
             _YUV,
+            _REPRODUCIBLE,
             quality=_CRF,
             preset=_PRESETS,
             about="H.264, which everything plays",

@@ -2,7 +2,7 @@
 
     python tests/hostile/fuzz_files.py FIRST COUNT    # which of them, by number
 
-Each number always breaks the same file in the same way. A copy that hangs for a minute ends the
+Each number always breaks the same file in the same way. A copy that hangs for minutes ends the
 process, and its number is the last one on standard error.
 """
 
@@ -22,7 +22,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-HANGS_AFTER = 60  # seconds
+HANGS_AFTER = 300  # seconds; a picture that claims to stay for hours takes one
 FRAMES, WIDTH, HEIGHT, FPS = 6, 32, 32, 12
 KINDS = {  # file type: picture, sound
     ".mp4": ("libx264", "aac"),
