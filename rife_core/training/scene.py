@@ -29,6 +29,8 @@ STEEPNESS = 0.16
 """Largest slope of the non-rigid motion: the inversion error falls by this factor each step."""
 INVERSION_STEPS = 3
 _CRISP = (0.6, 1.0)  # softness of a sharp rim, pixels
+_PERIOD = (0.12, 0.5)  # of a texture that repeats, as a share of the window
+_UNLIKE = 0.08  # how much lighter or darker one time is than the next
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,13 @@ class SceneSettings:
             leaves it out: it is what cannot be known.
         relief: largest local variation of the motion, as a share of its mean (plus half a
             pixel), as uneven depth gives it under a moving camera. The flow knows it.
+        texels: range of the texture's pixels to a pixel of the scene; above 1 makes it smaller.
         extent: range of an object's size, as a share of the scene's; drawn log-uniformly.
         pictures: share of the textures that are real pictures, where some are given.
         object_weight: how much more the flow counts where an object is seen.
         crisp: share of the layers that are opaque and have a sharp rim, whatever else was drawn.
+        repeats: share of the layers whose texture repeats along one axis, each time a little
+            lighter or darker, as windows and railings do.
         textures: how many textures are kept at a time.
         texture_size: their height and width.
         renewed: batches after which one texture is replaced by a new one.
@@ -81,10 +86,12 @@ class SceneSettings:
     blocks: float = 0.2
     wobble: float = 0.0
     relief: float = 0.0
+    texels: tuple[float, float] = (0.35, 1.3)
     extent: tuple[float, float] = (0.15, 0.75)
     pictures: float = 0.0
     object_weight: float = 0.0
     crisp: float = 0.0
+    repeats: float = 0.0
     textures: int = 48
     texture_size: int = 320
     renewed: int = 8
@@ -162,21 +169,27 @@ class Scene:
             ]
         )
         angle = draw.uniform(self.shape, 0, 2 * math.pi)
-        texels = draw.log_uniform(self.shape, 0.35, 1.3)
+        texels = draw.log_uniform(self.shape, *settings.texels)
         self.laid = rotation(angle) * texels[..., None, None]
         tone = draw.uniform((*self.shape, 3, 1, 1), -0.12, 0.12)
         self.tone = (tone + draw.uniform((*self.shape, 1, 1, 1), -0.15, 0.15)).flatten(0, 1)
         self.contrast = draw.uniform((*self.shape, 1, 1, 1), 0.5, 1.5).flatten(0, 1)
+        self.repeats = bool(settings.repeats)
+        if self.repeats:
+            repeated = draw.uniform((*self.shape, 1, 1), 0, 1) < settings.repeats
+            period = 2 * draw.log_uniform((*self.shape, 1, 1), *_PERIOD)
+            self.period = torch.where(repeated, period, math.inf)
 
     def paint(self, time: Tensor) -> tuple[Tensor, Tensor]:
         """The picture at `time` (B) and each layer's visible share: B 3 H W, B L H W."""
         points = self._to_middle(time)
         count, layers = self.shape
         on_texture = torch.stack(transform(self.laid * (2 / self.window), points), -1)
+        lighter = self._repeat(on_texture) if self.repeats else 0.0
         colours = F.grid_sample(
             self.textures, on_texture.flatten(0, 1), padding_mode="reflection", align_corners=False
         )
-        colours = 0.5 + (colours - 0.5) * self.contrast + self.tone
+        colours = 0.5 + (colours - 0.5) * self.contrast + self.tone + lighter
         colours = colours.unflatten(0, (count, layers))
         cover = self.shapes.distance(relative_to(points, self.centre), self.extent)
         cover = torch.sigmoid(cover / (self.softness[..., None, None] / 2.5))
@@ -188,6 +201,14 @@ class Scene:
             picture = torch.lerp(picture, colours[:, layer], alpha[:, None])
             shares = [share * (1 - alpha) for share in shares] + [alpha]
         return picture, torch.stack(shares, 1)
+
+    def _repeat(self, on_texture: Tensor) -> Tensor:
+        """Folds texture coordinates to one period; returns how much lighter each time is."""
+        along = on_texture[..., 0]
+        time = (along / self.period).floor()
+        once = along.remainder(self.period)
+        on_texture[..., 0] = torch.where(self.period < math.inf, once, along)
+        return (_UNLIKE * (2.4 * time).sin()).flatten(0, 1)[:, None]
 
     def truth(self, weights: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Flow of the visible layer and where its point is hidden at either end."""

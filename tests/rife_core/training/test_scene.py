@@ -37,8 +37,9 @@ def test_a_shifted_plane_has_the_same_flow_everywhere():
     assert torch.equal(occluded[:, 0] > 0.99, outside)
 
 
-def test_what_is_painted_moves_as_the_flow_says():
-    made = scene(**PLAIN)
+@pytest.mark.parametrize("settings", [{}, {"repeats": 1.0}, {"texels": (0.3, 0.5)}], ids=str)
+def test_what_is_painted_moves_as_the_flow_says(settings):
+    made = scene(**PLAIN, **settings)
     flow, occluded = made.truth(shares_at_all_times(made))
     before, now = (made.paint(time)[0] for time in (0 * made.timestep, made.timestep))
     error = (warp(before, flow[:, :2]) - now).abs().mean(1)
@@ -68,3 +69,20 @@ def test_crisp_layers_are_opaque_and_sharp():
     assert crisp.opacity.min() == 1
     assert crisp.softness.max() <= 1
     assert torch.equal(soft.shift, crisp.shift)
+
+
+def test_textures_repeat_and_are_a_little_lighter_or_darker_each_time():
+    plain, repeated = (scene(**PLAIN, repeats=share) for share in (0.0, 1.0))
+    for made in (plain, repeated):
+        made.laid[:] = 1.25 * torch.eye(2)
+    repeated.period[:] = 2 * 1.25 * 12 / repeated.window  # twelve pixels
+    pictures = [made.paint(made.timestep)[0] for made in (plain, repeated)]
+    steps = [(picture[..., 12:] - picture[..., :-12]).diff(dim=-1).abs() for picture in pictures]
+    same = [(step < 1e-4).float().mean() for step in steps]  # all but the seams
+    assert same[0] < 0.5 < 0.8 < same[1]
+    assert (pictures[1][..., 12:] - pictures[1][..., :-12]).abs().median() > 0.01
+
+
+def test_small_texels_show_more_of_a_texture():
+    wide, narrow = (scene(count=20, texels=(t, t)) for t in (1.5, 0.5))
+    assert torch.allclose(wide.laid, 3 * narrow.laid)
