@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ..charts.training import preview_png
 from ..files.jobs.remote import folder_at
 from ..inference.precision import PRECISIONS, default_device
 from ..losses.pretrained import LPIPS_ALEX_FILE
@@ -20,6 +21,7 @@ from ..training.evaluation import (
     Table,
     climb,
     evaluate,
+    gallery,
     ladder_markdown,
     ladder_picture,
     markdown,
@@ -76,6 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     parser.add_argument("--picture", type=Path, help="write a bar chart of the clips (SVG)")
     parser.add_argument("--ladder-picture", type=Path, help="write the ladder's curves (SVG)")
+    parser.add_argument(
+        "--ladder-frames",
+        type=Path,
+        help="write what each method makes of the ladder where it is fastest, side by side (PNG): "
+        "a row for each motion and speed, the truth first",
+    )
     add_scale(parser)
     add_workers(parser.add_argument)
     parser.add_argument(
@@ -99,7 +107,8 @@ def _listed(text: str) -> list[str]:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the tables: LPIPS and SSIMULACRA2 where they are there, PSNR and SSIM."""
-    for written in filter(None, (args.table, args.json, args.picture, args.ladder_picture)):
+    pictures = (args.picture, args.ladder_picture, args.ladder_frames)
+    for written in filter(None, (args.table, args.json, *pictures)):
         room_for(written)
     device = args.device or str(default_device())
     setup = _setup(args)
@@ -142,6 +151,8 @@ def run(args: argparse.Namespace) -> int:
         numbers["ladder"] = ladders
         if args.ladder_picture:
             args.ladder_picture.write_text(ladder_picture(ladders))
+        if args.ladder_frames:
+            args.ladder_frames.write_bytes(preview_png(gallery(methods, painted)))
     text = "\n".join(texts)
     print(text, end="")  # noqa: T201
     if args.table:

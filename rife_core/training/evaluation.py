@@ -287,6 +287,35 @@ def climb(
     return ladders
 
 
+@torch.inference_mode()
+def gallery(methods: Mapping[str, Method], rungs: Sequence[Rung], side: int = 192) -> list[Tensor]:
+    """What each method makes of each rung, where the motion is fastest.
+
+    Shape:
+        returns: for each rung 1+M 3 side side in [0, 1], the truth first; `side` is less where
+            a frame has less
+    """
+    side = min(side, *(min(rung.frames[0].shape[2:]) for rung in rungs))
+    rows: list[Tensor] = []
+    for rung in rungs:
+        fastest = max(range(len(rung.speed)), key=rung.speed.__getitem__)
+        before, truth, after = rung.frames[2 * fastest : 2 * fastest + 3]
+        frames = [truth, *(method([before, after])[0] for method in methods.values())]
+        window = [
+            _around(reach, length, side)
+            for reach, length in zip(rung.boxes[fastest], truth.shape[2:], strict=True)
+        ]
+        rows.append(torch.cat([frame[(..., *window)].clamp(0, 1) for frame in frames]))
+    return rows
+
+
+def _around(reach: slice, length: int, side: int) -> slice:
+    """`side` pixels about the middle of `reach`, inside a frame of `length`."""
+    begin, end, _ = reach.indices(length)
+    start = min(max((begin + end - side) // 2, 0), max(length - side, 0))
+    return slice(start, start + side)
+
+
 def _nearest_speed(speed: float) -> float:
     return speed if speed in SPEEDS else min(SPEEDS, key=lambda rung: abs(rung - speed))
 

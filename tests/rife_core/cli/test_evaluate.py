@@ -7,6 +7,7 @@ import pytest
 from rife_video.rife_core.cli import main
 from rife_video.rife_core.files.jobs import DebugWorkers
 from rife_video.rife_core.training.ladder import demo_rung
+from rife_video.rife_core.video import VideoReader
 
 
 def test_evaluate_prints_and_writes_the_tables(clip, weights, tmp_path, capsys):
@@ -57,13 +58,17 @@ def test_evaluate_climbs_the_ladder_without_clips(weights, tmp_path, capsys, mon
     )
     chart = tmp_path / "ladder.svg"
     options = ["--kinds", "pan,turn", "--speeds", "8,16", "--fast", "--no-baselines"]
-    arguments = [str(weights), "--ladder", *options, "--ladder-picture", str(chart)]
+    sheet = tmp_path / "ladder.png"
+    written = ["--ladder-picture", str(chart), "--ladder-frames", str(sheet)]
+    arguments = [str(weights), "--ladder", *options, *written]
     assert main(["evaluate", *arguments, "--device", "cpu"]) == 0
     printed = capsys.readouterr().out
     assert "| motion | method | 8 px | 16 px |" in printed
     for kind in ("pan", "turn", "demo", "mean"):
         assert f"| {kind} | small |" in printed
         assert f">{kind}</text>" in chart.read_text()
+    (frame,) = VideoReader(sheet)
+    assert frame.shape == (5 * 120, 2 * 120, 3)  # five rungs; the truth and one network
 
 
 @pytest.mark.parametrize(

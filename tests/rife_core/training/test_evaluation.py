@@ -10,6 +10,7 @@ from rife_video.rife_core.training.evaluation import (
     baselines,
     climb,
     evaluate,
+    gallery,
     ladder_markdown,
     markdown,
     mean_scores,
@@ -20,6 +21,7 @@ from rife_video.rife_core.training.evaluation import (
 from rife_video.rife_core.training.ladder import (
     DEMO,
     SPEEDS,
+    Rung,
     demo_rung,
     rungs,
 )
@@ -142,6 +144,25 @@ def test_speeds_between_the_rungs_count_as_the_nearest():
     ladder = climb({"late": lambda kept: list(kept[1:])}, [demo], BY_PSNR)[DEMO]
     assert set(ladder) <= set(SPEEDS)
     assert len(ladder) >= 1
+
+
+def test_the_gallery_shows_the_object_where_it_is_fastest():
+    demo = demo_rung(15, 120, 180)
+    demo = Rung(demo.kind, demo.speed[5:], demo.frames[10:], demo.boxes[5:])
+    fastest = demo.speed.index(max(demo.speed))
+    assert fastest > 0
+    row, whole = gallery(
+        {"first": lambda kept: [kept[0]], "last": lambda kept: [kept[1]]},
+        [demo, rungs([torch.rand(3, 240, 240)], ["pan"], [8])[0]],
+        80,
+    )
+    assert row.shape == whole.shape == (3, 3, 80, 80)
+    rows, columns = demo.boxes[fastest]
+    top = min(max((rows.start + rows.stop) // 2 - 40, 0), 120 - 80)
+    left = min(max((columns.start + columns.stop) // 2 - 40, 0), 180 - 80)
+    for number, shown in enumerate((row[1], row[0], row[2])):
+        frame = demo.frames[2 * fastest + number][0]
+        assert torch.equal(shown, frame[:, top : top + 80, left : left + 80])
 
 
 def test_too_short_a_clip_is_named(tmp_path):
