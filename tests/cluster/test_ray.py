@@ -5,12 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
-from cluster.watching import PATIENCE, is_alive, pid_of, until, working
-from rife_video.rife_core.files.jobs import DebugWorkers, RayWorkers, interpolate_files
+from cluster.held import let_go, open_held
+from cluster.watching import PATIENCE, TESTS, is_alive, pid_of, until, working
+from rife_video.rife_core.files.jobs import DebugWorkers, RayWorkers, drive, interpolate_files
 from rife_video.rife_core.files.jobs.film_maker import open_maker
 from rife_video.rife_core.files.jobs.folder import Folder
 from rife_video.rife_core.files.jobs.hand_out import HandOut
@@ -22,7 +22,11 @@ if sys.platform != "linux":
     pytest.skip("signals, /proc", allow_module_level=True)
 
 PART = 16
-QUIET = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ADDRESS": ""}
+SURROUNDINGS = {
+    "RAY_worker_niceness": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "PYTHONPATH": os.pathsep.join(filter(None, (TESTS, os.environ.get("PYTHONPATH")))),
+}
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +35,9 @@ def cluster():
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in QUIET.items():
+        for name, value in SURROUNDINGS.items():
             patch.setenv(name, value)
-        patch.delenv("RAY_ADDRESS")
+        patch.delenv("RAY_ADDRESS", raising=False)
         store = {"object_store_memory": 80 << 20}  # the least there can be
         cluster = Cluster(True, head_node_args={"num_cpus": 0, "include_dashboard": False, **store})
         cluster.machine = lambda **offers: cluster.add_node(**offers, **store)
@@ -74,76 +78,75 @@ def hand_out(workers, folder, opener, tasks):
     return sorted(done), given_up
 
 
-def toys():
-    """An opener of workers that need no job and tell where a task was done; there must be two.
+class Toy:
+    """A worker that needs no job and tells where a task was done; there must be two."""
 
-    It is made here, and so are those below, because functions inside others travel whole: the
-    processes of Ray do not see the tests.
-    """
+    def __init__(self, folder, device):
+        self.folder = Folder(folder)
+        self.name = f"{ray.get_runtime_context().get_node_id()}/{os.getpid()}/{device}"
 
-    patience = PATIENCE
-
-    class Toy:
-        def __init__(self, folder, device):
-            self.folder = Folder(folder)
-            self.name = f"{ray.get_runtime_context().get_node_id()}/{os.getpid()}/{device}"
-            self.folder.write(f"begun/{os.getpid()}", b"")
-
-        def do(self, task):
-            end = time.monotonic() + patience
-            while len(self.folder.names("begun")) < 2:  # else one might do all
-                assert time.monotonic() < end
-                time.sleep(0.05)
-            told = " ".join((self.name, str(torch.get_num_threads()), str(os.nice(0))))
-            self.folder.write(str(task), told.encode())
-
-    return lambda folder, device: Toy(folder, device)
+    def do(self, task):
+        wait_for_two(self.folder)
+        told = " ".join((self.name, str(torch.get_num_threads()), str(os.nice(0))))
+        self.folder.write(str(task), told.encode())
 
 
-def test_killed_actors_and_machines_change_nothing(cluster, make, reference, digests, tmp_path):
-    befell = []
+def wait_for_two(folder):
+    """Until two workers have been given something: one alone might do it all."""
+    folder.write(f"begun/{os.getpid()}", b"")
+    until(lambda: len(folder.names("begun")) > 1)
+
+
+def test_killed_actors_and_machines_change_nothing(
+    cluster, make, reference, digests, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(drive, "open_maker", open_held)
+    output, befell, before = tmp_path / "out", [], 3
 
     def happen(now):
-        notes = working(tmp_path / "out")
-        if not befell and notes:
-            befell.append(pid_of(notes[0]))
+        pids = {pid_of(note) for note in working(output)} - {*befell}
+        if not befell and pids:
+            befell.append(pids.pop())
             os.kill(befell[0], signal.SIGKILL)
-        elif len(befell) == 1 and now.parts > 2 and notes:
-            befell.append(pid_of(notes[0]))
+            let_go(output, before)
+        elif len(befell) == 1 and now.parts >= before and len(pids) == 2:  # all hold a part
+            befell.extend(pids)
             cluster.remove_node(cluster.machines.pop(), allow_graceful=False)
             cluster.machines.append(cluster.machine(num_cpus=1))
+            let_go(output)
 
     report = make(progress=happen)
-    assert len(befell) == 2
+    assert len(befell) == 3
     assert report.is_complete
-    assert digests(tmp_path / "out") == reference
-    folder = Folder(tmp_path / "out/.rife-job")
+    assert digests(output) == reference
+    folder = Folder(output / ".rife-job")
     assert folder.names("parts") == folder.names("working") == folder.names("failed") == set()
     assert not ray.is_initialized()
     until(lambda: not any(map(is_alive, befell)))
 
 
+def open_cursed(folder, device):
+    """A maker of which one part always fails."""
+    maker = open_maker(folder, device)
+    whole = maker.make
+
+    def make(number, progress=None):
+        wait_for_two(maker.job.folder)
+        if number == 1:
+            raise ValueError("this part is cursed")
+        return whole(number, progress)
+
+    maker.make = make
+    return maker
+
+
 def test_a_part_that_always_fails_is_tried_by_others_and_the_rest_is_made(
-    cluster, make, clips, reference, digests, tmp_path
+    cluster, make, clips, reference, digests, tmp_path, monkeypatch
 ):
-    def open_cursed(folder, device):
-        maker = open_maker(folder, device)
-        whole = maker.make
-
-        def make(number, progress=None):
-            if number == 1:
-                raise ValueError("this part is cursed")
-            return whole(number, progress)
-
-        maker.make = make
-        return maker
-
-    class Cursed(RayWorkers):
-        def open(self, folder, _):
-            super().open(folder, open_cursed)
-
     film = clips / "00.mp4"
-    report = make(Cursed(), [film])
+    with monkeypatch.context() as cursed:
+        cursed.setattr(drive, "open_maker", open_cursed)
+        report = make(sources=[film])
     assert report.failed == ("00.mp4, part 2: this part is cursed",)
     job = Job.read(Folder(tmp_path / "out/.rife-job"))
     assert job.failed() == {1}
@@ -160,17 +163,12 @@ def test_a_driver_that_is_stopped_or_killed_leaves_nothing_running_and_goes_on(
     cluster, clips, recipe, reference, digests, tmp_path
 ):
     output = tmp_path / "out"
-    command = [sys.executable, "-m", "rife_video", "interpolate", str(clips), "--workers", "ray"]
+    command = [sys.executable, "-m", "cluster.held_driver", "interpolate", str(clips)]
     command += ["--output-dir", str(output), "--model", recipe.weights, "--precision", "fp32"]
-    command += ["--scale", "1", "--part-frames", str(PART), "--quality", "0"]
-    for ends in (signal.SIGTERM, signal.SIGKILL):
-        told, pids = run_and_send(ends, command, output)
-        if ends == signal.SIGTERM:
-            assert "Stopping. Parts in the making may finish within" in told
-            assert f"What is finished is kept in {output}/.rife-job" in told
-        until(lambda ended=pids: not any(map(is_alive, ended)))
-    job = Job.read(Folder(output / ".rife-job"))
-    assert len(job.finished()) < len(job.parts)
+    command += ["--workers", "ray", "--scale", "1", "--part-frames", str(PART), "--quality", "0"]
+    told = strike(signal.SIGTERM, command, output)
+    assert f"What is finished is kept in {output}/.rife-job" in told
+    strike(signal.SIGKILL, command, output)
     report = interpolate_files(
         [clips], output, recipe, workers=DebugWorkers("cpu"), part_frames=PART
     )
@@ -190,19 +188,43 @@ def run_and_send(number, command, output):
     return told, pids
 
 
-def test_a_machine_that_differs_is_left_out(cluster, make, clips, tmp_path):
+def strike(number, command, output):
+    """Sends a signal to a driver whose workers are at work; returns what it told at last."""
+    let_go(output, 0)
+    driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    until(lambda: working(output) or driver.poll() is not None)
+    assert driver.poll() is None, driver.stderr.read()
+    pids = {pid_of(note) for note in working(output)}
+    driver.send_signal(number)
+    if number == signal.SIGTERM:
+        stopping = "Stopping. Parts in the making may finish within"
+        assert any(stopping in line for line in driver.stderr)
+        let_go(output)
+    _, told = driver.communicate(timeout=PATIENCE)
+    assert driver.returncode
+    until(lambda: not any(map(is_alive, pids)))
+    job = Job.read(Folder(output / ".rife-job"))
+    assert len(job.finished()) < len(job.parts)
+    return told
+
+
+def test_a_machine_that_differs_is_left_out(cluster, make, clips, tmp_path, monkeypatch):
     other = cluster.machines[0].node_id
 
     def open_here(folder, device):
         if ray.get_runtime_context().get_node_id() == other:
             raise JobError("planned by other releases: PyAV 1.0 here")
-        return open_maker(folder, device)
+        return open_held(folder, device)
 
-    class Picky(RayWorkers):
-        def open(self, folder, _):
-            super().open(folder, open_here)
+    class Watched(RayWorkers):
+        def wait(self, seconds):
+            outcomes = super().wait(seconds)
+            if self.notes:
+                let_go(tmp_path / "out")
+            return outcomes
 
-    report = make(Picky(), [clips / "01.mp4"])
+    monkeypatch.setattr(drive, "open_maker", open_here)
+    report = make(Watched(), [clips / "01.mp4"])
     assert report.is_complete
     assert [note for note in report.notes if "was left out: planned by other releases" in note]
 
@@ -213,7 +235,7 @@ def test_actors_share_gpus_and_cores_as_they_are_told(cluster, tmp_path):
     gpu = RayWorkers(per_gpu=2)
     assert gpu.device == "cuda"
     for name, workers in (("gpu", gpu), ("cpu", RayWorkers(device="cpu", cores=2))):
-        assert hand_out(workers, tmp_path / name, toys(), range(4)) == ([*range(4)], [])
+        assert hand_out(workers, tmp_path / name, Toy, range(4)) == ([*range(4)], [])
         told = [path.read_text().split() for path in (tmp_path / name).glob("[0-9]")]
         names = {worker for worker, _, _ in told}
         assert len(names) == 2

@@ -4,11 +4,15 @@ import json
 import os
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from rife_video.rife_core.files.jobs.folder import Folder
 
 PATIENCE = 300
 """Seconds; on an idle machine nothing takes so long."""
+
+TESTS = str(Path(__file__).parents[1])
+"""To be on the path of processes that are to find this module."""
 
 
 def working(output):

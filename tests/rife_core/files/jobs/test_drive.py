@@ -1,13 +1,14 @@
 """Jobs from their plan to the joined files: faults on the way, and going on after any of them."""
 
 import json
+import math
 import shutil
 from dataclasses import replace
 
 import av
 import pytest
 from rife_video.rife_core.files.convert import interpolate_file
-from rife_video.rife_core.files.jobs import DebugWorkers, interpolate_files
+from rife_video.rife_core.files.jobs import DebugWorkers, drive, interpolate_files
 from rife_video.rife_core.files.jobs.drive import driving, run_job
 from rife_video.rife_core.files.jobs.folder import Folder
 from rife_video.rife_core.files.jobs.job import Job, JobError, failure_name
@@ -27,7 +28,8 @@ def job_of(output):
 @pytest.fixture
 def make(clips, recipe, tmp_path, monkeypatch):
     """Runs the job of the clips; options replace what is usual. Progress is told each time."""
-    monkeypatch.setattr("rife_video.rife_core.files.jobs.drive.LOOK_EVERY", 0.0)
+    monkeypatch.setattr(drive, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(drive, "_LOOK_SHARE", math.inf)  # on a slow disk it looks as often
 
     def run(workers=None, **options):
         given = {"sources": [clips], "output": tmp_path / "out", "recipe": recipe, **options}
