@@ -347,9 +347,7 @@ def test_a_prompt_that_takes_longer_than_the_limit(good, tmp_path):
         server.id = prompt_id
 
     with FakeServer(never_ends) as slow:
-        started = time.monotonic()
         (outcome,) = queue_workflow(GRAPH, servers=[slow.url], output_dir=tmp_path, time_limit=0.5)
-        assert time.monotonic() - started < 10
         assert "did not end within 0.5 s" in outcome.error
         assert ("/queue", {"delete": [slow.id]}) in slow.posts
 

@@ -14,9 +14,32 @@ from rife_video.workflows.client.prepare import Template
 from rife_video.workflows.client.spread import Prompt, Run
 from rife_video.workflows.graph import WorkflowError
 
+LONG = 300
+"""Seconds for what takes none, unless the machine is busy."""
+
 
 async def dies(server, prompt_id):
     await server.die()
+
+
+def and_then(part, event):
+    """A part after which an event is there."""
+
+    async def play(server, prompt_id):
+        await part(server, prompt_id)
+        event.set()
+
+    return play
+
+
+def waits_for(event):
+    """A part of a server that has something to do for as long as another one has not."""
+
+    async def play(server, prompt_id):
+        assert await asyncio.to_thread(event.wait, LONG)
+        await server.finish(prompt_id)
+
+    return play
 
 
 def test_one_prompt_for_each_file(run, files, tmp_path):
@@ -45,7 +68,8 @@ def test_without_files_the_workflow_runs_as_it_is(run, files):
 
 
 def test_the_file_of_a_dead_server_is_queued_elsewhere(run, files):
-    with FakeServer(dies) as first, FakeServer() as second:
+    dead = threading.Event()
+    with FakeServer(and_then(dies, dead)) as first, FakeServer(waits_for(dead)) as second:
         outcomes = run([first, second], files)
     assert [outcome.error for outcome in outcomes] == [""] * 3
     assert len(first.prompts) == 1
@@ -58,7 +82,7 @@ def test_files_are_spread_over_the_servers(run, files):
     meet = threading.Barrier(2)
 
     async def waits_for_the_other(server, prompt_id):
-        await asyncio.to_thread(meet.wait, 10)
+        await asyncio.to_thread(meet.wait, LONG)
         await server.finish(prompt_id)
 
     with FakeServer(waits_for_the_other) as first, FakeServer(waits_for_the_other) as second:
