@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sound",
         choices=SOUNDS,
         default=SOUNDS[0],
-        help="stretch: at another speed sound follows the picture as on a tape, in pitch too; "
-        "none: leave it out, and subtitles and chapters (default: auto, which stretches it with "
-        "--speed and leaves it out with --slow-motion)",
+        help="stretch: at another speed sound follows the picture and keeps its pitch; tape: its "
+        "pitch goes with the speed; none: leave it out, and subtitles and chapters (default: auto, "
+        "which stretches it with --speed and leaves it out with --slow-motion)",
     )
     parser.add_argument(
         "--no-resume",

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from typing_extensions import Unpack
 
@@ -35,6 +35,7 @@ from ..video import (
     check_animation,
     choose_encoder,
 )
+from ..video.stretched_sound import Stretch
 from .clip import Clip
 from .destination import check_destination, is_written_one_by_one
 from .file_report import FileReport
@@ -46,7 +47,7 @@ from .streams import open_sink, write_stream
 
 __all__ = ["FileReport", "interpolate_file"]
 
-Sound = Literal["auto", "stretch", "none"]
+Sound = Literal["auto", "stretch", "tape", "none"]
 SOUNDS: tuple[Sound, ...] = get_args(Sound)
 
 
@@ -90,8 +91,8 @@ def interpolate_file(
         first_number: of numbered pictures.
         replaced: source frames, counted from 1, that are made anew from their neighbours.
         sound: at another speed than the source's nothing but the picture goes along; but under a
-            speed curve, or with "stretch" at every one, sound follows the picture as on a tape.
-            "none" leaves all but the picture out.
+            speed curve, or with "stretch" at every one, sound follows the picture and keeps its
+            pitch; with "tape" its pitch follows, too. "none" leaves all but the picture out.
         resume: goes on where an earlier run with the same source and options stopped,
             and keeps the finished segments of this one (see `resume`) if it is stopped.
             Loops, damaged sources and replaced frames are always made in one go.
@@ -150,14 +151,16 @@ def _to_file(
 ) -> FileReport:
     """Writes segments, keeps them if it is stopped and `keeps`, and joins them to one file."""
     clip, fps = conversion.clip, conversion.fps
-    check_encoder(path, clip.reader, fps, request)
-    curve = _curve_of(clip, fps, sound)
-    whole = _joined(path, clip, fps, request, sound, curve)
+    lost = check_encoder(path, clip.reader, fps, request)
+    pace = pace_of(clip, fps, sound)
+    whole = writer_of(
+        parts_folder(path) / f"whole{path.suffix}", clip, fps, request, pace, path.name
+    )
     encoding = Encoding(fps, kind_of(clip.reader), request, path.suffix.lower(), path.name)
     with Segments(path, _job(conversion, request), keep=keeps) as segments:
         resumed = segments.count
         with conversion.frames_after(resumed) as frames:
-            lost = write_segments(
+            write_segments(
                 frames,
                 segments,
                 encoding,
@@ -177,27 +180,45 @@ def _to_file(
                 whole.append(segment, max(record.reorder for record in segments.records))
         clip.reader.check_unchanged()
         whole.path.replace(path)
-    notes = notes_on(clip, whole, lost, fps, sound, curve)
+    notes = notes_on(clip, whole, lost, pace)
     return conversion.done(whole.count, resumed, notes)
 
 
-def in_step(clip: Clip, fps: Fraction) -> bool:
-    """Whether the result runs as fast as the source all the while."""
-    return fps == clip.fps and not clip.timeline.schedule and not clip.timeline.speed
+class Pace(NamedTuple):
+    """What the speed of a clip means for all that is not its picture.
+
+    Attributes:
+        stretch: how sound is stretched, and all else left out.
+        without: why sound and all else is left out; None: it is not.
+    """
+
+    stretch: Stretch | None = None
+    without: str | None = None
 
 
-def _curve_of(clip: Clip, fps: Fraction, sound: Sound) -> SpeedCurve | None:
-    """How sound is to be stretched; None: not at all."""
-    if clip.timeline.speed and fps == clip.fps:
-        return None if sound == "none" else clip.timeline.speed
-    if sound != "stretch" or in_step(clip, fps):
-        return None
-    if clip.timeline.schedule or clip.timeline.speed:
+def pace_of(clip: Clip, fps: Fraction, sound: Sound = "auto") -> Pace:
+    """What becomes of sound at the speed of a clip, of which frames are shown at rate `fps`.
+
+    Raises:
+        ValueError: sound cannot be stretched to it.
+    """
+    timeline = clip.timeline
+    if sound == "none":
+        return Pace(without="as asked for")
+    keeps_pitch = sound != "tape"
+    if timeline.speed and fps == clip.fps:
+        return Pace(Stretch(timeline.speed, keeps_pitch))
+    if fps == clip.fps and not timeline.schedule and not timeline.speed:
+        return Pace()
+    if sound == "auto":
+        return Pace(without="for the speed differs from the source's")
+    if timeline.schedule or timeline.speed:
         raise ValueError(
             "Sound cannot be stretched along a schedule, or a speed curve at another frame rate; "
-            "leave --sound out, or give --speed alone."
+            "leave the sound as it is by default, or give a speed curve alone."
         )
-    return SpeedCurve((SpeedStretch(Fraction(0), None, fps / clip.fps),))
+    curve = SpeedCurve((SpeedStretch(Fraction(0), None, fps / clip.fps),))
+    return Pace(Stretch(curve, keeps_pitch))
 
 
 def _can_resume(clip: Clip) -> bool:
@@ -213,37 +234,47 @@ def kind_of(reader: FrameSource) -> PixelKind:
 
 def check_encoder(
     destination: Path, reader: FrameSource, fps: Fraction, request: EncoderRequest
-) -> None:
-    """Raises an error where what is asked of the encoder cannot be, before the work begins."""
+) -> tuple[str, ...]:
+    """Sentences on what the encoder cannot keep.
+
+    Raises:
+        ValueError: what is asked of it does not fit.
+        VideoError: there is none that fits.
+    """
     suffix = destination.suffix.lower()
     if not FILE_TYPES[suffix].joins:
         check_animation(suffix, fps, request)
     kind = kind_of(reader)
-    choose_encoder(
+    choice = choose_encoder(
         request, suffix, kind, width=reader.width, height=reader.height, alpha=kind.alpha
     )
+    return choice.notes
 
 
-def _joined(
-    destination: Path,
-    clip: Clip,
-    fps: Fraction,
-    request: EncoderRequest,
-    sound: Sound,
-    curve: SpeedCurve | None,
+def writer_of(
+    path: Path, clip: Clip, fps: Fraction, request: EncoderRequest, pace: Pace, name: str
 ) -> VideoWriter | AnimationWriter:
-    """The writer of the whole file, into which segments are joined and the other tracks go."""
-    reader, path = clip.reader, parts_folder(destination) / f"whole{destination.suffix}"
-    if not FILE_TYPES[destination.suffix.lower()].joins:
-        left_out = [f"audio ({codec})" for codec in reader.audio_codecs]
-        return AnimationWriter(path, fps, request, name=destination.name, left_out=left_out)
-    carries = curve is not None or (in_step(clip, fps) and sound != "none")
+    """The writer of a whole file, into which segments are joined and the other tracks go.
+
+    Args:
+        path: where it is written.
+        clip, fps, request, pace: what is written.
+        name: what messages call the file.
+    """
+    reader = clip.reader
+    if not FILE_TYPES[path.suffix.lower()].joins:
+        return AnimationWriter(
+            path, fps, request, name=name, kind=kind_of(reader), left_out=list(reader.beside)
+        )
+    source = reader if isinstance(reader, VideoReader) else None
     return VideoWriter(
         path,
         fps,
-        audio=reader if isinstance(reader, VideoReader) and carries else None,
-        speed=curve,
-        name=destination.name,
+        audio=None if pace.without else source,
+        speed=pace.stretch,
+        title_of=source,
+        kind=kind_of(reader),
+        name=name,
     )
 
 
@@ -268,12 +299,7 @@ def _job(conversion: Conversion, encoder: EncoderRequest) -> dict[str, object]:
 
 
 def notes_on(
-    clip: Clip,
-    whole: VideoWriter | AnimationWriter,
-    lost: list[str],
-    fps: Fraction,
-    sound: Sound = "auto",
-    curve: SpeedCurve | None = None,
+    clip: Clip, whole: VideoWriter | AnimationWriter, lost: Iterable[str], pace: Pace
 ) -> Iterator[str]:
     """Sentences on what a person should know of a file; `lost` is what its encoder cannot keep."""
     reader = clip.reader
@@ -286,16 +312,21 @@ def notes_on(
         )
     yield from lost
     yield from whole.notes
-    if reader.audio_codecs and FILE_TYPES[whole.suffix].joins:
-        if curve is not None:
-            yield (
-                "Sound follows the speed as on a tape, and its pitch with it (--sound none leaves "
-                "it out); subtitles and chapters are left out."
-            )
-        elif sound == "none":
-            yield "Sound, subtitles and chapters are left out, as asked for."
-        elif not in_step(clip, fps):
-            yield "The speed differs from the source's, so sound and subtitles are left out."
+    if FILE_TYPES[whole.suffix].joins:
+        yield from _notes_on_pace(reader, pace)
     if whole.left_out:
         names = ", ".join(whole.left_out)
         yield f"Left out, for {whole.suffix} files cannot hold it: {names}."
+
+
+def _notes_on_pace(reader: FrameSource, pace: Pace) -> Iterator[str]:
+    if pace.stretch and reader.audio_codecs:
+        pitch = "keeps its pitch" if pace.stretch.keeps_pitch else "its pitch with it, as on a tape"
+        yield f"Sound follows the speed and {pitch}."
+    reason = pace.without
+    beside = reader.beside
+    if pace.stretch:
+        reason = "for it cannot follow the speed"
+        beside = [name for name in beside if not name.startswith("audio")]
+    if reason and beside:
+        yield f"Left out, {reason}: {', '.join(beside)}."

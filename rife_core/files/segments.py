@@ -70,7 +70,7 @@ def write_segments(
     total: int | None,
     progress: Progress | None,
     watch: Watch | None,
-) -> list[str]:
+) -> None:
     """Encodes all `frames` into segments that follow those that are finished.
 
     Args:
@@ -82,11 +82,7 @@ def write_segments(
         total: how many output frames there will be, if known.
         progress: called with the frames written so far and in all.
         watch: called with each frame.
-
-    Returns:
-        Sentences on what the encoder cannot keep.
     """
-    notes: list[str] = []
     told = _entries(report, first)
     for frame in frames:
         path = segments.next
@@ -104,7 +100,6 @@ def write_segments(
                 if progress:
                     progress(segments.count + writer.count, total)
                 writer.write(one)
-        notes += [note for note in writer.notes if note not in notes]
         now = _entries(report, first)
         met = {name: _since(value, told[name]) for name, value in now.items()}
         told = now
@@ -112,7 +107,6 @@ def write_segments(
         segments.add(Record(writer.count, sha256, writer.extradata, writer.reorder, met))
     if progress:  # a loop that closes on its first frame has fewer than were foreseen
         progress(segments.count, total and segments.count)
-    return notes
 
 
 def count_from(report: Report, first: int) -> None:

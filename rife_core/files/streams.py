@@ -147,12 +147,15 @@ def _notes(clip: Clip, sink: Sink) -> Iterator[str]:
     yield from reader.notes()
     if clip.note:
         yield clip.note
-    if reader.audio_codecs:
-        yield "Sound and subtitles are left out: only frames go to pictures and pipes."
+    if reader.beside:
+        names = ", ".join(reader.beside)
+        yield f"Left out, for only frames go to pictures and pipes: {names}."
     if reader.has_alpha and reader.channels == 3:
         yield "Transparency is left out, for it cannot be kept there; .png and .exr keep it."
+    yield from sink.notes
     if isinstance(sink, ImageSequenceWriter):
-        yield from sink.notes
+        if reader.kind.aspect != 1:
+            yield f"Pictures do not tell the shape of pixels ({reader.kind.aspect})."
         if sink.path_of(sink.count).exists():
             yield (
                 f"Pictures from {sink.path_of(sink.count).name} on are of an earlier run; delete "

@@ -24,9 +24,10 @@ from ..whole_file import whole_file
 from .containers import VideoError, open_input, open_output, packets_of
 from .encoder_choice import EncoderRequest
 from .encoders import FILE_TYPES, Quality
-from .pixels import reformat
+from .pixels import PixelKind, reformat
 
 _LAYOUT = "bgra"  # what both encoders and the palette's filters read
+_BYTE = 8  # bits
 _READY = (BlockingIOError, EOFError)
 
 
@@ -38,16 +39,20 @@ class _Kind(NamedTuple):
     options: dict[str, str]
     container_options: dict[str, str]
     quality: Quality | None
+    note: str
 
 
 _KINDS = {
-    ".gif": _Kind("gif", Fraction(50), {}, {"loop": "0"}, None),
+    ".gif": _Kind(
+        "gif", Fraction(50), {}, {"loop": "0"}, None, "A .gif has 256 colours for all its frames."
+    ),
     ".webp": _Kind(
         "libwebp_anim",
         Fraction(1000),
         {},
         {"loop": "0"},
         Quality({"quality": "{}"}, 100, 0, 90),
+        "An animated .webp has its colour in 4:2:0.",
     ),
 }
 
@@ -79,7 +84,12 @@ class AnimationWriter:
         fps: frame rate.
         request: what was asked of the encoder; of it, the quality counts.
         name: what messages call the file.
+        kind: the pixels of what is to be shown.
         left_out: tracks of the source, none of which goes along.
+
+    Attributes:
+        count: frames so far.
+        notes: what is not as the source has it, in sentences.
     """
 
     def __init__(
@@ -89,12 +99,17 @@ class AnimationWriter:
         request: EncoderRequest,
         *,
         name: str,
+        kind: PixelKind,
         left_out: list[str],
     ) -> None:
         self.path, self.fps, self.name = path, fps, name
         self.suffix = path.suffix.lower()
         self.left_out = left_out
-        self.notes: list[str] = []
+        self.notes = [_KINDS[self.suffix].note]
+        if kind.depth > _BYTE:
+            self.notes.append(f"{self.suffix} files hold 8 bits a value, of {kind.depth}.")
+        if kind.aspect != 1:
+            self.left_out.append(f"the shape of pixels ({kind.aspect})")
         self.count = 0
         self._request = request
         self._parts: list[Path] = []

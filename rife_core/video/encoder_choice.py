@@ -13,6 +13,7 @@ from .encoders import ENCODER_TABLE, FILE_TYPES, ISO, Encoder, fault_of, layouts
 from .pixels import PixelKind, depth_of, has_alpha
 
 _BYTE = 8  # bits
+_OF_X265 = "x265-params"
 _CHROMA = ("420", "422", "444")  # by fineness
 _FULL_COLOUR = (
     "Colour is kept in each pixel (4:4:4), which browsers and televisions may not play; "
@@ -135,6 +136,10 @@ def choose_encoder(
         return other._replace(notes=(note, *other.notes))
     asked = request.pixel_format
     notes = _lost(asked or name, kind, VideoFormat(layout), alpha=alpha)
+    if (hdr := _hdr_options(kind)) and _OF_X265 in options:
+        options[_OF_X265] += f":{hdr}"
+    elif hdr:
+        notes += (f"{name} cannot write what HDR displays are told; left out.",)
     is_full = suffix in ISO and kind.chroma == "444" and layout.startswith("yuv444")
     if is_full and not (named or asked):
         notes += (_FULL_COLOUR,)
@@ -228,9 +233,31 @@ def _lost(name: str, kind: PixelKind, layout: VideoFormat, *, alpha: bool) -> tu
     lost: list[str] = []
     if depth_of(layout) < kind.depth:
         lost.append(f"{kind.depth} bits a value become {depth_of(layout)}")
-    fineness = _fineness(layout)
-    if fineness < _CHROMA.index(kind.chroma):
-        lost.append(f"colour of {':'.join(kind.chroma)} becomes {':'.join(_CHROMA[fineness])}")
+    chroma, fineness = kind.source_chroma or kind.chroma, _fineness(layout)
+    if fineness < _CHROMA.index(chroma):
+        lost.append(f"colour of {':'.join(chroma)} becomes {':'.join(_CHROMA[fineness])}")
     if alpha and not has_alpha(layout):
         lost.append("transparency is left out")
-    return (f"{name} keeps less than the source has: {' and '.join(lost)}.",) if lost else ()
+    if not lost:
+        return ()
+    more = "" if chroma == kind.chroma else " The pixel format yuv444p keeps colour in each pixel."
+    return (f"{name} keeps less than the source has: {' and '.join(lost)}.{more}",)
+
+
+def _hdr_options(kind: PixelKind) -> str:
+    """What x265 is to tell HDR displays."""
+    options: list[str] = []
+    if kind.mastering:
+        red_x, red_y, green_x, green_y, blue_x, blue_y, white_x, white_y = (
+            round(value * 50000) for value in kind.mastering.primaries
+        )
+        least, most = (
+            round(value * 10000) for value in (kind.mastering.least, kind.mastering.most)
+        )
+        options.append(
+            f"master-display=G({green_x},{green_y})B({blue_x},{blue_y})R({red_x},{red_y})"
+            f"WP({white_x},{white_y})L({most},{least})"
+        )
+    if kind.light:
+        options.append(f"max-cll={kind.light.content},{kind.light.frame_average}")
+    return ":".join(options)

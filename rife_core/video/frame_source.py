@@ -1,9 +1,9 @@
 """What frames come from: a video file, numbered pictures or a pipe, all with one face.
 
 Each has `path`, `width`, `height`, `fps`, `kind`, `channels`, `has_alpha`, `audio_codecs`,
-`allow_damaged`, `skip_damaged`, `explains_count` and `clock`, and the methods `timed`, `check`,
-`check_unchanged`, `notes` and `identity`; `VideoReader` says what they mean. A clock that counts
-no frames does not know how many come; an identity of None cannot be read twice.
+`beside`, `allow_damaged`, `skip_damaged`, `explains_count` and `clock`, and the methods `timed`,
+`check`, `check_unchanged`, `notes` and `identity`; `VideoReader` says what they mean. A clock that
+counts no frames does not know how many come; an identity of None cannot be read twice.
 """
 
 from __future__ import annotations

@@ -95,6 +95,7 @@ class ImageSequenceReader:
         self.skip_damaged = False
         self.gaps: Gaps = gaps
         self.audio_codecs: list[str] = []
+        self.beside: list[str] = []
         self.explains_count = allow_damaged
         self._unreadable: list[str] = []
         self._pictures = _find(name)
@@ -117,7 +118,7 @@ class ImageSequenceReader:
         if first.is_linear:
             self.light = LogLight() if linear else DisplayLight()
         depth = min(first.depth, 16)
-        self.kind = PixelKind(ColorTags(), depth, alpha=self.has_alpha)
+        self.kind = PixelKind(ColorTags(), depth, alpha=self.has_alpha, source_chroma=first.chroma)
 
     @property
     def first_number(self) -> int:

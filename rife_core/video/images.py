@@ -21,7 +21,16 @@ from torch import Tensor
 from ..whole_file import content_of
 from .containers import VideoError
 from .encoders import Quality, layouts_of
-from .pixels import Orientation, depth_of, has_alpha, reformat, to_frame, to_tensor
+from .pixels import (
+    Chroma,
+    Orientation,
+    chroma_of,
+    depth_of,
+    has_alpha,
+    reformat,
+    to_frame,
+    to_tensor,
+)
 
 _BYTE = 8  # bits
 _MAX_BYTES = 2**31
@@ -87,6 +96,7 @@ class Image:
         is_linear: light, not what displays are sent: an EXR.
         header: what else is kept of an EXR.
         left_out: channels that are not read.
+        chroma: how finely the file has its colour.
     """
 
     pixels: Tensor
@@ -94,6 +104,7 @@ class Image:
     is_linear: bool = False
     header: Mapping[str, Any] = field(default_factory=dict[str, Any])
     left_out: tuple[str, ...] = ()
+    chroma: Chroma = "444"
 
 
 def read_image(path: Path) -> Image:
@@ -141,11 +152,12 @@ def _webp_has_alpha(content: bytes) -> bool:
 
 def _image_of(frame: VideoFrame) -> Image:
     orientation = Orientation.of(frame)
-    depth = depth_of(frame.format)
+    depth, chroma = depth_of(frame.format), chroma_of(frame.format)
     if frame.format.name.startswith(("gray", "ya")):
-        return Image(orientation.upright(_from_grey(frame, deep=depth > _BYTE)), depth)
+        grey = _from_grey(frame, deep=depth > _BYTE)
+        return Image(orientation.upright(grey), depth, chroma=chroma)
     pixels = to_tensor(frame, deep=depth > _BYTE, alpha=has_alpha(frame.format))
-    return Image(orientation.upright(pixels), depth)
+    return Image(orientation.upright(pixels), depth, chroma=chroma)
 
 
 def _from_grey(frame: VideoFrame, *, deep: bool) -> Tensor:

@@ -131,6 +131,7 @@ class PipeReader:
         self.explains_count = False
         self.has_alpha, self.channels = False, 3
         self.audio_codecs: list[str] = []
+        self.beside: list[str] = []
         options: dict[str, str] = {}
         if raw:
             options = {
@@ -225,11 +226,23 @@ class PipeWriter:
 
     Attributes:
         count: frames written so far.
+        notes: sentences on what the layout cannot keep.
     """
 
     def __init__(self, file: BinaryIO, fps: Fraction, kind: PixelKind, layout: str = "y4m") -> None:
         self.count, self.fps, self.kind = 0, fps, kind
         self._file, self._raw = file, RAW_LAYOUTS.get(layout)
+        self.notes: list[str] = []
+        holds = {"y4m": 12, "rgb24": 8, "rgb48": 16}[layout]
+        if kind.depth > holds:
+            self.notes.append(f"{layout} frames hold {holds} bits a value, of {kind.depth}.")
+        if kind.source_chroma not in (None, kind.chroma) and not self._raw:
+            self.notes.append(
+                f"Colour of {':'.join(kind.source_chroma or '')} becomes {':'.join(kind.chroma)}; "
+                "raw frames (--pipe-format rgb24) keep it."
+            )
+        if kind.aspect != 1 and self._raw:
+            self.notes.append(f"Raw frames do not tell the shape of pixels ({kind.aspect}).")
         self._resources = ExitStack()
 
     def __enter__(self) -> PipeWriter:

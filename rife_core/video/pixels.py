@@ -68,6 +68,8 @@ class PixelKind:
         mastering, light: what HDR displays are told; None: nothing.
         chroma_site: where colour samples lie, by the codes of FFmpeg (1: left, 3: top left);
             0: not said.
+        source_chroma: how finely the source has its colour, where `chroma` is coarser on purpose:
+            what is made of pictures is to play everywhere. None: as `chroma` says.
     """
 
     color: ColorTags = _USUAL_COLORS
@@ -78,6 +80,7 @@ class PixelKind:
     mastering: MasteringDisplay | None = None
     light: LightLevel | None = None
     chroma_site: int = 0
+    source_chroma: Chroma | None = None
 
 
 def is_rgb(layout: VideoFormat) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -26,12 +28,22 @@ from .pixels import (
     light_of,
     mastering_of,
     reformat,
+    side_data,
     writable,
 )
 
 _LIMITED_RANGE = 1
 _USUAL_RATE = Fraction(25)  # of raw streams that name none, as FFmpeg takes it
 _CHROMA_SITE = (b"\x55\xb7\x81", b"\x55\xb8\x81")  # Matroska's elements of one byte each
+_BESIDE_PIXELS = {  # what frames can hold and interpolated ones cannot
+    "A53_CC": "closed captions",
+    "STEREO3D": "how two views are packed for 3D",
+    "SPHERICAL": "the projection of 360 degree video",
+    "DYNAMIC_HDR_PLUS": "HDR10+",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid",
+    "DOVI_METADATA": "Dolby Vision",
+    "ICC_PROFILE": "a colour profile",
+}
 _TRANSPARENT_BY_HABIT = ("gif",)  # codecs that always have alpha, and seldom mean it
 
 
@@ -72,6 +84,41 @@ def name_of_others(container: InputContainer, shown: VideoStream) -> str | None:
         f"The picture is track {shown.index + 1}; left out, as covers or other pictures: track "
         f"{', '.join(others)}."
     )
+
+
+def name_of(stream: Stream) -> str:
+    """What a track is called in messages: the name of its file, its time code or its codec."""
+    told = stream.metadata.get("filename") or stream.metadata.get("timecode")
+    context = stream.codec_context
+    if told or context is None:  # pyright: ignore[reportUnnecessaryComparison]
+        return told or getattr(stream, "name", None) or "unknown"
+    return context.name
+
+
+def beside_pictures(container: InputContainer) -> list[str]:
+    """What a file holds besides pictures: its tracks as "audio (aac)", and "chapters"."""
+    tracks = [
+        f"{stream.type} ({name_of(stream)})"
+        for stream in container.streams
+        if stream.type != "video" and not is_chapter_text(stream)
+    ]
+    return tracks + (["chapters"] if chapters_of(container) else [])
+
+
+def is_chapter_text(stream: Stream) -> bool:
+    """Whether a track is the titles of chapters, as MP4 has them."""
+    return stream.type == "data" and name_of(stream) == "bin_data"
+
+
+def chapters_of(container: InputContainer) -> Sequence[Any]:
+    """The chapters of a file; none where PyAV is too old to tell."""
+    return container.chapters() if hasattr(container, "chapters") else []
+
+
+def beside_pixels(frame: VideoFrame) -> str | None:
+    """A sentence on what a frame holds that goes along nowhere, where there is any."""
+    found = [words for kind, words in _BESIDE_PIXELS.items() if side_data(frame, kind)]
+    return f"Left out, for frames in between have none: {', '.join(found)}." if found else None
 
 
 def stated_rates(container: InputContainer, stream: VideoStream) -> list[Fraction]:

@@ -22,7 +22,15 @@ from .clock import Clock, clock_of, scan
 from .containers import VideoError, open_input
 from .decoding import PictureDecoder
 from .pixels import ColorTags, Orientation, to_tensor
-from .probe import is_transparent, kind_of, name_of_others, picture_stream, stated_rates
+from .probe import (
+    beside_pictures,
+    beside_pixels,
+    is_transparent,
+    kind_of,
+    name_of_others,
+    picture_stream,
+    stated_rates,
+)
 
 _BYTE = 8  # bits
 _LONGEST_PAUSE = 24 * 60 * 60  # seconds; a picture that stays for longer is a fault of the file
@@ -58,6 +66,7 @@ class VideoReader:
         start: time of the first frame in the file, in seconds.
         stop: of a part of a file, how long it lasts; else None. See `excerpt`.
         audio_codecs: the codec of each sound track; empty where it is silent.
+        beside: what there is besides pictures, such as "audio (aac)" or "chapters".
         kind: how the picture is stored.
         color: colour tags that a file of these frames is to bear.
         depth: bits of each colour value: 8, or more.
@@ -104,6 +113,8 @@ class VideoReader:
             if others := name_of_others(container, stream):
                 self._remarks["pictures"] = others
             first = self._decoder.begin(container)
+            if lost := beside_pixels(first):
+                self._remarks["side data"] = lost
             if hwaccel and (note := self._decoder.take_device(hwaccel)):
                 self._remarks["hwaccel"] = note
             self.start = self._decoder.start
@@ -119,6 +130,7 @@ class VideoReader:
             self._stated_seconds = Fraction(container.duration or 0) / av.time_base
             contexts = [track.codec_context for track in container.streams.audio]
             self.audio_codecs = [context.name if context else "unknown" for context in contexts]
+            self.beside = beside_pictures(container)
 
     @property
     def color(self) -> ColorTags:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import NamedTuple, TypeAlias, cast
 
@@ -33,6 +33,7 @@ _GAP = Fraction(1, 20)  # seconds without sound that are filled with silence
 _ENDLESS = 2**62  # samples
 
 AnyPacket: TypeAlias = "Packet[AudioStream] | Packet[SubtitleStream]"
+Tell: TypeAlias = Callable[[str], None]
 
 
 class Sound(NamedTuple):
@@ -110,6 +111,7 @@ def in_step(
     start: Fraction,
     stop: Fraction | None,
     shown: Fraction,
+    tell: Tell,
 ) -> Iterator[AudioFrame]:
     """Decoded sound from the first picture on; silence where it is missing or broken.
 
@@ -120,6 +122,8 @@ def in_step(
         stop: for how many seconds sound is wanted; None: to its end.
         shown: for how many seconds there is a picture. Sound that sets in again after it, which
             may be years later where a time is wrong, is left out.
+        tell: called, perhaps again and again, with sentences on what of a whole file is left out;
+            {name} stands for the track in them.
     """
     position = 0
     end = _ENDLESS if stop is None else round(stop * rate)
@@ -127,14 +131,21 @@ def in_step(
         try:
             frames = cast("list[AudioFrame]", packet.decode())
         except FFmpegError:
+            tell("Some of {name} cannot be decoded and is silent.")
             continue  # what is missing becomes silence when the next packet comes
         for frame in frames:
             if frame.pts is not None and frame.time_base:
                 due = round((frame.pts * Fraction(frame.time_base) - start) * rate)
+                if due < -_GAP * rate and stop is None:
+                    tell("What {name} plays before the first picture is left out.")
                 if due + frame.samples <= 0:
                     continue
                 if due - position > _GAP * rate:
                     if due > shown * rate:
+                        tell(
+                            f"What {{name}} plays from {due / rate:.2f} s on is left out: the "
+                            f"picture ends at {float(shown):.2f} s."
+                        )
                         return
                     yield from _silence(frame, due - position)
                     position = due

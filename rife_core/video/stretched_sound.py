@@ -1,34 +1,47 @@
-"""Sound along a curve of speed: played as a tape is, so that its pitch follows the speed.
+"""Sound along a curve of speed: in its own pitch, or as a tape is played, in pitch too.
 
-Each sample of the result is the sound at the very moment of the source that the picture shows
-then, by a windowed sinc: in step to a fraction of a sample, however the speed changes. Filters
-that keep the pitch move single events by 10 ms and more (`atempo`), and lose some.
+As on a tape, each sample of the result is the sound at the very moment of the source that the
+picture shows then, by a windowed sinc: in step to a fraction of a sample, however the speed
+changes. In its own pitch, it is put together from short pieces of the source; see `pitch`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from ..timeline.speed_curve import SpeedCurve
+from .pitch import pieces_in_pitch
+from .reel import Along, Reel, Samples, values_of
 
 _CHUNK = 1024  # samples
 _LOBES = 8  # of the sinc, on each side
 
-Samples = NDArray[np.float64]
+
+class Stretch(NamedTuple):
+    """How sound follows the picture.
+
+    Attributes:
+        curve: which second of the source is heard when.
+        keeps_pitch: whether it sounds as high as the source; else its pitch goes with the speed.
+    """
+
+    curve: SpeedCurve
+    keeps_pitch: bool = True
 
 
-def stretched(frames: Iterator[AudioFrame], curve: SpeedCurve) -> Iterator[AudioFrame]:
-    """Sound that is heard along `curve`, from its beginning to the end of the source.
+def stretched(frames: Iterator[AudioFrame], stretch: Stretch) -> Iterator[AudioFrame]:
+    """Sound that is heard along a curve, from its beginning to the end of the source.
 
     Args:
         frames: of one layout and rate, gapless, beginning with second 0 of the source.
-        curve: which second of the source is heard when.
+        stretch: how.
 
     Yields:
         Frames of the same layout and rate.
@@ -37,66 +50,36 @@ def stretched(frames: Iterator[AudioFrame], curve: SpeedCurve) -> Iterator[Audio
     if first is None:
         return
     layout, rate = first.layout.name, first.sample_rate
-    sound = _Reel(chain([first], frames), first.layout.nb_channels)
+    chunks = (values_of(frame) for frame in chain([first], frames))
+    sound = Reel(chunks, first.layout.nb_channels)
     del first
-    heard = 0
-    while True:
-        places, speeds = _along(curve, (heard + np.arange(_CHUNK)) / rate)
-        places *= rate
-        half = ceil(_LOBES * max(1.0, float(speeds.max())))
-        values = sound.between(int(places[0]) - half, int(places[-1]) + half + 2)
-        if sound.end is not None:
-            count = int(np.searchsorted(places, sound.end))
-            places, speeds = places[:count], speeds[:count]
-        if not len(places):
-            return
-        mixed = _at(values, places - (int(places[0]) - half), np.maximum(speeds, 1), half)
+    pieces = pieces_in_pitch if stretch.keeps_pitch else _pieces_on_tape
+
+    def along(heard: NDArray[np.int64]) -> tuple[Samples, Samples]:
+        places, speeds = _along(stretch.curve, heard / rate)
+        return places * rate, speeds
+
+    for piece in pieces(sound, along, rate):
         frame = AudioFrame.from_ndarray(
-            np.ascontiguousarray(mixed, np.float32), format="fltp", layout=layout
+            np.ascontiguousarray(piece, np.float32), format="fltp", layout=layout
         )
         frame.sample_rate = rate
         yield frame
-        heard += len(places)
 
 
-class _Reel:
-    """The samples of a source, of which those that are behind are let go."""
-
-    def __init__(self, frames: Iterable[AudioFrame], channels: int) -> None:
-        self._chunks = (_values(frame) for frame in frames)
-        self._held = np.zeros((channels, 0))
-        self._begin = 0
-        self.end: int | None = None
-
-    def between(self, begin: int, end: int) -> Samples:
-        """Samples `begin` to `end`, C N; silence before the first one and after the last one."""
-        pieces = [self._held]
-        length = self._begin + self._held.shape[1]
-        while length < end and self.end is None:
-            piece = next(self._chunks, None)
-            if piece is None:
-                self.end = length
-                break
-            pieces.append(piece)
-            length += piece.shape[1]
-        held = np.concatenate(pieces, axis=1)
-        behind = min(max(0, begin - self._begin), held.shape[1])
-        self._held, self._begin = held[:, behind:], self._begin + behind
-        before = max(0, self._begin - begin)
-        wanted = self._held[:, : max(0, end - self._begin)]
-        after = end - begin - before - wanted.shape[1]
-        return np.pad(wanted, ((0, 0), (before, after)))
-
-
-def _values(frame: AudioFrame) -> Samples:
-    """C N in [-1, 1], whatever the format."""
-    values, kind = frame.to_ndarray(), frame.format.name.removesuffix("p")
-    if frame.format.is_packed:
-        values = values.reshape(-1, frame.layout.nb_channels).T
-    if kind == "u8":
-        return values.astype(np.float64) / 128 - 1
-    full = {"s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
-    return values.astype(np.float64) / full.get(kind, 1.0)
+def _pieces_on_tape(sound: Reel, along: Along, rate: int) -> Iterator[Samples]:
+    """The sound as a tape is heard that runs along a curve: C N each."""
+    heard = 0
+    while True:
+        places, speeds = along(heard + np.arange(_CHUNK))
+        half = ceil(_LOBES * max(1.0, float(speeds.max())))
+        values = sound.between(int(places[0]) - half, int(places[-1]) + half + 2)
+        count = sound.count_before_end(places)
+        if not count:
+            return
+        places, speeds = places[:count], speeds[:count]
+        yield _at(values, places - (int(places[0]) - half), np.maximum(speeds, 1), half)
+        heard += count
 
 
 def _along(curve: SpeedCurve, times: Samples) -> tuple[Samples, Samples]:

@@ -1,4 +1,4 @@
-"""What goes along with the picture: sound, subtitles, fonts, chapters, title.
+"""What goes along with the picture: the packets of sound and subtitles.
 
 What a file type can hold is tried out before the work begins: the header and a few
 packets of each track are written to memory.
@@ -9,36 +9,43 @@ from __future__ import annotations
 import heapq
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from math import ceil
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Stream
 
-from ..timeline.speed_curve import SpeedCurve
 from .clock import shifted
 from .containers import LATIN1_WHERE_NOT_UTF8, VideoError, open_input
+from .descriptions import describe
 from .encoders import FILE_TYPES
+from .probe import is_chapter_text, name_of
 from .reader import Audio, VideoReader
-from .sound import AnyPacket, Sound, add_encoder, encoded, in_step, sound_of, ways_to_encode
-from .stretched_sound import stretched
+from .sound import (
+    AnyPacket,
+    Sound,
+    Tell,
+    add_encoder,
+    encoded,
+    in_step,
+    sound_of,
+    ways_to_encode,
+)
+from .stretched_sound import Stretch, stretched
 
 _TRIED = 8  # packets that are written to memory
 _NEVER = -(2**62)  # ticks
 _TICK = Fraction(1, 1000)  # seconds; the coarsest that file types count in
 _DISORDER = 16  # packets among which the next one is looked for
 _PAUSE = b"\0\0"  # between two subtitles in an mp4; written anew where it is needed
-_CHAPTER_TEXT = "bin_data"  # the titles of chapters, as MP4 has them
-_OF_THE_FORMAT = ("major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER")
-_DESCRIBING = ("language", "title")
 
 P = TypeVar("P", bound="Packet[Stream]")
 
@@ -83,10 +90,10 @@ class TrackPlan:
     tracks: Sequence[_Planned]
     left_out: Sequence[str]
     notes: Sequence[str]
-    speed: SpeedCurve | None = None
+    speed: Stretch | None = None
 
 
-def plan_tracks(source: VideoReader, suffix: str, speed: SpeedCurve | None = None) -> TrackPlan:
+def plan_tracks(source: VideoReader, suffix: str, speed: Stretch | None = None) -> TrackPlan:
     """Finds out by writing to memory which tracks of `source` a file type takes.
 
     At another `speed` these are those of sound, encoded anew.
@@ -98,15 +105,20 @@ def plan_tracks(source: VideoReader, suffix: str, speed: SpeedCurve | None = Non
     left_out: list[str] = []
     notes: list[str] = []
     with open_input(source.path) as container:
-        streams = [(each.index, each.type, _name(each)) for each in container.streams]
+        streams = [
+            (each.index, each.type, name_of(each))
+            for each in container.streams
+            if not is_chapter_text(each)  # written anew with the chapters
+        ]
+        rates = {each.index: each.rate for each in container.streams.audio if each.codec_context}  # pyright: ignore[reportUnnecessaryComparison]
+    if speed is not None:
+        streams = [each for each in streams if each[1] == "audio"]
     for index, kind, name in streams:
         if kind == "attachment" and suffix == ".mkv" and hasattr(OutputContainer, "add_attachment"):
-            continue  # see `carry_attachments`
-        if kind == "data" and name == _CHAPTER_TEXT and suffix != ".webm":
-            continue  # written anew with the chapters
+            continue  # see `descriptions`
         if kind in ("data", "attachment"):
             left_out.append(f"{kind} ({name})")
-        if kind not in (("audio", "subtitle") if speed is None else ("audio",)):
+        if kind not in ("audio", "subtitle"):
             continue
         candidates = [_Planned(index, None)] if speed is None else []
         if kind == "audio":
@@ -118,6 +130,8 @@ def plan_tracks(source: VideoReader, suffix: str, speed: SpeedCurve | None = Non
         tracks.append(planned)
         if planned.sound and speed is None:
             how = f"{planned.sound.codec.removeprefix('lib')}, {planned.sound.layout}"
+            if planned.sound.rate != rates.get(index):
+                how += f", {planned.sound.rate} Hz"
             notes.append(
                 f"Sound track {index + 1} ({name}) is encoded again ({how}), for {suffix} files "
                 "cannot hold it as it is."
@@ -131,71 +145,32 @@ def plan_tracks(source: VideoReader, suffix: str, speed: SpeedCurve | None = Non
 
 
 def add_tracks(
-    source: VideoReader, plan: TrackPlan, output: OutputContainer, resources: ExitStack
+    source: VideoReader,
+    plan: TrackPlan,
+    output: OutputContainer,
+    resources: ExitStack,
+    tell: Tell,
 ) -> list[Track]:
-    """Adds what was planned to `output`; files that are opened for it close with `resources`."""
+    """Adds what was planned to `output`; files that are opened for it close with `resources`.
+
+    Meanwhile `tell` is called with a sentence for whatever of the sound is left out.
+    """
     tracks: list[Track] = []
     for planned in plan.tracks:
         # Each track is read by its own handle, so that neither waits for the other.
         container = resources.enter_context(open_input(source.path))
-        tracks.append(Track(_packets_for(planned, source, container, output, plan.speed)))
+        packets = _packets_for(planned, source, container, output, tell, plan.speed)
+        tracks.append(Track(packets))
     return tracks
 
 
-def add_sound(audio: Audio, output: OutputContainer, suffix: str) -> Track:
-    """Adds a waveform to `output`."""
+def add_sound(
+    audio: Audio, output: OutputContainer, suffix: str, speed: Stretch | None = None
+) -> Track:
+    """Adds a waveform to `output`, stretched along `speed`."""
     sound, frames = sound_of(audio, suffix)
-    return Track(encoded(frames, add_encoder(output, sound)))
-
-
-def carry_chapters(source: VideoReader, output: OutputContainer) -> None:
-    """Copies title, other such lines and chapters (where PyAV can; older ones cannot)."""
-    with open_input(source.path) as container:
-        output.metadata.update(
-            {key: text for key, text in container.metadata.items() if key not in _OF_THE_FORMAT}
-        )
-        chapters = container.chapters() if hasattr(container, "chapters") else []
-    for chapter in chapters:
-        tick = Fraction(chapter["time_base"] or 1)
-        shift = round(source.start / tick)
-        chapter["start"] = max(0, chapter["start"] - shift)
-        chapter["end"] = max(0, chapter["end"] - shift)
-        if source.stop is not None:
-            chapter["end"] = min(chapter["end"], round(source.stop / tick))
-    kept = [chapter for chapter in chapters if chapter["end"] > chapter["start"]]
-    if kept:
-        output.set_chapters(kept)
-
-
-def carry_attachments(source: VideoReader, output: OutputContainer) -> None:
-    """Copies fonts and other files that are attached, where `output` can hold them."""
-    if output.format.name != "matroska" or not hasattr(output, "add_attachment"):
-        return
-    with open_input(source.path) as container:
-        for stream in container.streams:
-            if stream.type == "attachment":
-                attached = cast("av.stream.AttachmentStream", stream)  # pyright: ignore[reportAttributeAccessIssue]
-                name = attached.metadata.get("filename", f"attachment {stream.index}")
-                mimetype = attached.metadata.get("mimetype", "application/octet-stream")
-                output.add_attachment(name, mimetype, attached.data)
-
-
-def describe(target: Stream, source: Stream) -> None:
-    """Copies language and title of a track, and whether it plays by itself."""
-    target.metadata.update(
-        {key: source.metadata[key] for key in _DESCRIBING if key in source.metadata}
-    )
-    with suppress(AttributeError):  # older releases of PyAV can only read it
-        # Its number: PyAV 14 refuses the flags that it gives.
-        cast(Any, target).disposition = Disposition(source.disposition).value
-
-
-def _name(stream: Stream) -> str:
-    told = stream.metadata.get("filename") or stream.metadata.get("timecode")
-    context = stream.codec_context
-    if told or context is None:  # pyright: ignore[reportUnnecessaryComparison]
-        return told or getattr(stream, "name", None) or "unknown"
-    return context.name
+    target = add_encoder(output, sound)
+    return Track(encoded(frames if speed is None else stretched(frames, speed), target))
 
 
 def _sounds(source: VideoReader, index: int, suffix: str) -> list[Sound]:
@@ -218,7 +193,13 @@ def _is_taken(source: VideoReader, tracks: Sequence[_Planned], suffix: str) -> b
             output = av.open(file, "w", format=FILE_TYPES[suffix].container)
             resources.enter_context(closing(output))
             opened = [
-                _packets_for(each, source, resources.enter_context(open_input(source.path)), output)
+                _packets_for(
+                    each,
+                    source,
+                    resources.enter_context(open_input(source.path)),
+                    output,
+                    lambda _: None,
+                )
                 for each in tracks
             ]
             output.start_encoding()
@@ -238,7 +219,8 @@ def _packets_for(
     source: VideoReader,
     container: InputContainer,
     output: OutputContainer,
-    speed: SpeedCurve | None = None,
+    tell: Tell,
+    speed: Stretch | None = None,
 ) -> Iterator[AnyPacket]:
     """Adds a track to `output`; returns its packets."""
     stream = container.streams[planned.index]
@@ -249,9 +231,18 @@ def _packets_for(
         return _lasting(packets) if stream.type == "audio" else packets
     target = add_encoder(output, planned.sound)
     describe(target, stream)
-    packets = _packets(source, container, stream)
+    name = f"sound track {stream.index + 1} ({name_of(stream)})"
+
+    def tell_of_it(what: str) -> None:
+        tell(what.format(name=name))
+
     frames = in_step(
-        packets, cast(AudioStream, stream).rate, source.start, source.stop, source.clock.end
+        _packets(source, container, stream),
+        cast(AudioStream, stream).rate,
+        source.start,
+        source.stop,
+        source.clock.end,
+        tell_of_it,
     )
     return encoded(frames if speed is None else stretched(frames, speed), target)
 

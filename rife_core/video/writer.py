@@ -19,23 +19,15 @@ from av.video.stream import VideoStream
 from torch import Tensor
 
 from ..timeline import as_fraction
-from ..timeline.speed_curve import SpeedCurve
 from ..whole_file import PartFile
 from .containers import VideoError, open_input, open_output, packets_of
-from .encoder_choice import Choice, EncoderRequest, choose_encoder
+from .descriptions import carry_attachments, carry_chapters, carry_lines, describe, not_taken
+from .encoder_choice import EncoderRequest, choose_encoder
 from .encoders import FILE_TYPES, ISO, quiet_encoders
 from .pixels import ColorTags, PixelKind, depth_of, is_rgb, reformat, to_frame, writable
 from .reader import Audio, VideoReader
-from .tracks import (
-    Track,
-    TrackPlan,
-    add_sound,
-    add_tracks,
-    carry_attachments,
-    carry_chapters,
-    describe,
-    plan_tracks,
-)
+from .stretched_sound import Stretch
+from .tracks import Track, TrackPlan, add_sound, add_tracks, plan_tracks
 
 _BYTE = 8  # bits
 
@@ -67,8 +59,10 @@ class VideoWriter:
         name: what messages call the file; its name by default.
         kind: all that there is to say of the pixels; goes before `color`, `depth`, `aspect`.
         due: how many frames are to come; another number of them is an error.
-        speed: how fast the source is shown: its sound is stretched along, and nothing else goes
-            along with the picture.
+        speed: how fast the source is shown: its sound is stretched along; subtitles, chapters and
+            fonts do not go along.
+        title_of: a video file whose title and other such lines go along; by default the one whose
+            tracks do.
 
     Attributes:
         count: frames written so far.
@@ -99,7 +93,8 @@ class VideoWriter:
         name: str | None = None,
         kind: PixelKind | None = None,
         due: int | None = None,
-        speed: SpeedCurve | None = None,
+        speed: Stretch | None = None,
+        title_of: VideoReader | None = None,
     ) -> None:
         self.path = Path(path)
         self.name = name or self.path.name
@@ -114,8 +109,10 @@ class VideoWriter:
         self._request = encoder or EncoderRequest(quality=crf)
         self._file_type = file_type or self.suffix
         self._audio_source = audio
-        self._plan = TrackPlan((), (), ())
+        self._source = title_of
+        self._plan = TrackPlan((), (), (), speed)
         if isinstance(audio, VideoReader):
+            self._source = audio
             self._plan = plan_tracks(audio, self.suffix, speed)
             self.notes += self._plan.notes
         self.left_out = list(self._plan.left_out)
@@ -216,7 +213,33 @@ class VideoWriter:
             self._check_count()
             self._carry_until(None)
             self._container.close()
+            self._compare_descriptions()
             self._file.keep()
+
+    def _compare_descriptions(self) -> None:
+        """Names what the file type has not taken, as whoever reads the file sees it."""
+        if self.kind.aspect != 1:
+            with open_input(self._file.part) as container:
+                shape = container.streams.video[0].sample_aspect_ratio or 1
+            if shape != self.kind.aspect:
+                self.left_out.append(f"the shape of pixels ({self.kind.aspect})")
+        if self._source is None:
+            return
+        self.left_out += not_taken(
+            self._source,
+            [track.index for track in self._plan.tracks],
+            self._file.part,
+            chapters=self._keeps_pace,
+        )
+
+    @property
+    def _keeps_pace(self) -> bool:
+        """Whether the tracks of a file go along as they are, and so do chapters and fonts."""
+        return isinstance(self._audio_source, VideoReader) and self._plan.speed is None
+
+    def _tell(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
     def _check_count(self) -> None:
         due = self.count if self._due is None else self._due
@@ -252,7 +275,9 @@ class VideoWriter:
         self._tags = self.kind.color
         if is_rgb(layout):
             self._tags = self._tags._replace(matrix=_RGB, range=_FULL_RANGE)
-        stream.options = {**self._encoder_options(choice)}
+        stream.options = {**choice.options}
+        if site := _CHROMA_SITES.get(self.kind.chroma_site):
+            stream.options["chroma_sample_location"] = site
         stream.time_base = context.time_base = 1 / self.fps
         context.sample_aspect_ratio = self.kind.aspect
         if choice.tag:
@@ -263,29 +288,20 @@ class VideoWriter:
         self._encodes = True
         self._begin(stream)
 
-    def _encoder_options(self, choice: Choice) -> dict[str, str]:
-        options = dict(choice.options)
-        if site := _CHROMA_SITES.get(self.kind.chroma_site):
-            options["chroma_sample_location"] = site
-        hdr = _hdr_options(self.kind)
-        if hdr and "x265-params" in options:
-            options["x265-params"] += f":{hdr}"
-        elif hdr:
-            self.notes.append(f"{choice.name} cannot write what HDR displays are told; left out.")
-        return options
-
     def _begin(self, stream: VideoStream) -> None:
         self._stream = stream
-        source = self._audio_source
-        if isinstance(source, VideoReader):
+        sound, source, output = self._audio_source, self._source, self._container
+        if source:
             with open_input(source.path) as container:
                 describe(stream, container.streams[source.stream_index])
-            self._tracks = add_tracks(source, self._plan, self._container, self._resources)
-            if self._plan.speed is None:
-                carry_attachments(source, self._container)
-                carry_chapters(source, self._container)
-        elif source is not None:
-            self._tracks = [add_sound(source, self._container, self.suffix)]
+            carry_lines(source, output)
+        if isinstance(sound, VideoReader):
+            self._tracks = add_tracks(sound, self._plan, output, self._resources, self._tell)
+        elif sound is not None:
+            self._tracks = [add_sound(sound, output, self.suffix, self._plan.speed)]
+        if source and self._keeps_pace:
+            carry_attachments(source, output)
+            carry_chapters(source, output)
 
     def _options(self) -> dict[str, str]:
         """What the file type is told."""
@@ -320,22 +336,3 @@ def check_suffix(path: Path, name: str | None = None) -> None:
         raise VideoError(
             f"{name or path.name} cannot be written: the name must end in {', '.join(FILE_TYPES)}."
         )
-
-
-def _hdr_options(kind: PixelKind) -> str:
-    """What x265 is to tell HDR displays."""
-    options: list[str] = []
-    if kind.mastering:
-        red_x, red_y, green_x, green_y, blue_x, blue_y, white_x, white_y = (
-            round(value * 50000) for value in kind.mastering.primaries
-        )
-        least, most = (
-            round(value * 10000) for value in (kind.mastering.least, kind.mastering.most)
-        )
-        options.append(
-            f"master-display=G({green_x},{green_y})B({blue_x},{blue_y})R({red_x},{red_y})"
-            f"WP({white_x},{white_y})L({most},{least})"
-        )
-    if kind.light:
-        options.append(f"max-cll={kind.light.content},{kind.light.frame_average}")
-    return ":".join(options)

@@ -11,8 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...engine.report import Report
-from ...video import VideoReader, VideoWriter
-from ..convert import in_step, notes_on
+from ..convert import notes_on, pace_of, writer_of
 from ..resume import Record, sha256_of
 from .job import Job, JobError, joined_name, record_name
 from .part_maker import PartRecord
@@ -84,8 +83,8 @@ def join_film(job: Job, film: int) -> FilmReport:
     path = results.path(unfinished)
     path.parent.mkdir(parents=True, exist_ok=True)
     reader = clip.reader
-    sound = reader if isinstance(reader, VideoReader) and in_step(clip, fps) else None
-    whole = VideoWriter(path, fps, audio=sound, name=PurePosixPath(name).name)
+    pace = pace_of(clip, fps)
+    whole = writer_of(path, clip, fps, job.recipe.request, pace, PurePosixPath(name).name)
     with whole:
         for part, segment, record in segments:
             whole.append(_fetched(job, part, segment, record), reorder)
@@ -94,7 +93,7 @@ def join_film(job: Job, film: int) -> FilmReport:
     results.publish(unfinished, name)
     report = _merged([record.report for _, _, record in segments], records[parts[0]].plans)
     encoder_notes = _once(note for part in parts for note in records[part].notes)
-    notes = [*notes_on(clip, whole, encoder_notes, fps), *report.remarks()]
+    notes = [*notes_on(clip, whole, encoder_notes, pace), *report.remarks()]
     result = FilmReport(
         f"{results}/{name}",
         whole.count,

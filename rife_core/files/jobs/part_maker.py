@@ -17,7 +17,7 @@ from ...engine.report import Report
 from ...inference.rife import RIFE
 from ...video import FILE_TYPES, VideoError
 from ..clip import Clip
-from ..convert import kind_of
+from ..convert import check_encoder, kind_of
 from ..frames import LEAD_IN, frames_of
 from ..resume import LENGTH, Record, sha256_of
 from ..segments import Encoding, write_segments
@@ -127,6 +127,8 @@ class PartMaker:
             suffix,
             f"part {number + 1} of {self.job.films[part.film].destination}",
         )
+        destination = Path(self.job.films[part.film].destination)
+        lost = check_encoder(destination, reader, encoding.fps, encoding.encoder)
         told = _Teller(self.job.folder, number, store.token, self.name)
         try:
             with frames_of(
@@ -143,7 +145,7 @@ class PartMaker:
                     if progress:
                         progress(done)
 
-                notes = write_segments(
+                write_segments(
                     frames,
                     store,
                     encoding,
@@ -164,7 +166,7 @@ class PartMaker:
                 tuple(store.records),
                 self.name,
                 round(time.perf_counter() - started, 3),
-                tuple(notes),
+                lost,
                 tuple(report.plans),
             )
             if self.job.folder.create(record_name(number), record.to_json()):

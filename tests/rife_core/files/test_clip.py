@@ -42,7 +42,7 @@ def test_a_speed_curve_decides_how_many_frames_come(network, tmp_path, clip_file
     times = [Fraction(k, 24) for k in range(report.frames + 1)]
     assert curve.source_at(times[-2]) <= Fraction(5, 12) < curve.source_at(times[-1])
     assert report.fps == 24
-    assert "Sound follows the speed as on a tape" in " ".join(report.notes)
+    assert "Sound follows the speed and keeps its pitch." in report.notes
     frames = list(VideoReader(tmp_path / "o.mkv"))
     sources = list(VideoReader(clip_file))
     assert torch.equal(frames[0], sources[0])
@@ -68,11 +68,15 @@ def marked(tmp_path_factory):
     [
         (replace(Timeline.multiply(1), speed=SpeedCurve.parse("0.5-1:0.5")), None, "auto", ramped),
         (Timeline.multiply(2), Fraction(12), "stretch", lambda time: 2 * time),
+        (Timeline.multiply(2), Fraction(12), "tape", lambda time: 2 * time),
         (Timeline.multiply(2), None, "auto", lambda time: time),
     ],
 )
 def test_sound_is_in_step(network, tmp_path, marked, timeline, fps, sound, moment):
-    """Each burst within a millisecond of when its moment of the source is shown."""
+    """Each burst within a millisecond of when its moment of the source is shown.
+
+    A burst that keeps its pitch begins at its moment; on a tape its middle is there.
+    """
     report = interpolate_file(
         network, marked, tmp_path / "o.mkv", timeline, fps=fps, sound=sound, encoder=LOSSLESS
     )
@@ -83,14 +87,16 @@ def test_sound_is_in_step(network, tmp_path, marked, timeline, fps, sound, momen
         near = (times - moment(mark)).abs() < 0.03
         found = (energy[near] * times[near]).sum() / energy[near].sum()
         assert abs(float(found) - moment(mark)) < 1e-3
-    assert ("on a tape" in " ".join(report.notes)) == (moment(1) != 1)
+    notes = " ".join(report.notes)
+    assert ("as on a tape" in notes) == (sound == "tape")
+    assert ("keeps its pitch" in notes) == (moment(1) != 1 and sound != "tape")
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"sound": "none"}, "are left out, as asked for"),
-        ({"fps": Fraction(12)}, "sound and subtitles are left out"),
+        ({"sound": "none"}, "Left out, as asked for: audio (aac)."),
+        ({"fps": Fraction(12)}, "Left out, for the speed differs from the source's: audio (aac)."),
     ],
 )
 def test_sound_is_left_out(network, tmp_path, marked, options, words):

@@ -197,7 +197,7 @@ def test_slow_motion_leaves_sound_out_and_says_so(tmp_path, network, clip_file):
     assert (report.frames, report.fps) == (11, 12)
     assert times_of(result)[-1] == Fraction(10, 12)
     assert VideoReader(result).audio_codecs == []
-    assert "so sound and subtitles are left out" in report.notes[0]
+    assert report.notes == ("Left out, for the speed differs from the source's: audio (aac).",)
 
 
 def test_a_loop_ends_where_it_begins(tmp_path, network, clip_file):

@@ -78,9 +78,7 @@ def test_light_of_exr_survives_and_is_interpolated_where_it_lies(network, tmp_pa
 def test_pictures_become_a_film_and_a_film_pictures(network, tmp_path, clip_file):
     report = interpolate_file(network, clip_file, f"{tmp_path}/out/%d.png", TWICE, first_number=7)
     assert report.frames == 11
-    assert report.notes == (
-        "Sound and subtitles are left out: only frames go to pictures and pipes.",
-    )
+    assert report.notes == ("Left out, for only frames go to pictures and pipes: audio (aac).",)
     assert (tmp_path / "out/7.png").is_file()
     source = open_source(tmp_path / "out", tmp_path / "back.mkv", fps=12)
     lossless = EncoderRequest("ffv1")
@@ -89,6 +87,9 @@ def test_pictures_become_a_film_and_a_film_pictures(network, tmp_path, clip_file
     first = read_image(tmp_path / "out/7.png").pixels
     assert len(back) == 11
     assert torch.equal(back[0], first)
+    pictures, once = tmp_path / "out", Timeline.multiply(1)
+    (note,) = interpolate_file(network, pictures, tmp_path / "back.mp4", once).notes
+    assert "colour of 4:4:4 becomes 4:2:0" in note
 
 
 class _StopError(Exception):

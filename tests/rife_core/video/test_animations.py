@@ -1,11 +1,18 @@
 """Animations are written whole, from lossless segments."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import pytest
 import torch
-from rife_video.rife_core.video import EncoderRequest, VideoError, VideoReader, VideoWriter
+from rife_video.rife_core.video import (
+    EncoderRequest,
+    PixelKind,
+    VideoError,
+    VideoReader,
+    VideoWriter,
+)
 from rife_video.rife_core.video.animations import AnimationWriter, check_animation
 from rife_video.rife_core.video.encoders import FILE_TYPES
 from support import moving_square
@@ -26,7 +33,9 @@ def segments(folder, suffix, parts):
 def test_segments_become_one_animation(tmp_path, suffix):
     frames = moving_square(5)
     path = tmp_path / f"a{suffix}"
-    writer = AnimationWriter(path, Fraction(10), NOTHING, name=path.name, left_out=[])
+    writer = AnimationWriter(
+        path, Fraction(10), NOTHING, name=path.name, kind=PixelKind(), left_out=[]
+    )
     parts = list(segments(tmp_path, suffix, (frames[:2], frames[2:])))
     with writer:
         for part in parts:
@@ -45,11 +54,13 @@ def test_what_fails_leaves_nothing(tmp_path, monkeypatch):
     path = tmp_path / "a.gif"
     with (
         pytest.raises(VideoError, match=r"a\.gif was not written: there were no frames"),
-        AnimationWriter(path, Fraction(10), NOTHING, name="a.gif", left_out=[]),
+        AnimationWriter(path, Fraction(10), NOTHING, name="a.gif", kind=PixelKind(), left_out=[]),
     ):
         pass
     (part,) = segments(tmp_path, ".gif", [moving_square(2)])
-    writer = AnimationWriter(path, Fraction(10), NOTHING, name="a.gif", left_out=[])
+    writer = AnimationWriter(
+        path, Fraction(10), NOTHING, name="a.gif", kind=PixelKind(), left_out=[]
+    )
 
     def broken(*_):
         raise av.error.OSError(28, "No space left on device")
@@ -71,3 +82,15 @@ def test_what_fails_leaves_nothing(tmp_path, monkeypatch):
 def test_what_the_file_type_cannot(suffix, fps, request_, message):
     with pytest.raises(ValueError, match=message):
         check_animation(suffix, Fraction(fps), request_)
+
+
+def test_what_an_animation_loses_is_said():
+    kind = PixelKind(depth=10, aspect=Fraction(4, 3))
+    writer = AnimationWriter(
+        Path("a.gif"), Fraction(10), NOTHING, name="a.gif", kind=kind, left_out=["audio (aac)"]
+    )
+    assert writer.notes == [
+        "A .gif has 256 colours for all its frames.",
+        ".gif files hold 8 bits a value, of 10.",
+    ]
+    assert writer.left_out == ["audio (aac)", "the shape of pixels (4/3)"]

@@ -10,6 +10,7 @@ from rife_video.rife_core.video import (
     choose_encoder,
     encoder_choice,
 )
+from rife_video.rife_core.video.pixels import LightLevel
 
 PLAIN = {"width": 64, "height": 64}
 
@@ -87,3 +88,25 @@ def test_hardware_that_does_not_answer_is_replaced_with_a_note(monkeypatch):
     choice = choose_encoder(EncoderRequest("h264_nvenc"), ".mp4", PixelKind(), **size)
     assert choice.name == "x264"
     assert choice.notes == ("h264_nvenc does not answer here (no such device), so x264 encodes.",)
+
+
+def test_colour_that_pictures_lose_on_purpose_is_said():
+    pictures = PixelKind(source_chroma="444")
+    choice = choose_encoder(EncoderRequest(), ".mp4", pictures, **PLAIN)
+    assert choice.layout == "yuv420p"
+    assert choice.notes == (
+        "x264 keeps less than the source has: colour of 4:4:4 becomes 4:2:0. The pixel format "
+        "yuv444p keeps colour in each pixel.",
+    )
+    full = EncoderRequest(pixel_format="yuv444p")
+    assert choose_encoder(full, ".mp4", pictures, **PLAIN).notes == ()
+    jpegs = PixelKind(source_chroma="420")
+    assert choose_encoder(EncoderRequest(), ".mp4", jpegs, **PLAIN).notes == ()
+
+
+def test_what_hdr_displays_are_told_is_written_or_named():
+    kind = PixelKind(depth=10, light=LightLevel(1000, 400))
+    x265 = choose_encoder(EncoderRequest(), ".mp4", kind, **PLAIN)
+    assert "max-cll=1000,400" in x265.options["x265-params"]
+    x264 = choose_encoder(EncoderRequest("x264"), ".mp4", kind, **PLAIN)
+    assert x264.notes == ("x264 cannot write what HDR displays are told; left out.",)

@@ -80,3 +80,26 @@ def test_what_is_no_stream_is_refused():
         RawVideo.parse("rgb24", None, 24)
     with pytest.raises(ValueError, match="--size"):
         RawVideo.parse("rgb24", "0x10", 24)
+
+
+@pytest.mark.parametrize(
+    ("kind", "layout", "told"),
+    [
+        (PixelKind(depth=12), "y4m", []),
+        (PixelKind(depth=16), "y4m", ["y4m frames hold 12 bits a value, of 16."]),
+        (PixelKind(depth=10), "rgb24", ["rgb24 frames hold 8 bits a value, of 10."]),
+        (
+            PixelKind(aspect=Fraction(4, 3)),
+            "rgb24",
+            ["Raw frames do not tell the shape of pixels (4/3)."],
+        ),
+        (PixelKind(source_chroma="444"), "rgb24", []),
+        (
+            PixelKind(source_chroma="444"),
+            "y4m",
+            ["Colour of 4:4:4 becomes 4:2:0; raw frames (--pipe-format rgb24) keep it."],
+        ),
+    ],
+)
+def test_what_frames_in_a_pipe_cannot_say_is_named(kind, layout, told):
+    assert PipeWriter(io.BytesIO(), RATE, kind, layout).notes == told

@@ -25,9 +25,11 @@ def packet(samples, begin):
     return Sent()
 
 
-def heard(packets, start=0, stop=None, shown=RATE):
+def heard(packets, start=0, stop=None, shown=RATE, told=None):
     times = (Fraction(start, RATE), stop and Fraction(stop, RATE), Fraction(shown, RATE))
-    frames = in_step(packets, RATE, *times)
+    notes = []
+    frames = list(in_step(packets, RATE, *times, notes.append))
+    assert notes == ([] if told is None else [told])
     return np.concatenate([frame.to_ndarray()[0] for frame in frames]).tolist()
 
 
@@ -37,8 +39,25 @@ def test_a_gap_is_silent_and_what_follows_is_in_step():
 
 
 def test_a_wrong_time_makes_no_years_of_silence():
-    samples = heard([packet(1000, 0), packet(1000, 1000), packet(9, 2**55)], shown=1500)
-    assert samples == [*range(2000)]
+    told = "What {name} plays from 8.00 s on is left out: the picture ends at 0.19 s."
+    packets = [packet(1000, 0), packet(1000, 1000), packet(9, 8 * RATE)]
+    assert heard(packets, shown=1500, told=told) == [*range(2000)]
+
+
+def test_sound_before_the_picture_is_named():
+    told = "What {name} plays before the first picture is left out."
+    samples = heard([packet(1000, 0)], start=700, told=told)
+    assert samples == [*range(700, 1000)]
+
+
+def test_sound_that_cannot_be_decoded_is_silent_and_named():
+    class Broken:
+        def decode(self):
+            raise av.error.InvalidDataError(1, "broken")
+
+    packets = [packet(1000, 0), Broken(), packet(1000, 3000)]
+    told = "Some of {name} cannot be decoded and is silent."
+    assert heard(packets, told=told) == [*range(1000), *[0] * 2000, *range(3000, 4000)]
 
 
 def test_sound_begins_with_the_picture_and_ends_with_the_part():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from av.audio.frame import AudioFrame
 from rife_video.rife_core.timeline.speed_curve import SpeedCurve, SpeedStretch
-from rife_video.rife_core.video.stretched_sound import stretched
+from rife_video.rife_core.video.stretched_sound import Stretch, stretched
 
 RATE = 24000
 MARKERS = (0.1, 0.5, 0.93, 1.31, 1.8)
@@ -42,8 +42,8 @@ def markers(length=2.0):
     return wave
 
 
-def heard(wave, curve, **kind):
-    frames = list(stretched(frames_of(wave, **kind), curve))
+def heard(wave, curve, keeps_pitch=False, **kind):
+    frames = list(stretched(frames_of(wave, **kind), Stretch(curve, keeps_pitch)))
     assert {(frame.sample_rate, frame.format.name) for frame in frames} == {(RATE, "fltp")}
     return np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
 
@@ -61,7 +61,7 @@ CURVES = ["0-:1", "0-:0.25", "0-:1.7", "0.4-0.6:0.25, 1-:2", "0.3-1.5s:0.3 ease,
 
 
 @pytest.mark.parametrize("text", CURVES)
-def test_markers_are_in_step(text):
+def test_markers_are_in_step_on_a_tape(text):
     curve = SpeedCurve.parse(text)
     found = heard(markers(), curve)
     assert np.allclose(found[0], -found[1], atol=1e-6)
@@ -75,9 +75,11 @@ def test_markers_are_in_step(text):
     assert found.shape[1] / RATE == pytest.approx(moment_of(curve, 2), abs=0.1 * MS)
 
 
-def test_at_speed_1_the_very_samples_come_out():
+@pytest.mark.parametrize("keeps_pitch", [True, False])
+def test_at_speed_1_the_very_samples_come_out(keeps_pitch):
     wave = np.random.default_rng(3).uniform(-0.9, 0.9, (2, 9000)).astype(np.float32)
-    assert np.allclose(heard(wave, SpeedCurve.parse("0-:1")), wave, atol=1e-6)
+    found = heard(wave, SpeedCurve.parse("0-:1"), keeps_pitch=keeps_pitch)
+    assert np.allclose(found, wave, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["fltp", "s16", "s32p", "u8", "dbl"])
@@ -99,18 +101,19 @@ def test_what_gets_too_high_to_be_heard_does_not_come_back_lower():
     assert np.abs(middle).max() < 0.02
 
 
-def test_nothing_is_nothing_and_a_constant_speed_may_be_any():
+@pytest.mark.parametrize("keeps_pitch", [True, False])
+def test_nothing_is_nothing_and_a_constant_speed_may_be_any(keeps_pitch):
     curve = SpeedCurve((SpeedStretch(Fraction(0), None, Fraction(1, 1024)),))
-    assert list(stretched(iter(()), curve)) == []
+    assert list(stretched(iter(()), Stretch(curve, keeps_pitch))) == []
     wave = np.ones((2, 30), np.float32)
     frames = frames_of(wave[:, :30])
-    count = sum(frame.samples for frame in stretched(frames, curve))
+    count = sum(frame.samples for frame in stretched(frames, Stretch(curve, keeps_pitch)))
     assert count == 30 * 1024
 
 
 def test_mono_stays_mono():
     frame = AudioFrame.from_ndarray(np.ones((1, 50), np.float32), format="fltp", layout="mono")
     frame.sample_rate = RATE
-    (out,) = stretched(iter([frame]), SpeedCurve.parse("0-:1"))
+    (out,) = stretched(iter([frame]), Stretch(SpeedCurve.parse("0-:1")))
     assert out.layout.name == "mono"
     assert isinstance(out, av.AudioFrame)
