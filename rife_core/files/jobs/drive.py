@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .film_maker import open_maker
+from .film_maker import FilmMaker, open_maker
 from .folder import Folder
 from .hand_out import LOOK_EVERY, HandOut
 from .job import FAILED, JOB, JOINED, PARTS, WORKING, Job, JobError, failure_name, joined_name
@@ -188,6 +188,14 @@ def run_job(
     )
 
 
+class _WatchError(BaseException):
+    """What a `Watch` raised while a part was made; it is no fault of the part."""
+
+    def __init__(self, raised: Exception) -> None:
+        super().__init__(raised)
+        self.raised = raised
+
+
 @dataclass
 class _Run:
     """One run of a driver."""
@@ -231,8 +239,15 @@ class _Run:
         """Until nothing is left to do."""
         if self.shard is None:
             self._forget_notes()  # of workers that went with an earlier driver
-        hands = HandOut(self.workers, self._done, self._given_up, self._tell)
-        hands.run(self.job.folder, open_maker, self._todo)
+        workers = self.workers
+        if len(self.job.parts) == 1 and self.shard is None:
+            workers = workers.for_one()
+        opener = self._open_here if isinstance(workers, DebugWorkers) else open_maker
+        hands = HandOut(workers, self._done, self._given_up, self._tell)
+        try:
+            hands.run(self.job.folder, opener, self._todo)
+        except _WatchError as error:
+            raise error.raised from None
         if self.shard is None and not self.failed:
             self._forget_notes()  # of workers that were killed
         self._tell(now=True)
@@ -268,6 +283,19 @@ class _Run:
         self.failed[task] = attempts[-1].error
         told = [each._asdict() for each in attempts]
         self.job.folder.write(failure_name(task), json.dumps(told, indent=1).encode())
+
+    def _open_here(self, folder: str, device: str) -> FilmMaker:
+        """A maker in this process, which can look how far it is while it makes a part."""
+
+        def look(done: int) -> None:
+            try:
+                self._tell()
+            except Exception as error:
+                raise _WatchError(error) from error
+
+        maker = open_maker(folder, device)
+        maker.progress = look
+        return maker
 
     def _tell(self, now: bool = False) -> None:
         if self.shard is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .job import Job
 from .join import BadPartError, forget, join_film
 from .part_maker import PartMaker
@@ -11,12 +13,18 @@ _REPAIRS = 3  # parts of a film that are found changed when it is joined; more a
 
 
 class FilmMaker(PartMaker):
-    """A `PartMaker` that also joins; tasks are numbered as `Job.joining` says."""
+    """A `PartMaker` that also joins; tasks are numbered as `Job.joining` says.
+
+    Attributes:
+        progress: called with the frames of a part that are written so far.
+    """
+
+    progress: Callable[[int], None] | None = None
 
     def do(self, task: int) -> None:
         """Does a task, unless it is done."""
         if task < len(self.job.parts):
-            self.make(task)
+            self.make(task, self.progress)
         else:
             self._join(task - len(self.job.parts))
 

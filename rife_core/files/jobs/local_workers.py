@@ -20,7 +20,7 @@ import torch
 from ...inference.precision import default_device
 from .folder import Folder
 from .job import JobError
-from .workers import DEATHS, Opener, Outcome, Workers, attempt, with_room
+from .workers import DEATHS, DebugWorkers, Opener, Outcome, Workers, attempt, with_room
 
 
 @dataclass
@@ -52,6 +52,10 @@ class LocalWorkers(Workers):
     @property
     def device(self) -> str:
         return torch.device(self._devices[0]).type
+
+    def for_one(self) -> Workers:
+        """This process, which has loaded all that a second one would load again."""
+        return DebugWorkers(self._devices[0]) if len(self._devices) == 1 else self
 
     def open(self, folder: Folder, opener: Opener) -> None:
         self._folder = folder

@@ -102,6 +102,10 @@ class Workers(ABC):
             JobError: no worker is left, and none can be had.
         """
 
+    def for_one(self) -> Workers:
+        """Who does work that cannot be shared: others, where these take longer to start."""
+        return self
+
     @abstractmethod
     def close(self, grace: float = 0) -> None:
         """Ends all workers, which may finish the tasks that they do within `grace` seconds."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import av
 import pytest
 from rife_video.rife_core.files.convert import interpolate_file
-from rife_video.rife_core.files.jobs import DebugWorkers, drive, interpolate_files
+from rife_video.rife_core.files.jobs import DebugWorkers, LocalWorkers, drive, interpolate_files
 from rife_video.rife_core.files.jobs.drive import driving, run_job
 from rife_video.rife_core.files.jobs.folder import Folder
 from rife_video.rife_core.files.jobs.job import Job, JobError, failure_name
@@ -292,3 +292,23 @@ def test_loops_and_damaged_clips_are_made_in_one_go(make, recipe, clips, tmp_pat
     )
     (film,) = damaged.films
     assert 1 < film.frames < 51
+
+
+def test_one_part_is_made_by_this_process_and_told_of_meanwhile(make, clips, tmp_path, monkeypatch):
+    """A process of its own would load everything again, and have nobody to share with."""
+    monkeypatch.setattr(LocalWorkers, "open", lambda *_: pytest.fail("a worker was started"))
+    monkeypatch.setattr(Folder, "tell_every", 0.0)
+    seen, one = [], [clips / "more/short.mkv"]
+    assert make(LocalWorkers(["cpu"]), sources=one, progress=seen.append).is_complete
+    assert {0, 1, 6, 7} <= {now.frames for now in seen}
+
+    def stop(now):
+        if now.frames == 3:
+            raise InterruptedError("enough")
+
+    other = tmp_path / "other"
+    with pytest.raises(InterruptedError, match="enough"):
+        make(LocalWorkers(["cpu"]), sources=one, output=other, progress=stop)
+    assert job_of(other).folder.names("parts") == job_of(other).failed() == set()
+    with pytest.raises(pytest.fail.Exception):
+        make(LocalWorkers(["cpu", "cpu"]), sources=one, output=other)
