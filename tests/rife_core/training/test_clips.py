@@ -58,3 +58,15 @@ def test_a_cut_is_told_from_motion():
 def test_an_empty_folder_is_named(tmp_path):
     with pytest.raises(ValueError, match="No videos and no folders of images"):
         ClipTriplets([tmp_path], 48, seed=1)
+
+
+@pytest.mark.parametrize("gap", [1, 3])
+def test_gaps_are_the_steps_between_the_frames_of_a_triplet(tmp_path, gap):
+    (tmp_path / "lighter").mkdir()
+    for index in range(7):
+        frame = torch.full((48, 48, 3), index / 10)
+        (tmp_path / "lighter" / f"{index}.png").write_bytes(png(frame))
+    batch = ClipTriplets([tmp_path], 48, seed=1, gaps=(gap,)).batch(0, 4)
+    for frame in (batch.img0, batch.img1):
+        steps = (frame - batch.gt).abs().mean((1, 2, 3))
+        torch.testing.assert_close(steps, torch.full((4,), gap / 10), atol=5e-3, rtol=0)
