@@ -51,6 +51,9 @@ def _main(argv: Sequence[str] | None) -> int:
         missing = f"rife-video: {error}. Is all of it installed? pip install rife-video"
         print(missing, file=sys.stderr)  # noqa: T201
         return _FAILED
+    except MemoryError:
+        print("rife-video: There is not enough memory to load PyTorch.", file=sys.stderr)  # noqa: T201
+        return _FAILED
     with _ctrl_c(signal.default_int_handler):
         return cli.main(argv, table)
 

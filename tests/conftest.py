@@ -176,6 +176,34 @@ def server(monkeypatch):
     server.server_close()
 
 
+@pytest.fixture
+def s3(tmp_path, monkeypatch):
+    """A server that speaks S3's protocol, with a bucket `films`: the environment that leads there.
+
+    Needs s3fs and moto[server].
+    """
+    system = pytest.importorskip("s3fs").S3FileSystem
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    surroundings = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "TMPDIR": str(tmp_path),
+    }
+    for name, value in surroundings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("tempfile.tempdir", None)  # it is looked up once for all
+    try:
+        system(skip_instance_cache=True).mkdir("films")
+        yield surroundings
+    finally:
+        system.clear_instance_cache()
+        server.stop()
+
+
 @pytest.fixture(scope="session")
 def fetched(tmp_path_factory):
     """The path of a real release, fetched once; without an index, the test is skipped."""

@@ -171,7 +171,7 @@ def _content(path: Path) -> bytes:
                         f"{path.name} has {before.st_size / 2**30:.0f} GB; weights have less than "
                         f"{MAX_BYTES / 2**30:.0f} GB."
                     )
-                content = file.read(MAX_BYTES)
+                content = file.read(before.st_size + 1)  # so much memory is taken
                 after = os.fstat(file.fileno())
             # Times of files have steps of some milliseconds: what has just changed may change on.
             is_fresh = 0 <= time.time() - after.st_mtime < _SETTLED_SECONDS

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..ops.dispatch import plain_ops
+from ..ops.dispatch import is_out_of_memory, plain_ops
 
 _FAILED = 1
 _INTERRUPTED = 130
@@ -149,6 +149,8 @@ def sentence(error: Exception) -> str:
         'scale is 3; use 1 or 2.'
         >>> sentence(KeyError("flow"))
         "KeyError: 'flow' (RIFE_VIDEO_TRACEBACK=1 shows where)"
+        >>> sentence(MemoryError())
+        'There is not enough memory.'
     """
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name]
@@ -157,6 +159,8 @@ def sentence(error: Exception) -> str:
     if isinstance(error, _FORESEEN) and text:
         return text
     first = (text.splitlines() or [""])[0]
+    if is_out_of_memory(error):
+        return f"There is not enough memory{first and f': {first}'}."
     kind = type(error).__name__
     return f"{kind}{first and f': {first}'} ({TRACEBACK}=1 shows where)"
 

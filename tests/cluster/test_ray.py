@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 
+import fsspec
 import pytest
 import torch
 from cluster.held import let_go, open_held
@@ -52,10 +53,10 @@ def cluster():
 def make(clips, recipe, tmp_path):
     """Runs a job on the cluster."""
 
-    def run(workers=None, sources=None, **options):
+    def run(workers=None, sources=None, output=tmp_path / "out", **options):
         return interpolate_files(
             sources or [clips],
-            tmp_path / "out",
+            output,
             recipe,
             workers=workers or RayWorkers(),
             part_frames=PART,
@@ -227,6 +228,30 @@ def test_a_machine_that_differs_is_left_out(cluster, make, clips, tmp_path, monk
     report = make(Watched(), [clips / "01.mp4"])
     assert report.is_complete
     assert [note for note in report.notes if "was left out: planned by other releases" in note]
+
+
+@pytest.mark.slow
+def test_clips_job_and_results_on_s3(
+    cluster, make, s3, clips, reference, digests, tmp_path, monkeypatch
+):
+    system, _ = fsspec.core.url_to_fs("s3://films")
+    names = sorted(reference)[:4]
+    for name in names:
+        system.put_file(str(clips / name), f"films/clips/{name}")
+
+    def open_there(folder, device):
+        """Actors have the environment of their machine."""
+        os.environ.update(s3)
+        return open_maker(folder, device)
+
+    monkeypatch.setattr(drive, "open_maker", open_there)
+    report = make(sources=["s3://films/clips"], output="s3://films/out")
+    assert report.is_complete
+    (tmp_path / "got").mkdir()
+    for name in names:
+        system.get_file(f"films/out/{name}", str(tmp_path / "got" / name))
+    assert digests(tmp_path / "got") == {name: reference[name] for name in names}
+    assert not system.exists("films/out/.rife-job/parts")
 
 
 def test_actors_share_gpus_and_cores_as_they_are_told(cluster, tmp_path):

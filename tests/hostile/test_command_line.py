@@ -75,7 +75,9 @@ def test_what_is_not_there_is_told_in_a_sentence(command, desk, capsys):
 ERRORS = {
     RuntimeError("mat1 and mat2 cannot be multiplied\nat frame #3"): "mat1 and mat2 cannot be",
     torch.OutOfMemoryError("not enough memory"): "not enough memory",
-    MemoryError(): "MemoryError",
+    MemoryError(): "There is not enough memory.",
+    RuntimeError("DefaultCPUAllocator: can't allocate memory"): "There is not enough memory: Def",
+    RuntimeError("can't start new thread"): "There is not enough memory: can't start new thread.",
     RecursionError("maximum recursion depth exceeded"): "maximum recursion depth",
     KeyError("flow"): "flow",
     AssertionError(): "AssertionError",
@@ -316,6 +318,29 @@ def test_ctrl_c_while_importing(module, desk):
         command, cwd=desk, capture_output=True, text=True, timeout=300, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "Stopped.\n")
+
+
+_NO_MEMORY = """
+import runpy, sys
+
+class Refuses:
+    def find_spec(self, name, *_):
+        if name == "torch.nn":
+            raise MemoryError
+
+sys.meta_path.insert(0, Refuses())
+sys.argv = ["rife-video", "models"]
+runpy.run_module("rife_video", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_too_little_memory_while_importing(desk):
+    done = subprocess.run(
+        [sys.executable, "-c", _NO_MEMORY], cwd=desk, capture_output=True, text=True, timeout=300,
+        check=False,
+    )  # fmt: skip
+    told = "rife-video: There is not enough memory to load PyTorch.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
 
 
 _AT_EXIT = """

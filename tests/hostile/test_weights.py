@@ -1,17 +1,13 @@
 """Weights files that are broken or malicious: refused in a sentence and at once, or owned."""
 
 import gc
-import io
-import json
 import os
 import pickle
 import random
 import shutil
-import struct
 import threading
 import time
-import warnings
-import zipfile
+import tracemalloc
 
 import pytest
 import torch
@@ -24,6 +20,8 @@ from rife_video.rife_core.losses.discriminators import files as discriminators
 from rife_video.rife_core.losses.lpips import LPIPS
 from rife_video.rife_core.losses.vgg import VGGPerceptualLoss
 from safetensors.torch import save_file
+
+from .bad_weights import BAD, FIRST, pickle_of
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +39,6 @@ def bytes_of(weights, tmp_path_factory):
     save_file(weights, folder / "a.safetensors", {"rife_row": "4.6"})
     return {path.suffix: path.read_bytes() for path in folder.iterdir()}
 
-
-FIRST = "block0.conv0.0.0.weight"
 
 ODD = {
     "NaN": lambda x: x.clone().index_put_((torch.tensor(0),), torch.tensor(float("nan"))),
@@ -138,255 +134,6 @@ def test_bundled_weights_are_not_held_open(tmp_path):
 # --- Files that are none
 
 
-def _pickle_of(value):
-    buffer = io.BytesIO()
-    torch.save(value, buffer)
-    return buffer.getvalue()
-
-
-def _zip_with(data, compression=zipfile.ZIP_STORED):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
-        archive.writestr("a/data.pkl", data)
-        archive.writestr("a/version", "3")
-        archive.writestr("a/byteorder", "little")
-    return buffer.getvalue()
-
-
-def _rezipped(content, change=lambda name, data: [data], compression=zipfile.ZIP_STORED):
-    """What torch saved, each entry replaced by others of its name."""
-    buffer = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(content)) as old,
-        zipfile.ZipFile(buffer, "w", compression) as new,
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore")  # of two entries of one name
-        for name in old.namelist():
-            for data in change(name, old.read(name)):
-                new.writestr(name, data)
-    return buffer.getvalue()
-
-
-def _view(size, stride, offset=0, numel=4):
-    """A tensor of four numbers, looked at in an odd way."""
-
-    def put(*numbers):
-        return b"".join(pickle.dumps(number, 2)[2:-1] for number in numbers)
-
-    data = (
-        b"\x80\x02}X\x01\x00\x00\x00xctorch._utils\n_rebuild_tensor_v2\n(("
-        b"X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000"
-        b"X\x03\x00\x00\x00cpu" + put(numel) + b"tQ" + put(offset)
-        + b"(" + put(*size) + b"t(" + put(*stride)
-        + b"t\x89ccollections\nOrderedDict\n)RtRs."
-    )  # fmt: skip
-    return _rezipped(
-        _pickle_of({"x": torch.zeros(4)}),
-        lambda name, old: [data] if name.endswith(".pkl") else [old],
-    )
-
-
-def _list_of_itself():
-    value = []
-    value.append(value)
-    return value
-
-
-def _nested_tensor():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
-
-
-def _safetensors(header, body=b""):
-    text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + body
-
-
-def _itself(key):
-    value = {}
-    value[key] = value
-    return value
-
-
-def _nested_tuples(levels):
-    """A dictionary whose key is (((), ()), ((), ())) and so on, each tuple twice in the next."""
-    steps = b"\x80\x02})q\x00" + b"".join(
-        b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86q" + bytes([i + 1]) for i in range(levels)
-    )
-    return steps + b"K\x01s."
-
-
-def _deep_tuples(levels):
-    return b"\x80\x02})" + b"\x85" * levels + b"K\x01s."
-
-
-def _call(module, name, *arguments):
-    """A pickle that calls something; of what may be called, some takes all memory."""
-    numbers = b"".join(b"\x8a" + bytes([9]) + n.to_bytes(9, "little") for n in arguments)
-    return b"\x80\x02c" + module + b"\n" + name + b"\n(" + numbers + b"tR."
-
-
-DEEP = b"[" * 10**6 + b"]" * 10**6
-HEADER = {"x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
-
-BAD = {
-    "empty.pth": b"",
-    "zeros.pth": bytes(100_000),
-    "text.pth": b"hello " * 1000,
-    "page.safetensors": b"<!doctype html><html>not found</html>",
-    "pointer.safetensors": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
-    "itself.pth": lambda: _pickle_of(_itself("state_dict")),
-    "itself module.pth": lambda: _pickle_of(_itself("module")),
-    "itself model.pth": lambda: _pickle_of(_itself("model")),
-    "list.pth": lambda: _pickle_of([1, 2]),
-    "number.pth": lambda: _pickle_of(3),
-    "tensor.pth": lambda: _pickle_of(torch.zeros(3)),
-    "empty dict.pth": lambda: _pickle_of({}),
-    "odd keys.pth": lambda: _pickle_of({3: torch.zeros(1), (1, 2): torch.zeros(1), None: 0}),
-    "texts.pth": lambda: _pickle_of({"a": "b", FIRST: "c"}),
-    "long prefix.pth": lambda: _pickle_of({"module." * 1_200_000 + "x": torch.zeros(1)}),
-    "long name.pth": lambda: _pickle_of({"x" * 8_000_000: torch.zeros(1)}),
-    "escapes.pth": lambda: _pickle_of({"\x1b[2J\ud800": torch.zeros(1)}),
-    "many names.pth": lambda: _pickle_of({str(i): torch.zeros(0) for i in range(10_000)}),
-    "nested dicts.pth": lambda: _pickle_of(_nested(200)),
-    "tuples.pth": _zip_with(_nested_tuples(60)),
-    "old tuples.pkl": _nested_tuples(60),
-    "deep tuples.pth": _zip_with(_deep_tuples(10**6)),
-    "deep lists.pth": _zip_with(b"\x80\x02" + b"]" * 10**6 + b"a" * (10**6 - 1) + b"."),
-    "bytearray.pth": _zip_with(_call(b"builtins", b"bytearray", 10**15)),
-    "size.pth": _zip_with(_call(b"torch", b"Size", 10**18)),
-    "system.pth": _zip_with(b"\x80\x02cos\nsystem\n(X\x04\x00\x00\x00truetR."),
-    "bomb.pth": _zip_with(b"\x80\x02" + b"N" * 50_000_000 + b".", zipfile.ZIP_DEFLATED),
-    "no end.pth": _zip_with(b"\x80\x02}"),
-    "no pickle.pth": _zip_with(b"hello"),
-    "too few.pth": _zip_with(b"\x80\x02tR."),
-    "half zip.pth": b"PK\x03\x04" + bytes(1000),
-    "header of nothing.safetensors": _safetensors({}),
-    "one tensor.safetensors": _safetensors(HEADER, bytes(4)),
-    "header too long.safetensors": struct.pack("<Q", 2**63) + b"{}",
-    "header of 2**40.safetensors": struct.pack("<Q", 2**40) + b"{}",
-    "deep header.safetensors": _safetensors(DEEP),
-    "overlapping.safetensors": _safetensors({"x": HEADER["x"], "y": HEADER["x"]}, bytes(4)),
-    "outside.safetensors": _safetensors(
-        {"x": {"dtype": "F32", "shape": [10**9], "data_offsets": [0, 4 * 10**9]}}, bytes(4)
-    ),
-    "overflow.safetensors": _safetensors(
-        {"x": {"dtype": "F32", "shape": [2**62, 4], "data_offsets": [0, 0]}}
-    ),
-    "many tensors.safetensors": lambda: _safetensors(
-        {f"x{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(50_000)}
-    ),
-    "one name twice.safetensors": _safetensors(
-        b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
-        b'"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
-        bytes(8),
-    ),
-    "one field twice.safetensors": _safetensors(
-        b'{"x":{"dtype":"F32","dtype":"I8","shape":[1],"data_offsets":[0,4]}}', bytes(4)
-    ),
-    "negative shape.safetensors": _safetensors(
-        {"x": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}, bytes(4)
-    ),
-    "negative offset.safetensors": _safetensors(
-        {"x": {"dtype": "F32", "shape": [1], "data_offsets": [-4, 0]}}, bytes(4)
-    ),
-    "backwards.safetensors": _safetensors(
-        {"x": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}, bytes(4)
-    ),
-    "a gap.safetensors": _safetensors(
-        {"x": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}, bytes(8)
-    ),
-    "more behind it.safetensors": _safetensors(HEADER, bytes(400)),
-    "not UTF-8.safetensors": _safetensors(
-        b'{"\xff":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', bytes(4)
-    ),
-    "half a character.safetensors": _safetensors(
-        b'{"\\ud800":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', bytes(4)
-    ),
-    "many dimensions.safetensors": _safetensors(
-        {"x": {"dtype": "F32", "shape": [1] * 100_000, "data_offsets": [0, 4]}}, bytes(4)
-    ),
-    "nothing times much.safetensors": _safetensors(
-        {"x": {"dtype": "F32", "shape": [0, 2**62, 2**62], "data_offsets": [0, 0]}}
-    ),
-    "much metadata.safetensors": _safetensors(
-        {"__metadata__": {str(i): "x" * 100 for i in range(50_000)}, **HEADER}, bytes(4)
-    ),
-    "spaces.safetensors": _safetensors(b" " * 9_000_000 + b"{}"),
-    **{
-        f"{name}.pth": (lambda view=view: _view(*view))
-        for name, view in {
-            "shape larger than the storage": ([10**12], [1]),
-            "negative size": ([-4], [1]),
-            "negative stride": ([4], [-1]),
-            "offset behind the end": ([4], [1], 10**15),
-            "offset before the beginning": ([4], [1], -4),
-            "overflow": ([2**62, 4], [0, 0]),
-            "one value a million million times": ([2**40], [0]),
-            "overlapping": ([4, 4], [1, 0]),
-            "storage larger than its file": ([4], [1], 0, 10**14),
-            "storage of negative size": ([4], [1], 0, -5),
-        }.items()
-    },
-    "unpacks to a thousand times its size.pth": lambda: _rezipped(
-        _pickle_of({"x": torch.zeros(8_000_000)}), compression=zipfile.ZIP_DEFLATED
-    ),
-    "two pickles of one name.pth": lambda: _rezipped(
-        _pickle_of({"x": torch.zeros(4)}),
-        lambda name, data: [data, b"\x80\x02cos\nsystem\n."][: 1 + name.endswith(".pkl")],
-    ),
-    "storage cut short.pth": lambda: _rezipped(
-        _pickle_of({"x": torch.zeros(4)}),
-        lambda name, data: [data[:2]] if name.endswith("data/0") else [data],
-    ),
-    "storage left out.pth": lambda: _rezipped(
-        _pickle_of({"x": torch.zeros(4)}),
-        lambda name, data: [] if name.endswith("data/0") else [data],
-    ),
-    "bytes for names.pth": lambda: _pickle_of({b"\xff": torch.zeros(1), "a": torch.zeros(1)}),
-    "a module.pth": lambda: _pickle_of(torch.nn.Linear(2, 2)),
-    "a list of itself.pth": lambda: _pickle_of({"a": _list_of_itself()}),
-    "nested tensors.pth": lambda: _pickle_of({FIRST: _nested_tensor(), "x": _nested_tensor()}),
-    "dtype.safetensors": _safetensors(
-        {"x": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}, bytes(4)
-    ),
-    "metadata of no text.safetensors": _safetensors(
-        {"__metadata__": {"a": [1]}, **HEADER}, bytes(4)
-    ),
-    "row.safetensors": _safetensors(
-        {"__metadata__": {"rife_row": "x" * 10**6}, **HEADER}, bytes(4)
-    ),
-    **{
-        f"channels {i}.safetensors": _safetensors(
-            {"__metadata__": {"rife_row": "4.6", "rife_channels": text}, **HEADER}, bytes(4)
-        )
-        for i, text in enumerate(
-            (
-                DEEP.decode(),
-                "[1e999, 2, 3, 4]",
-                "[" + "9" * 5000 + "]",
-                "[0, 0, 0, 0]",
-                "[-1, 2, 2, 2]",
-                "[true, 2, 2, 2]",
-                "[1000000000, 1000000000, 1000000000, 1000000000]",
-                json.dumps([8] * 10**6),
-                "{}",
-                "x" * 10**6,
-            )
-        )
-    },
-}
-
-
-def _nested(levels):
-    value = {}
-    for _ in range(levels):
-        value = {"state_dict": value}
-    return value
-
-
 LOADERS = {
     "rife": load_rife,
     "discriminator": discriminators.load_discriminator,
@@ -404,6 +151,58 @@ def test_bad_files(name, tmp_path, tally):
         with tally.one(f"{name} by {who}"), pytest.raises((ValueError, FileNotFoundError)) as error:
             load(path)
         assert 10 < len(str(error.value)) < 1500
+
+
+CHANGED = {
+    "no channels": torch.zeros(0, 7, 3, 3),
+    "a scalar": torch.tensor(1.0),
+    "five dimensions": torch.zeros(1, 2, 3, 3, 3),
+    "one dimension": torch.zeros(504),
+    "a million channels": torch.zeros(10**6, 1, 1, 1),
+}
+
+
+@pytest.mark.parametrize("name", [*CHANGED, "half", "more", "twice as many"])
+def test_networks_that_are_almost_one(name, weights, tmp_path, tally):
+    names = list(weights)
+    state = {
+        "half": {key: weights[key] for key in names[::2]},
+        "more": {**weights, "block9.weight": torch.zeros(3)},
+        "twice as many": {**weights, **{f"x.{key}": weights[key] for key in names}},
+    }.get(name) or {**weights, FIRST: CHANGED[name]}
+    torch.save(state, tmp_path / "a.pth")
+    with tally.one(name), pytest.raises(CheckpointError, match="holds no RIFE network"):
+        load_rife(tmp_path / "a.pth")
+
+
+def test_what_is_only_oddly_stored_is_a_network(weights, tmp_path):
+    """Strides, parts of larger storages, parameters, and bytes behind the end change nothing."""
+    wide = {name: torch.zeros(10**5).index_fill_(0, torch.tensor(0), 1.0) for name in weights}
+    forms = {
+        "turned": {k: v.transpose(0, -1).contiguous().transpose(0, -1) for k, v in weights.items()},
+        "parameters": {k: torch.nn.Parameter(v) for k, v in weights.items()},
+        "parts": {
+            k: wide[k][: v.numel()].copy_(v.flatten()).view_as(v) if v.numel() < 10**5 else v
+            for k, v in weights.items()
+        },
+    }
+    for state in forms.values():
+        (tmp_path / "a.pth").write_bytes(pickle_of(state) + b"more")
+        for name, tensor in load_rife(tmp_path / "a.pth").state_dict().items():
+            assert torch.equal(tensor, weights[name])
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pkl", ".safetensors"])
+def test_a_file_takes_memory_by_its_size(bytes_of, tmp_path, suffix):
+    """And not by that of the largest one there may be, which a limited process does not get."""
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(bytes_of[suffix])
+    tracemalloc.start()
+    try:
+        read_tensors("RIFE", path)
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(bytes_of[suffix])
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_huge_file_is_not_read(tmp_path, tally):

@@ -130,33 +130,16 @@ def test_one_driver_at_a_time_and_the_next_one_after_its_death(bucket):
 
 
 @pytest.mark.slow
-def test_on_s3(clips, recipe, reference, digests, tmp_path, monkeypatch):
-    """A server that speaks the protocol; needs s3fs and moto[server]."""
-    pytest.importorskip("s3fs")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "a",
-        "AWS_SECRET_ACCESS_KEY": "b",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "TMPDIR": str(tmp_path),
-    }.items():
-        monkeypatch.setenv(name, value)
-    try:
-        system, _ = fsspec.core.url_to_fs("s3://films")
-        system.mkdir("films")
-        for name in NAMES:
-            system.put_file(str(clips / name), f"films/clips/{name}")
-        folder = folder_at("s3://films/race")
-        assert [folder.create("x.json", b"1"), folder.create("x.json", b"2")] == [True, False]
-        assert folder.read("x.json") == b"1"
-        command = [sys.executable, "-m", "rife_video", "interpolate", "s3://films/clips"]
-        command += ["--output-dir", "s3://films/out", "--model", recipe.weights]
-        command += ["--precision", "fp32", "--scale", "1", "--device", "cpu", "--quality", "0"]
-        command += ["--part-frames", str(PART), "--workers", "local:2"]
-        subprocess.run(command, check=True, timeout=600)
-        assert digests(fetched("s3://films", tmp_path / "got")) == reference
-    finally:
-        server.stop()
+def test_on_s3(s3, clips, recipe, reference, digests, tmp_path):
+    system, _ = fsspec.core.url_to_fs("s3://films")
+    for name in NAMES:
+        system.put_file(str(clips / name), f"films/clips/{name}")
+    folder = folder_at("s3://films/race")
+    assert [folder.create("x.json", b"1"), folder.create("x.json", b"2")] == [True, False]
+    assert folder.read("x.json") == b"1"
+    command = [sys.executable, "-m", "rife_video", "interpolate", "s3://films/clips"]
+    command += ["--output-dir", "s3://films/out", "--model", recipe.weights]
+    command += ["--precision", "fp32", "--scale", "1", "--device", "cpu", "--quality", "0"]
+    command += ["--part-frames", str(PART), "--workers", "local:2"]
+    subprocess.run(command, check=True, timeout=600)
+    assert digests(fetched("s3://films", tmp_path / "got")) == reference
