@@ -59,6 +59,9 @@ def sources():
     return files
 
 
+COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "nodes", "server"}
+"""ComfyUI's own modules; `nodes` is one of them wherever it is not imported relatively."""
+
 FLOOR = {name: floor for floor, names in enumerate(LAYERS) for name in names}
 
 
@@ -71,6 +74,27 @@ def test_no_arrow_goes_upward():
             if there != here and FLOOR[there] >= FLOOR[here]:
                 upward.add(f"{path.relative_to(PACK)} imports {file}")
     assert not upward, "\n".join(sorted(upward))
+
+
+def absolute_imports(path):
+    """Names of the modules that a file imports absolutely, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module
+
+
+def test_the_pack_imports_itself_relatively_and_comfyui_never():
+    """In ComfyUI the pack's folder has any name; only nodes/host.py asks for its modules."""
+    forbidden = COMFYUI | {"rife_video", "rife_core", "workflows"}
+    found = {
+        f"{path.relative_to(PACK)} imports {name}"
+        for path in sources()
+        for name in absolute_imports(path)
+        if name.partition(".")[0] in forbidden
+    }
+    assert not found, "\n".join(sorted(found))
 
 
 def test_every_file_of_the_core_has_a_floor():
