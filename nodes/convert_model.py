@@ -14,7 +14,7 @@ from .load_rife import LoadRIFE
 class ConvertInterpolationModel:
     """Takes the weights out of ComfyUI's frame interpolation model."""
 
-    DISPLAY_NAME = "RIFE from Frame Interpolation Model"
+    DISPLAY_NAME = "Frame Interpolation Model to RIFE"
     CATEGORY = "RIFE Video"
     DESCRIPTION = (
         "Turns the model of ComfyUI's own Load Frame Interpolation Model into one for the RIFE "

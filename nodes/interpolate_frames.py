@@ -41,10 +41,8 @@ class InterpolateFrames:
     """Makes new frames between the frames of a clip."""
 
     TITLE = "Interpolate Frames"
-    # Older pages search these names only, and no further than their 30th letter.
-    DISPLAY_NAME = (
-        "RIFE VFI, Tween, Frame Rate, FPS (Interpolate Frames, Slow Motion, Smooth 60 FPS)"
-    )
+    # Older pages search these names only, and there only words that begin within 30 letters.
+    DISPLAY_NAME = "RIFE VFI Tween, 60 FPS Frame Rate (Interpolate Frames, Smooth Slow Motion)"
     CATEGORY = "RIFE Video"
     ESSENTIALS_CATEGORY = "Video Tools"
     DESCRIPTION = (

@@ -41,7 +41,7 @@ class InterpolateVideo:
     """Makes new frames between the frames of a video, without holding it in memory."""
 
     TITLE = "Interpolate Video"
-    DISPLAY_NAME = "RIFE Slow Motion, Smooth 60 FPS (Interpolate Video, Frame Rate, VFI, Tween)"
+    DISPLAY_NAME = "RIFE VFI 60 FPS, Smooth Slow Motion (Interpolate Video, Frame Rate, Tween)"
     CATEGORY = "RIFE Video"
     ESSENTIALS_CATEGORY = "Video Tools"
     DESCRIPTION = (

@@ -6,6 +6,8 @@ const NAME = "last_run";
 const LINE = 15; // pixels
 const MOST = 20; // lines shown at once; longer reports scroll
 const LETTER = 6; // pixels, about, by which long lines are counted twice
+const WIDTH = 300; // pixels of a new node
+const GAP = 4; // pixels that the canvas leaves below each widget
 
 // The names under which nodes are found hold every word that people search for.
 const TITLES = {
@@ -45,17 +47,37 @@ function show(node, text) {
   node.setDirtyCanvas?.(true, true);
 }
 
-// Older pages know how to fold rare inputs (right click, Show Advanced), but not which ones.
+// The classic canvas knows rare inputs (right click, Show Advanced), but leaves their room empty
+// and does not show that there are any. Nodes 2.0 does both by itself.
 function fold(node) {
   const { category, input } = node.constructor.nodeData ?? {};
   if (category !== "RIFE Video") return;
   const declared = { ...input?.required, ...input?.optional };
-  const rare = (node.widgets ?? []).filter(
-    (widget) => widget.advanced == null && declared[widget.name]?.[1]?.advanced
-  );
-  if (!rare.length) return;
-  for (const widget of rare) widget.advanced = true;
-  node.setSize([node.size[0], node.computeSize()[1]]);
+  const rare = (node.widgets ?? [])
+    .filter((widget) => declared[widget.name]?.[1]?.advanced)
+    .flatMap((widget) => [widget, ...(widget.linkedWidgets ?? [])]);
+  if (rare.length) {
+    for (const widget of rare) {
+      widget.advanced = true;
+      const get = () => (node.showAdvanced ? undefined : () => [0, -GAP]);
+      Object.defineProperty(widget, "computeSize", { configurable: true, get });
+    }
+    addSwitch(node);
+  }
+  const [width, height] = node.computeSize();
+  node.setSize([Math.max(WIDTH, width), height]);
+}
+
+function addSwitch(node) {
+  const toggle = () => {
+    node.toggleAdvanced();
+    node.setSize([node.size[0], node.computeSize()[1]]);
+  };
+  const options = { serialize: false, canvasOnly: true };
+  const button = node.addWidget("button", "advanced_inputs", "", toggle, options);
+  button.serialize = false;
+  const get = () => `${node.showAdvanced ? "Hide" : "Show"} advanced inputs`;
+  Object.defineProperty(button, "label", { configurable: true, get, set() {} });
 }
 
 app.registerExtension({
