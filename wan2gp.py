@@ -1,6 +1,6 @@
 """A temporal upsampler for Wan2GP (WanGP), by the same engine as everything else.
 
-A plugin of Wan2GP names it in its `plugin_info.json`, and nothing else:
+A plugin of Wan2GP is a folder with an empty `__init__.py` and this `plugin_info.json`:
 
     {"name": "RIFE Video",
      "temporal_upsampler_handlers": ["rife_video.wan2gp.TemporalUpsampler"]}
