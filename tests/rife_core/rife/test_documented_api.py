@@ -5,12 +5,14 @@ import inspect
 import pytest
 import rife_video.rife_core as core
 import torch
+import torch.nn.functional as F
 from rife_video.rife_core import (
     Discriminator,
     Discriminator3D,
     Discriminator3DWithfirstframe,
     VideoAutoencoderLoss,
 )
+from rife_video.rife_core.losses.pretrained import LPIPS_FILE, VGG_FILES, vgg_features
 from rife_video.rife_core.rife.IFNet import IFBlock, IFNet
 from rife_video.rife_core.rife.IFNet_m import IFNet_m
 from rife_video.rife_core.rife.laplacian import LapLoss
@@ -18,6 +20,7 @@ from rife_video.rife_core.rife.loss import EPE, SOBEL, MeanShift, Ternary, VGGPe
 from rife_video.rife_core.rife.refine import Contextnet, Conv2, Unet, conv, deconv
 from rife_video.rife_core.rife.RIFE import Model
 from rife_video.rife_core.rife.warplayer import warp
+from torch.testing import assert_close
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -29,56 +32,86 @@ def test_modules_give_the_names_of_the_package():
         assert getattr(core, thing.__name__) is thing
 
 
-@pytest.mark.parametrize(
-    ("call", "names"),
-    [
-        (EPE.forward, ["flow", "gt", "loss_mask"]),
-        (Ternary.transform, ["img"]),
-        (Ternary.rgb2gray, ["rgb"]),
-        (Ternary.hamming, ["t1", "t2"]),
-        (Ternary.valid_mask, ["t", "padding"]),
-        (Ternary.forward, ["img0", "img1"]),
-        (SOBEL.forward, ["pred", "gt"]),
-        (MeanShift, ["data_mean", "data_std", "data_range", "norm"]),
-        (VGGPerceptualLoss.forward, ["X", "Y", "indices"]),
-        (Model, ["local_rank", "arbitrary"]),
-        (Model.load_model, ["path", "rank"]),
-        (Model.save_model, ["path", "rank"]),
-        (Model.inference, ["img0", "img1", "scale", "scale_list", "TTA", "timestep"]),
-        (Model.update, ["imgs", "gt", "learning_rate", "mul", "training", "flow_gt"]),
-        (conv, ["in_planes", "out_planes", "kernel_size", "stride", "padding", "dilation"]),
-        (deconv, ["in_planes", "out_planes", "kernel_size", "stride", "padding"]),
-        (Conv2, ["in_planes", "out_planes", "stride"]),
-        (Contextnet.forward, ["x", "flow"]),
-        (
-            Unet.forward,
-            ["img0", "img1", "warped_img0", "warped_img1", "mask", "flow", "c0", "c1"],
-        ),
-        (IFBlock, ["in_planes", "c"]),
-        (IFBlock.forward, ["x", "flow", "scale"]),
-        (IFNet.forward, ["x", "scale", "timestep"]),
-        (
-            VideoAutoencoderLoss,
-            [
-                *("disc_start", "perceptual_weight", "adversarial_loss_weight"),
-                *("multiscale_adversarial_loss_weight", "grad_penalty_loss_weight"),
-                *("quantizer_aux_loss_weight", "vgg_weights", "discr_kwargs", "discr_3d_kwargs"),
-            ],
-        ),
-        (
-            VideoAutoencoderLoss.forward,
-            [
-                *("inputs", "reconstructions", "optimizer_idx", "global_step"),
-                *("aux_losses", "last_layer", "split"),
-            ],
-        ),
-    ],
-)
-def test_signatures(call, names):
-    found = [name for name in inspect.signature(call).parameters if name != "self"]
-    assert found[: len(names)] == names
+SIGNATURES = {
+    EPE: "",
+    EPE.forward: "flow, gt, loss_mask",
+    Ternary: "",
+    Ternary.transform: "img",
+    Ternary.rgb2gray: "rgb",
+    Ternary.hamming: "t1, t2",
+    Ternary.valid_mask: "t, padding",
+    Ternary.forward: "img0, img1",
+    SOBEL: "",
+    SOBEL.forward: "pred, gt",
+    MeanShift: "data_mean, data_std, data_range=1, norm=True",
+    VGGPerceptualLoss: "rank=0",
+    VGGPerceptualLoss.forward: "X, Y, indices=None",
+    Model: "local_rank=-1, arbitrary=False",
+    Model.train: "",
+    Model.eval: "",
+    Model.device: "",
+    Model.load_model: "path, rank=0",
+    Model.save_model: "path, rank=0",
+    Model.inference: "img0, img1, scale=1, scale_list=[4, 2, 1], TTA=False, timestep=0.5",
+    Model.update: "imgs, gt, learning_rate=0, mul=1, training=True, flow_gt=None",
+    conv: "in_planes, out_planes, kernel_size=3, stride=1, padding=1, dilation=1",
+    deconv: "in_planes, out_planes, kernel_size=4, stride=2, padding=1",
+    Conv2: "in_planes, out_planes, stride=2",
+    Conv2.forward: "x",
+    Contextnet: "",
+    Contextnet.forward: "x, flow",
+    Unet: "",
+    Unet.forward: "img0, img1, warped_img0, warped_img1, mask, flow, c0, c1",
+    IFBlock: "in_planes, c=64",
+    IFBlock.forward: "x, flow, scale",
+    IFNet: "",
+    IFNet.forward: "x, scale=[4, 2, 1], timestep=0.5",
+    VideoAutoencoderLoss: (
+        "disc_start, perceptual_weight=1, adversarial_loss_weight=0, "
+        "multiscale_adversarial_loss_weight=0, grad_penalty_loss_weight=0, "
+        "quantizer_aux_loss_weight=0, vgg_weights=None, discr_kwargs=None, discr_3d_kwargs=None"
+    ),
+    VideoAutoencoderLoss.forward: (
+        "inputs, reconstructions, optimizer_idx, global_step, aux_losses=None, last_layer=None, "
+        "split='train'"
+    ),
+}
+"""As documented, but for two defaults of the same meaning: None stands for the scales of the
+network, and for `VGG16_Weights.DEFAULT`, which need not be imported."""
 
 
+@pytest.mark.parametrize("call", SIGNATURES, ids=lambda call: call.__qualname__)
+def test_signatures(call):
+    wanted = eval(f"lambda {SIGNATURES[call]}: None")
+    wanted = list(inspect.signature(wanted).parameters.values())
+    found = [
+        each
+        for each in inspect.signature(call).parameters.values()
+        if each.name != "self" and each.kind == each.POSITIONAL_OR_KEYWORD
+    ]
+    for there, here in zip(wanted, found, strict=False):
+        default = list(here.default) if isinstance(here.default, tuple) else here.default
+        same = default == there.default or (here.name == "scale" and default is None)
+        assert (here.name, same) == (there.name, True)
+    assert len(found) >= len(wanted)
+    assert all(each.default is not each.empty for each in found[len(wanted) :])
+
+
+@pytest.fixture
+def pretrained(monkeypatch, tmp_path):
+    """Random weights where torch.hub keeps the published ones."""
+    folder = tmp_path / "hub/checkpoints"
+    folder.mkdir(parents=True)
+    for depth, file in VGG_FILES.items():
+        layers = vgg_features(depth).state_dict()
+        torch.save({f"features.{name}": t for name, t in layers.items()}, folder / file)
+    widths = (64, 128, 256, 512, 512)
+    linear = {f"lin{n}.model.1.weight": torch.rand(1, c, 1, 1) for n, c in enumerate(widths)}
+    torch.save(linear, folder / LPIPS_FILE)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+
+@pytest.mark.usefixtures("pretrained")
 def test_losses():
     epe = EPE()
     pred_flow = torch.randn(2, 2, 64, 64)
@@ -97,6 +130,43 @@ def test_losses():
     edge_loss = sobel(img0, img1)
     assert edge_loss.shape == (6, 1, 64, 64)
 
+    img0 = torch.randn(2, 3, 32, 32)
+    img1 = torch.randn(2, 3, 32, 32)
+    vgg_loss_fn = VGGPerceptualLoss(rank=0)
+    perceptual_loss = vgg_loss_fn(img0, img1)
+    assert perceptual_loss.shape == ()
+    assert torch.equal(vgg_loss_fn(img0, img1, indices=[2, 7, 12, 21, 30]), perceptual_loss)
+
+
+def test_what_is_said_of_the_losses():
+    pred, gt, mask = torch.randn(1, 2, 8, 8), torch.randn(1, 2, 8, 8), torch.zeros(1, 1, 8, 8)
+    mask[..., 3:] = 1
+    gt.requires_grad_()
+    distance = (pred - gt).square().sum(1, keepdim=True).sqrt() * mask
+    assert not EPE()(pred, gt, mask).requires_grad, "the ground truth is detached"
+    assert_close(EPE()(pred, gt, mask), distance.detach(), atol=1e-3, rtol=1e-3)
+
+    img0, img1 = torch.rand(2, 1, 3, 16, 16)
+    ternary = Ternary()
+    assert ternary.transform(ternary.rgb2gray(img0)).shape == (1, 49, 16, 16)
+    border = ternary(img0, img1).clone()
+    assert border[..., 1:-1, 1:-1].all()
+    border[..., 1:-1, 1:-1] = 0
+    assert not border.any(), "border pixels are excluded"
+    assert (ternary.valid_mask(img0, 1) == ternary.valid_mask(img1, 1)).all()
+
+    kernel = torch.tensor([[1.0, 0, -1], [2, 0, -2], [1, 0, -1]])
+    both = [
+        F.conv2d((img0 - img1).movedim(1, 0), k[None, None], padding=1).abs()
+        for k in (kernel, kernel.T)
+    ]
+    assert_close(SOBEL()(img0, img1), sum(both))
+
+    statistics = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    there, back = (MeanShift(*statistics, norm=norm) for norm in (True, False))
+    assert isinstance(there, torch.nn.Conv2d)
+    assert_close(back(there(img0)), img0)
+
 
 def test_model(tmp_path):
     Model().save_model(tmp_path, rank=0)
@@ -112,6 +182,10 @@ def test_model(tmp_path):
     with torch.no_grad():
         result_tta = model.inference(img0, img1, TTA=True)
     assert result_tta.shape == result.shape
+    assert 0 <= result.min() <= result.max() <= 1
+    assert not torch.equal(result, result_tta)
+    quarter = Model(arbitrary=True).inference(img0, img1, 1, [4, 2, 1], False, 0.25)
+    assert quarter.shape == result.shape
     model.train()
     merged, info = model.update(torch.cat((img0, img1), 1), img0, learning_rate=1e-6)
     assert merged.shape == (1, 3, 48, 64)
@@ -166,10 +240,11 @@ def test_network():
     assert (flow.shape, mask.shape) == ((1, 4, 64, 64), (1, 1, 64, 64))
 
 
+@pytest.mark.usefixtures("pretrained")
 def test_video_autoencoder_loss():
     loss_fn = VideoAutoencoderLoss(
         disc_start=0,
-        perceptual_weight=0,
+        perceptual_weight=1.0,
         adversarial_loss_weight=0.5,
         grad_penalty_loss_weight=10.0,
         quantizer_aux_loss_weight=1.0,
@@ -196,6 +271,13 @@ def test_video_autoencoder_loss():
     assert gen_loss.ndim == disc_loss.ndim == 0
     assert gen_log["train/aux_losses"] == 0.25
     assert {name.partition("/")[0] for name in (*gen_log, *disc_log)} == {"train"}
+    told = {name.removeprefix("train/") for name in (*gen_log, *disc_log)}
+    assert told == {
+        *("total_loss", "recon_loss", "perceptual_loss", "gen_loss", "aux_losses"),
+        *("adaptive_weight", "total_disc_loss", "discr_loss", "grad_penalty_loss"),
+        *("logits_real", "logits_fake"),
+    }
+    assert not any(value.requires_grad for value in (*gen_log.values(), *disc_log.values()))
 
 
 @pytest.mark.parametrize(
