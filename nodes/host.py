@@ -41,7 +41,7 @@ from ..rife_core.inference.backends import AUTO, EAGER, resolve_backend, set_bac
 from ..rife_core.inference.precision import default_device, resolve_precision, set_precision
 from ..rife_core.inference.rife import RIFE
 from ..rife_core.timeline import as_fraction
-from ..rife_core.video import Audio, ColorTags
+from ..rife_core.video import Audio, ColorTags, MemoryReader, VideoReader
 
 MODEL_FOLDERS = ("rife", "frame_interpolation")
 """ComfyUI's model folders in which weights are looked for, the first one first."""
@@ -434,13 +434,13 @@ class Video:
     depth: int = 8
     color: ColorTags = ColorTags()  # noqa: RUF009 - a named tuple, so never changed
 
-    @property
-    def sound(self) -> Audio | None:
-        """The sound of frames in memory, no longer than they last, as ComfyUI saves it."""
-        if self.audio is None or isinstance(self.frames, Path):
-            return None
-        count = ceil(len(self.frames) / (self.fps or 1) * self.audio["sample_rate"])
-        return {**self.audio, "waveform": self.audio["waveform"][..., :count]}
+    def reader(self, *, skip_damaged: bool = False) -> VideoReader | MemoryReader:
+        """Its frames and its sound; `skip_damaged` leaves out those that cannot be decoded."""
+        if isinstance(self.frames, Path):
+            return VideoReader(self.frames, skip_damaged=skip_damaged)
+        return MemoryReader(
+            self.frames, self.fps or 1, audio=self.audio, depth=self.depth, color=self.color
+        )
 
 
 class Pieces:

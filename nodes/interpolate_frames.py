@@ -16,8 +16,19 @@ from ..rife_core.engine.loop import interpolate
 from ..rife_core.engine.memory_plan import MIB, check_room
 from ..rife_core.engine.options import AUTO, SCALES, UNSURE, Options, Scale, Unsure
 from ..rife_core.engine.report import Report
-from ..rife_core.engine.scenes import AT_CUT, REPEATS, AtCut, Repeats, SceneRules, parse_cuts
+from ..rife_core.engine.scenes import (
+    AT_CUT,
+    PACINGS,
+    REPEATS,
+    AtCut,
+    Pacing,
+    Repeats,
+    SceneRules,
+    parse_cuts,
+)
 from ..rife_core.timeline import ENDS, End, Timeline, as_fraction
+from ..rife_core.timeline.replaced import parse_replaced
+from ..rife_core.timeline.shutter import DEFAULT_EXPOSURES, Shutter
 from .host import (
     Outputs,
     Part,
@@ -229,6 +240,50 @@ class InterpolateFrames:
                         "objects stutter rather than tear. nearest: the nearer source frame.",
                     },
                 ),
+                "blur": (
+                    "FLOAT",
+                    {
+                        "advanced": True,
+                        "default": 0.0,
+                        "min": 0.0,
+                        "max": 360.0,
+                        "step": 1.0,
+                        "tooltip": "Motion blur: each frame is exposed for this many degrees of "
+                        "its duration (180: half of it, as film cameras do), source frames too. "
+                        "0: none.",
+                    },
+                ),
+                "exposures": (
+                    "INT",
+                    {
+                        "advanced": True,
+                        "default": DEFAULT_EXPOSURES,
+                        "min": 2,
+                        "max": 256,
+                        "tooltip": "How many moments are averaged to a blurred frame; so many "
+                        "times more frames are interpolated. More for fast motion.",
+                    },
+                ),
+                "pacing": (
+                    list(PACINGS),
+                    {
+                        "advanced": True,
+                        "default": PACINGS[0],
+                        "tooltip": "even: motion is as fast all the way from one frame to the "
+                        "next. eased: its speed glides from pair to pair, for animation on twos "
+                        "and threes (with repeats retime).",
+                    },
+                ),
+                "replace": (
+                    "STRING",
+                    {
+                        "advanced": True,
+                        "default": "",
+                        "tooltip": "Frames that are made anew from their neighbours, counted from "
+                        "1, such as '120-123, 500'; auto: those that repeat the one before them. "
+                        "With multiplier 1 all others come through as they are.",
+                    },
+                ),
             },
         }
 
@@ -255,7 +310,7 @@ class InterpolateFrames:
         )
         check_room(count, height, width, frame, free_memory(), _WAY_OUT)
         options, notes = asked.options((height, width), given)
-        options = replace(options, scenes=options.scenes.after(begin))
+        options = replace(options, scenes=options.scenes.after(begin, len(frames)))
         if len(frames) > given and options.keep is not None and options.keep.ndim == 3:
             options = replace(options, keep=torch.cat((options.keep[:1], options.keep)))
         network, plan = model.planned(height, width, options)
@@ -284,7 +339,7 @@ class InterpolateFrames:
             found.frames_out -= 1
         source_rate = as_fraction(source_fps)
         fps = timeline.output_fps(source_fps) if len(frames) > 1 else source_rate
-        notes += _seam_notes(part, len(frames) - given, given, asked.end)
+        notes += _seam_notes(part, len(frames) - given, given, asked)
         text = "\n".join((told(found, source_rate, fps, seconds, model), *notes))
         return Outputs((output, float(fps), len(output), text, disagreement), text)
 
@@ -331,7 +386,7 @@ _DIVIDES = re.compile(r"FromBatch|Split|Slice|Chunk|Range", re.IGNORECASE)
 """Names of nodes that pass on some frames of a clip."""
 
 
-def _seam_notes(part: Part | None, carried: int, count: int, end: str) -> list[str]:
+def _seam_notes(part: Part | None, carried: int, count: int, asked: Inputs) -> list[str]:
     """What a person should know where the frames are not all of a clip, or not one clip."""
     if part and part.number and not carried:
         return [
@@ -341,10 +396,14 @@ def _seam_notes(part: Part | None, carried: int, count: int, end: str) -> list[s
     if part:
         whole = (
             ""
-            if ENDS_SHOWN[end] == "last_frame"
-            else (f" '{end}' needs to know where the clip ends; it ends on its last frame instead.")
+            if ENDS_SHOWN[asked.end] == "last_frame"
+            else (
+                f" '{asked.end}' needs to know where the clip ends; it ends on its last frame "
+                "instead."
+            )
         )
-        return [f"Part {part.number + 1} of a clip; it goes on from the part before.{whole}"]
+        sharp = " With blur, the frame where two parts meet is sharp." if asked.blur else ""
+        return [f"Part {part.number + 1} of a clip; it goes on from the part before.{whole}{sharp}"]
     if count == 1:
         return [
             "If frames of one clip arrive one by one, as a list, join them first: Rebatch Images, "
@@ -375,9 +434,24 @@ class Inputs:
     max_memory: int = 0
     keep_region: Tensor | None = None
     unsure: Unsure = "blend"
+    blur: float = 0.0
+    exposures: int = DEFAULT_EXPOSURES
+    pacing: Pacing = PACINGS[0]
+    replace: str = ""
+
+    def __post_init__(self) -> None:
+        if self.blur and self.replace.strip():
+            raise ValueError(
+                "blur averages every frame, and replace copies all but some; set blur to 0 or "
+                "empty replace."
+            )
 
     def timeline(self, source_fps: Fraction | float) -> Timeline:
         """The timeline that they mean."""
+        shutter = Shutter(Fraction(self.blur), self.exposures) if self.blur else None
+        return replace(self._timeline(source_fps), shutter=shutter)
+
+    def _timeline(self, source_fps: Fraction | float) -> Timeline:
         end = ENDS_SHOWN[self.end]
         if not self.target_fps:
             return Timeline.multiply(self.multiplier, end, self.schedule)
@@ -386,6 +460,21 @@ class Inputs:
                 "schedule and target_fps exclude each other; empty the one or set the other to 0."
             )
         return Timeline.retime(source_fps, self.target_fps, end)
+
+    @property
+    def finds_frames(self) -> bool:
+        """Whether the frames to make anew are to be found."""
+        return self.replace.strip() == "auto"
+
+    def scenes(self) -> SceneRules:
+        """What they say of cuts, of repeated frames and of those that are made anew."""
+        return SceneRules(
+            AT_CUT_SHOWN[self.at_cut],
+            parse_cuts(self.cuts),
+            "retime" if self.finds_frames else self.repeats,
+            pacing=self.pacing,
+            replaced=frozenset() if self.finds_frames else parse_replaced(self.replace),
+        )
 
     def options(self, size: tuple[int, int], count: int | None) -> tuple[Options, list[str]]:
         """The engine's options that they mean, and notes on them.
@@ -398,7 +487,7 @@ class Inputs:
             ensemble=self.ensemble,
             batch_size=self.batch_size,
             max_memory=self.max_memory * MIB,
-            scenes=SceneRules(AT_CUT_SHOWN[self.at_cut], parse_cuts(self.cuts), self.repeats),
+            scenes=self.scenes(),
             keep=keep,
             unsure=self.unsure,
         )

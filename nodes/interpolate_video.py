@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from fractions import Fraction
-from functools import partial
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from ..rife_core.engine.loop import Watch, stream
-from ..rife_core.engine.report import Report
-from ..rife_core.files.convert import FileReport, interpolate_file
-from ..rife_core.inference.rife import RIFE
-from ..rife_core.timeline import Timeline, as_fraction
+from ..rife_core.files.convert import SOUNDS, Sound, interpolate_file
+from ..rife_core.timeline.speed_curve import SpeedCurve
 from ..rife_core.video import (
     DEFAULT_CRF,
     ENCODER_TABLE,
     EncoderRequest,
-    VideoReader,
-    VideoWriter,
+    Part,
+    excerpt,
 )
-from .host import (
-    Outputs,
-    Progress,
-    RIFEModel,
-    Video,
-    opened,
-    progress,
-    temporary_path,
-    video_of_file,
-)
+from .host import Outputs, RIFEModel, opened, progress, temporary_path, video_of_file
 from .interpolate_frames import Inputs, InterpolateFrames, told
 
 _AUTO = "auto"
 _SUFFIX = ".mp4"  # what Save Video writes
+# Inputs that Interpolate Frames has, too, and that came after others of this node.
+_LATER = ("unsure",), ("blur", "exposures", "pacing", "replace")
 _ENCODERS = [_AUTO, *(name for name, row in ENCODER_TABLE.items() if _SUFFIX in row.suffixes)]
 
 
@@ -64,8 +51,9 @@ class InterpolateVideo:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         shared = InterpolateFrames.INPUT_TYPES()
-        del shared["optional"]["map_disagreement"]
-        later = {"unsure": shared["optional"].pop("unsure")}
+        optional = shared["optional"]
+        del optional["map_disagreement"]
+        later, latest = ({name: optional.pop(name) for name in names} for names in _LATER)
         return {
             "required": {
                 "model": shared["required"]["model"],
@@ -76,13 +64,13 @@ class InterpolateVideo:
                 "multiplier": shared["required"]["multiplier"],
             },
             "optional": {
-                **shared["optional"],
+                **optional,
                 "slow_motion": (
                     "BOOLEAN",
                     {
                         "default": False,
                         "tooltip": "More frames at the source's frame rate: the picture slows "
-                        "down, and sound is left out.",
+                        "down. What becomes of sound, the input sound says.",
                     },
                 ),
                 "crf": (
@@ -126,6 +114,45 @@ class InterpolateVideo:
                         "yuv420p10le. Empty: the one that loses least.",
                     },
                 ),
+                **latest,
+                "speed": (
+                    "STRING",
+                    {
+                        "advanced": True,
+                        "default": "",
+                        "tooltip": "How fast the video runs: seconds of it and speeds, such as "
+                        "'0-2s:1, 2-3s:0.25 ease, 3s-:1'. Empty: as it does.",
+                    },
+                ),
+                "sound": (
+                    list(SOUNDS),
+                    {
+                        "advanced": True,
+                        "default": SOUNDS[0],
+                        "tooltip": "At another speed. auto: stretch with speed, left out with "
+                        "slow_motion. stretch: it follows the picture and keeps its pitch. tape: "
+                        "its pitch goes with the speed. none: left out at every speed.",
+                    },
+                ),
+                "start": (
+                    "STRING",
+                    {
+                        "advanced": True,
+                        "default": "",
+                        "tooltip": "Where to begin: seconds such as 12.5, a time such as 1:02.5, "
+                        "or a frame such as 300f. Empty: at the beginning. cuts, schedule, replace "
+                        "and speed count from there.",
+                    },
+                ),
+                "stop": (
+                    "STRING",
+                    {
+                        "advanced": True,
+                        "default": "",
+                        "tooltip": "Where to end: before this moment, or with this frame. Empty: "
+                        "at the end.",
+                    },
+                ),
             },
         }
 
@@ -139,33 +166,37 @@ class InterpolateVideo:
         encoder: str = _AUTO,
         quality: int = -1,
         pixel_format: str = "",
+        speed: str = "",
+        sound: Sound = SOUNDS[0],
+        start: str = "",
+        stop: str = "",
         **inputs: Any,
     ) -> dict[str, Any]:
         """See DESCRIPTION."""
         asked = Inputs(multiplier, **inputs)
-        if slow_motion and asked.target_fps:
-            raise ValueError("slow_motion goes with the multiplier; set target_fps to 0.")
+        if slow_motion and (asked.target_fps or speed.strip()):
+            raise ValueError(
+                "slow_motion goes with the multiplier alone; set target_fps to 0 and empty speed."
+            )
+        curve = SpeedCurve.parse(speed) if speed.strip() else None
+        part = Part(start.strip() or None, stop.strip() or None)
         request = _request(crf, encoder, quality, pixel_format)
         path = temporary_path(_SUFFIX)
         with opened(video) as source, progress(self.TITLE) as report:
-            if isinstance(source.frames, Path):
-                reader = VideoReader(source.frames)
-                width, height, source_fps = reader.width, reader.height, reader.fps
-                count = reader.clock.count or None
-                work = partial(interpolate_file, source=reader, resume=False)
-            else:
-                count, height, width = source.frames.shape[:3]
-                source_fps = as_fraction(source.fps or 1)
-                work = partial(_interpolate_frames, source=source)
-            timeline = asked.timeline(source_fps)
-            options, notes = asked.options((height, width), count)
-            network, plan = model.planned(height, width, options)
-            done = work(
+            reader = excerpt(source.reader(skip_damaged=asked.finds_frames), part)
+            count, source_fps = reader.clock.count, reader.fps
+            timeline = replace(asked.timeline(source_fps), speed=curve)
+            options, notes = asked.options((reader.height, reader.width), count)
+            network, plan = model.planned(reader.height, reader.width, options)
+            done = interpolate_file(
                 network,
-                destination=path,
-                timeline=timeline,
+                reader,
+                path,
+                timeline,
                 fps=source_fps if slow_motion or count == 1 else None,
                 encoder=request,
+                sound=sound,
+                resume=False,
                 progress=report,
                 watch=report.show,
                 plan=plan,
@@ -182,47 +213,3 @@ def _request(crf: int, encoder: str, quality: int, pixel_format: str) -> Encoder
     wanted = quality if quality >= 0 else crf if is_auto else None
     layout = pixel_format.strip() or None
     return EncoderRequest(None if is_auto else encoder, wanted, pixel_format=layout)
-
-
-def _interpolate_frames(
-    network: RIFE,
-    *,
-    source: Video,
-    destination: Path,
-    timeline: Timeline,
-    fps: Fraction | None,
-    encoder: EncoderRequest,
-    progress: Progress,
-    watch: Watch,
-    **options: Any,
-) -> FileReport:
-    """`interpolate_file` for frames in memory."""
-    assert not isinstance(source.frames, Path)
-    count = len(source.frames)
-    frames = (frame[..., :3] for frame in source.frames)
-    started = time.perf_counter()
-    total = timeline.output_count(count)
-    due = None if timeline.end == "loop" else total  # one that closes by itself has fewer
-    full_speed = timeline.output_fps(source.fps or 1)
-    fps = fps or full_speed
-    in_step = fps == full_speed and not timeline.schedule
-    sound = source.sound if in_step else None
-    report = Report()
-    writer = VideoWriter(
-        destination,
-        fps,
-        audio=sound,
-        encoder=encoder,
-        depth=source.depth,
-        color=source.color,
-        due=due,
-    )
-    with writer:
-        for frame in stream(network, frames, timeline, report=report, **options):
-            watch(frame)
-            writer.write(frame)
-            progress(writer.count, total)
-        progress(writer.count, writer.count)
-    seconds = time.perf_counter() - started
-    notes = tuple(writer.notes)
-    return FileReport(writer.count, report.made, fps, seconds, notes=notes, engine=report)

@@ -244,7 +244,8 @@ class SaveVideo:
             height, width = video.frames.shape[1:3]
             path = _next_path(filename_prefix, suffix, width, height)
             look = {"color": video.color, "depth": video.depth}
-            _write(path, video.frames, video.fps or Fraction(1), video.sound, quality, **look)
+            sound = video.reader().audio
+            _write(path, video.frames, video.fps or Fraction(1), sound, quality, **look)
         return {"ui": {**_saved([path]), "animated": (True,), **said}}
 
 

@@ -58,10 +58,10 @@ def run(args: argparse.Namespace) -> int:
     is_pipe = args.output == PIPE
     if not is_written_one_by_one(args.output):
         check_destination(args.output, reader)
-    timeline, replaced, scenes = timing_of(args, reader.fps)
+    timeline, scenes = timing_of(args, reader.fps)
     reader.check()
     # Both refuse what does not fit, before the network is loaded.
-    Clip.of(reader, timeline, replaced)
+    Clip.of(reader, timeline, scenes.replaced)
     options = options_of(args, scenes)
     network = network_of(args)
     with tqdm(unit="frame", desc=Path(args.input).name) as bar:
@@ -80,7 +80,6 @@ def run(args: argparse.Namespace) -> int:
                 encoder=request,
                 pipe_format=args.pipe_format,
                 first_number=args.first_number,
-                replaced=replaced,
                 sound=args.sound,
                 resume=args.resume,
                 progress=progress,

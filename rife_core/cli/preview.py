@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
     if args.input == PIPE:
         raise ValueError(NO_PIPE)
     reader = source_of(args, _AS_IF, EncoderRequest(), skip_damaged=finds_frames(args))
-    timeline, replaced, scenes = timing_of(args, reader.fps)
+    timeline, scenes = timing_of(args, reader.fps)
     reader.check()
-    clip = Clip.of(reader, timeline, replaced)
+    clip = Clip.of(reader, timeline, scenes.replaced)
     options = options_of(args, scenes)
     made = preview(network_of(args), clip, options, places=args.places, width=args.width)
     with whole_file(args.picture) as part:

@@ -8,14 +8,13 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from ..engine.scenes import AT_CUT, PACINGS, REPEATS, SceneRules, parse_cuts
-from ..files.clip import parse_replaced
 from ..timeline import ENDS, Timeline
-from ..timeline.shutter import Shutter
+from ..timeline.replaced import parse_replaced
+from ..timeline.shutter import DEFAULT_EXPOSURES, Shutter
 from ..timeline.speed_curve import SpeedCurve
 
 _AUTO = "auto"
 _RULES = SceneRules()
-_EXPOSURES = 8
 
 
 class Timing(NamedTuple):
@@ -23,12 +22,10 @@ class Timing(NamedTuple):
 
     Attributes:
         timeline: which frames are wanted.
-        replaced: source frames, counted from 1, that are made anew.
-        scenes: what is done at cuts and with repeated frames.
+        scenes: what is done at cuts, with repeated frames and with those that are made anew.
     """
 
     timeline: Timeline
-    replaced: frozenset[int]
     scenes: SceneRules
 
 
@@ -80,10 +77,10 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exposures",
         type=int,
-        default=_EXPOSURES,
+        default=DEFAULT_EXPOSURES,
         metavar="N",
         help="how many frames are averaged with --blur; so many times more are interpolated "
-        f"(default: {_EXPOSURES})",
+        f"(default: {DEFAULT_EXPOSURES})",
     )
     parser.add_argument(
         "--end",
@@ -178,6 +175,6 @@ def timing_of(args: argparse.Namespace, source_fps: Fraction) -> Timing:
         repeat_threshold=args.repeat_threshold,
         longest_repeat=args.longest_repeat,
         pacing=args.pacing,
+        replaced=frozenset[int]() if finds_repeats else parse_replaced(args.replace),
     )
-    replaced = frozenset[int]() if finds_repeats else parse_replaced(args.replace)
-    return Timing(timeline, replaced, scenes)
+    return Timing(timeline, scenes)

@@ -25,7 +25,8 @@ from typing_extensions import Unpack
 from ..inference.rife import RIFE
 from ..ops.dispatch import is_out_of_memory
 from ..ops.light import DisplayLight, Light
-from ..timeline import WHOLE, Rhythm, Timeline, Window
+from ..timeline import EVEN, WHOLE, Rhythm, Timeline, Window
+from ..timeline.replaced import check_replaced
 from .exposure import exposed
 from .memory_plan import Plan, check_room, first_plan, free_memory
 from .options import OptionFields, Options
@@ -110,12 +111,15 @@ def interpolate(
     if frames.device.type == "cpu":
         size = frames[0].numel() * frames.element_size()
         check_room(count, height, width, size, free_memory(), _INSTEAD)
+    checked = Options(**options)
+    check_replaced(checked.scenes.replaced, len(frames))
     run = Run(
         network,
         timeline,
-        Options(**options),
+        checked,
         report=report or Report(),
         plan=plan,
+        rhythm=EVEN if checked.scenes.replaced else None,
         progress=progress,
         total=count,
         wants_disagreement=disagreement is not None,

@@ -64,6 +64,7 @@ class Span(NamedTuple):
         pace: how its speed changes; None: not at all.
         carried: where motion is carried on into it, the span before, whose frames `pace` counts
             from; timesteps are above 1 then.
+        numbers: of both frames in the clip, counted from 1.
     """
 
     left: HasFrame
@@ -73,6 +74,7 @@ class Span(NamedTuple):
     is_cut: bool
     pace: HasPace | None = None
     carried: Span | None = None
+    numbers: tuple[int, int] = (0, 0)
 
     @property
     def moving(self) -> Span | None:
@@ -113,6 +115,7 @@ class SceneRules:
         pacing: "even" moves at one speed between two frames; "eased" has the speed glide from one
             span to the next, by how far the frames around are apart. See `pacing`.
         seams: numbers of frames that begin a new scene besides: recordings were joined there.
+        replaced: numbers of frames that are made anew from their neighbours.
     """
 
     at_cut: AtCut = "interpolate"
@@ -122,6 +125,7 @@ class SceneRules:
     repeat_threshold: float = 1.0
     longest_repeat: int = LONGEST_RUN
     pacing: Pacing = "even"
+    replaced: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -142,16 +146,23 @@ class SceneRules:
                 "frames."
             )
 
-    def after(self, begin: int) -> SceneRules:
-        """The rules for a clip that lacks its first `begin` frames.
+    def after(self, begin: int, count: int | None = None) -> SceneRules:
+        """The rules for a clip that lacks its first `begin` frames, and has `count`; None: all.
 
         Example:
             >>> sorted(SceneRules(cuts=frozenset({5, 25})).after(10).cuts)
             [15]
         """
-        if not self.cuts:
-            return self
-        return replace(self, cuts=frozenset(cut - begin for cut in self.cuts if cut - begin > 1))
+
+        def counted(numbers: frozenset[int]) -> frozenset[int]:
+            return frozenset(number - begin for number in numbers if number - begin > 1)
+
+        return replace(
+            self,
+            cuts=None if self.cuts is None else counted(self.cuts),
+            seams=counted(self.seams),
+            replaced=frozenset(n for n in counted(self.replaced) if count is None or n < count),
+        )
 
 
 @dataclass
@@ -186,7 +197,12 @@ def spans(
     Reads one frame further than it yields where cuts are to be found: whether a
     sudden change is a flash only shows when it is over.
     """
-    found = _without_repeats(_pairs(sources, rules, report), rules, report)
+    kept = (
+        _Numbered(number, *source)
+        for number, source in enumerate(sources, 1)
+        if number not in rules.replaced
+    )
+    found = _without_repeats(_pairs(kept, rules, report), rules, report)
     yield from _carried_on(found) if rules.at_cut == "carry_on" else found
 
 
@@ -209,30 +225,37 @@ def closes(loop: Span, first: HasFrame, rules: SceneRules) -> bool:
     return alike(loop.right, first) and not alike(loop.left, loop.right)
 
 
-def _pairs(
-    sources: Iterable[tuple[Fraction, S]], rules: SceneRules, report: SceneReport
-) -> Iterator[Span]:
-    if rules.at_cut == "interpolate":
-        for number, ((start, left), (stop, right)) in enumerate(pairwise(sources), 2):
-            if number in rules.seams:
-                report.cuts.append(number)
-            yield Span(left, right, start, stop, number in rules.seams)
-        return
-    finds = rules.cuts is None
-    frames = (_Seen(*s, small_picture(s[1].frame) if finds else None) for s in sources)
-    for number, (before, left, right, after) in enumerate(_neighbours(frames), 2):
-        is_cut = number in rules.cuts if rules.cuts is not None else _is_cut(left, right)
-        if is_cut and finds:  # a flash is over in a moment: what was there comes back
+class _Numbered(NamedTuple):
+    """A source frame, its number, counted from 1, and its place."""
+
+    number: int
+    place: Fraction
+    source: HasFrame
+
+
+def _pairs(sources: Iterable[_Numbered], rules: SceneRules, report: SceneReport) -> Iterator[Span]:
+    finds = rules.at_cut != "interpolate" and rules.cuts is None
+    told = frozenset[int]() if rules.at_cut == "interpolate" else rules.cuts or frozenset()
+    begins = rules.seams | told
+    frames = (_Seen(*s, small_picture(s.source.frame) if finds else None) for s in sources)
+    pairs = _neighbours(frames) if finds else ((None, *two, None) for two in pairwise(frames))
+    for before, left, right, after in pairs:
+        is_cut = finds and _is_cut(left, right)
+        if is_cut:  # a flash is over in a moment: what was there comes back
             is_cut = all(
                 _is_cut(*two) for two in ((before, right), (left, after)) if None not in two
             )
-        is_cut = is_cut or number in rules.seams
-        if is_cut:
-            report.cuts.append(number)
-        yield Span(left.source, right.source, left.place, right.place, is_cut)
+        numbers = left.number, right.number
+        new = next((n for n in range(left.number + 1, right.number + 1) if n in begins), None)
+        if is_cut or new:
+            report.cuts.append(new or right.number)
+        yield Span(
+            left.source, right.source, left.place, right.place, is_cut or bool(new), numbers=numbers
+        )
 
 
 class _Seen(NamedTuple):
+    number: int
     place: Fraction
     source: HasFrame
     picture: Tensor | None
@@ -275,8 +298,7 @@ def _without_repeats(
         yield from pairs
         return
     run: list[Span] = []
-    number = 0
-    for number, pair in enumerate(pairs, 1):
+    for pair in pairs:
         repeated = not pair.is_cut and is_repeat(
             pair.left.frame, pair.right.frame, rules.repeat_threshold
         )
@@ -284,7 +306,7 @@ def _without_repeats(
             run.append(pair)
             continue
         if run:
-            report.runs.append((number - len(run), number))
+            report.runs.append((run[0].numbers[0], run[-1].numbers[1]))
         if run and len(run) < rules.longest_repeat and not pair.is_cut:
             first = run[0]
             yield Span(first.left, pair.right, first.start, pair.stop, False)
@@ -293,5 +315,5 @@ def _without_repeats(
             yield pair
         run = []
     if run:
-        report.runs.append((number - len(run) + 1, number + 1))
+        report.runs.append((run[0].numbers[0], run[-1].numbers[1]))
     yield from run

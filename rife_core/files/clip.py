@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..engine.loop import BLOCK
-from ..timeline import LONGEST_STEP, MAX_MULTIPLIER, Rhythm, Timeline, Window
+from ..timeline import EVEN, MAX_MULTIPLIER, Rhythm, Timeline, Window
+from ..timeline.replaced import check_replaced
 from ..video import FrameSource
 
-_FRAMES = re.compile(r"(\d{1,9})(?:\s*-\s*(\d{1,9}))?")
 _HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273
 _DRIFT = 1.5  # output frames; a source frame that is shown farther from its time is misplaced
 _LARGEST_FACTOR = 16  # to the rate, so that each source frame gets an output frame
@@ -54,7 +53,6 @@ class Clip:
         interval: from one place of a source frame to the next, as it prevails.
         slots: of uneven clips whose frames are multiplied, the output frame that each source
             frame becomes; all of them are shown.
-        replaced: frames, counted from 1, that are made from their neighbours and not used.
         note: a sentence where the rate is not what was asked for.
     """
 
@@ -65,7 +63,6 @@ class Clip:
     interval: Fraction = Fraction(1)
     slots: NDArray[np.int64] | None = None
     note: str | None = None
-    replaced: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         self.last_place = Fraction(-1)
@@ -75,10 +72,10 @@ class Clip:
     def of(
         cls, reader: FrameSource, timeline: Timeline, replaced: frozenset[int] = frozenset()
     ) -> Clip:
-        """The clip in `reader`.
+        """The clip in `reader`, of which frames `replaced` are to be made anew.
 
         Raises:
-            ValueError: the timeline does not fit it.
+            ValueError: the timeline does not fit it, or a frame of these has no neighbours.
         """
         if timeline.shutter and reader.kind.color.transfer in _HDR:
             curve = _HDR[reader.kind.color.transfer]
@@ -94,8 +91,8 @@ class Clip:
             if timeline.speed:
                 timeline = replace(timeline, second=reader.fps)
             _check_ratio(timeline.step)
-            _check_replaced(replaced, clock.count)
-            return cls(reader, timeline, True, fps, replaced=replaced)
+            check_replaced(replaced, clock.count)
+            return cls(reader, timeline, True, fps)
         if replaced:
             raise ValueError(
                 f"{reader.path.name} has uneven frame times; none of them is replaced."
@@ -128,7 +125,7 @@ class Clip:
     def rhythm(self) -> Rhythm:
         """How places follow each other."""
         if self.even:
-            return Rhythm(Fraction(1), Fraction(1))
+            return EVEN
         clock = self.reader.clock
         return Rhythm(self.interval, clock.end - clock.time(clock.count - 1))
 
@@ -136,8 +133,6 @@ class Clip:
         """Frames from number `first` on, each with its place; places rise."""
         self.last_place = self._place(first - 1) if first else Fraction(-1)
         for index, (seconds, frame) in enumerate(self.reader.timed(first), first):
-            if index + 1 in self.replaced:
-                continue
             place = self._placed(index, seconds)
             self.last_place = place
             self.given += 1
@@ -288,42 +283,6 @@ def _dealt(ticks: NDArray[np.int64], ratio: float) -> tuple[NDArray[np.int64], i
         if factor == _LARGEST_FACTOR or np.abs(slots - exact).max(initial=0) <= _DRIFT:
             return slots, factor
         factor *= 2
-
-
-def parse_replaced(text: str) -> frozenset[int]:
-    """Reads frames such as "120-123, 500", counted from 1.
-
-    Example:
-        >>> sorted(parse_replaced("3-5, 9"))
-        [3, 4, 5, 9]
-    """
-    numbers: set[int] = set()
-    for entry in filter(None, map(str.strip, text.split(","))):
-        match = _FRAMES.fullmatch(entry)
-        if match is None or not 0 < int(match[1]) <= int(match[2] or match[1]):
-            raise ValueError(
-                f"The frames {entry!r} cannot be read. Write numbers counted from 1, such as "
-                "'120-123, 500', or 'auto' for repeats."
-            )
-        numbers.update(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return frozenset(numbers)
-
-
-def _check_replaced(replaced: frozenset[int], count: int) -> None:
-    """Raises a ValueError where a frame has no neighbours from which it could be made."""
-    if not replaced:
-        return
-    if 1 in replaced or (count and max(replaced) >= count):
-        raise ValueError(
-            f"Frames 2 to {max(count - 1, 2)} can be replaced: the first and the last one have no "
-            "neighbours on both sides."
-        )
-    for first in replaced:
-        if all(number in replaced for number in range(first, first + LONGEST_STEP)):
-            raise ValueError(
-                f"From frame {first} on {LONGEST_STEP} frames or more are to be replaced; at most "
-                f"{LONGEST_STEP - 1} in a row can be."
-            )
 
 
 def _check_ratio(step: Fraction) -> None:

@@ -28,6 +28,7 @@ from ..video import (
     AnimationWriter,
     EncoderRequest,
     FrameSource,
+    MemoryReader,
     PixelKind,
     VideoError,
     VideoReader,
@@ -62,7 +63,6 @@ def interpolate_file(
     encoder: EncoderRequest | None = None,
     pipe_format: str = "y4m",
     first_number: int = 1,
-    replaced: frozenset[int] = frozenset(),
     sound: Sound = "auto",
     resume: bool = True,
     progress: Progress | None = None,
@@ -89,7 +89,6 @@ def interpolate_file(
         encoder: what is asked of the encoder; goes before `crf`.
         pipe_format: of standard output: "y4m", "rgb24" or "rgb48".
         first_number: of numbered pictures.
-        replaced: source frames, counted from 1, that are made anew from their neighbours.
         sound: at another speed than the source's nothing but the picture goes along; but under a
             speed curve, or with "stretch" at every one, sound follows the picture and keeps its
             pitch; with "tape" its pitch follows, too. "none" leaves all but the picture out.
@@ -118,7 +117,7 @@ def interpolate_file(
     one_by_one = is_written_one_by_one(destination)
     path = Path() if one_by_one else check_destination(destination, reader)
     reader.check()
-    clip = Clip.of(reader, timeline, replaced)
+    clip = Clip.of(reader, timeline, checked.scenes.replaced)
     checked.check(network, reader.height, reader.width)
     conversion = Conversion(
         network,
@@ -130,7 +129,7 @@ def interpolate_file(
         watch,
         started=started,
     )
-    keeps = resume and _can_resume(clip)
+    keeps = resume and _can_resume(conversion)
     if not one_by_one:
         return _to_file(conversion, path, request, sound, keeps=keeps)
     with open_sink(
@@ -221,9 +220,10 @@ def pace_of(clip: Clip, fps: Fraction, sound: Sound = "auto") -> Pace:
     return Pace(Stretch(curve, keeps_pitch))
 
 
-def _can_resume(clip: Clip) -> bool:
+def _can_resume(conversion: Conversion) -> bool:
+    clip, replaced = conversion.clip, conversion.options.scenes.replaced
     again = clip.reader.identity() is not None
-    whole = clip.timeline.end == "loop" or clip.reader.allow_damaged or clip.replaced
+    whole = clip.timeline.end == "loop" or clip.reader.allow_damaged or replaced
     return again and not whole
 
 
@@ -266,13 +266,14 @@ def writer_of(
         return AnimationWriter(
             path, fps, request, name=name, kind=kind_of(reader), left_out=list(reader.beside)
         )
-    source = reader if isinstance(reader, VideoReader) else None
+    file = reader if isinstance(reader, VideoReader) else None
+    sound = reader.audio if isinstance(reader, MemoryReader) else file
     return VideoWriter(
         path,
         fps,
-        audio=None if pace.without else source,
+        audio=None if pace.without else sound,
         speed=pace.stretch,
-        title_of=source,
+        title_of=file,
         kind=kind_of(reader),
         name=name,
     )

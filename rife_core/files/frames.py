@@ -124,15 +124,8 @@ def further_back(options: Options) -> int:
 
 def _rules_from(begin: int, scenes: SceneRules, reader: FrameSource) -> SceneRules:
     """The rules for a clip that lacks its first `begin` frames; seams of the source are cuts."""
-
-    def counted(numbers: Iterable[int]) -> frozenset[int]:
-        return frozenset(number - begin for number in numbers if number - begin > 1)
-
-    return replace(
-        scenes,
-        cuts=None if scenes.cuts is None else counted(scenes.cuts),
-        seams=counted(seam + 1 for seam in reader.clock.seams),
-    )
+    seams = frozenset(seam + 1 for seam in reader.clock.seams)
+    return replace(scenes, seams=seams).after(begin)
 
 
 def compare(clip: Clip, begin: int, report: Report, written: int) -> None:

@@ -84,6 +84,10 @@ class Rhythm(NamedTuple):
         return stop - self.interval if is_hold else start
 
 
+EVEN = Rhythm(Fraction(1), Fraction(1))
+"""That of frames whose places are their numbers."""
+
+
 class Window(NamedTuple):
     """A stretch of a clip: the places from `start` up to `stop` (None: to the end)."""
 

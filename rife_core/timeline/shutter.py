@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 
+DEFAULT_EXPOSURES = 8
 _MOST_EXPOSURES = 256
 
 
@@ -30,7 +31,7 @@ class Shutter:
     """
 
     angle: Fraction
-    exposures: int = 8
+    exposures: int = DEFAULT_EXPOSURES
 
     def __post_init__(self) -> None:
         if not 0 < self.angle <= 360:

@@ -19,6 +19,7 @@ from .image_sequence import (
     ImageSequenceWriter,
     is_image_sequence,
 )
+from .memory import MemoryReader
 from .pipes import PIPE, PIPE_FORMATS, PipeReader, PipeWriter, RawVideo
 from .pixels import ColorTags, PixelKind
 from .reader import Audio, VideoReader
@@ -39,6 +40,7 @@ __all__ = [
     "FrameSource",
     "ImageSequenceReader",
     "ImageSequenceWriter",
+    "MemoryReader",
     "Part",
     "PipeReader",
     "PipeWriter",

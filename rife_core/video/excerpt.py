@@ -18,6 +18,7 @@ from .frame_source import FrameSource
 from .reader import VideoReader
 
 _FRAME = re.compile(r"(\d{1,12})\s*f")
+_ROUNDING = Fraction(1, 1000)  # seconds
 _TIME = re.compile(r"(?:(?:(\d{1,4}):)?(\d{1,4}):)?(\d{1,9}(?:\.\d{1,12})?)\s*s?")
 
 
@@ -25,13 +26,13 @@ def _moment(text: str, name: str) -> Fraction | int:
     """Seconds as a Fraction, or a frame, counted from 1, as an int."""
     if match := _FRAME.fullmatch(text.strip()):
         if not int(match[1]):
-            raise ValueError(f"--{name} is {text!r}; frames are counted from 1.")
+            raise ValueError(f"{name} is {text!r}; frames are counted from 1.")
         return int(match[1])
     if match := _TIME.fullmatch(text.strip()):
         hours, minutes, seconds = (Fraction(part or 0) for part in match.groups())
         return 3600 * hours + 60 * minutes + seconds
     raise ValueError(
-        f"--{name} is {text!r}; write seconds such as 12.5, a time such as 1:02:12.5, or a frame "
+        f"{name} is {text!r}; write seconds such as 12.5, a time such as 1:02:12.5, or a frame "
         "such as 300f."
     )
 
@@ -97,8 +98,9 @@ def _index(clock: Clock, moment: Fraction | int) -> int:
         return moment - 1
     if not len(clock.ticks):
         return ceil(moment * clock.fps)
-    # File types round times to their ticks: half a tick is no delay.
-    return int(np.searchsorted(clock.ticks, float(moment / clock.tick) - 0.5))
+    # File types round times to their ticks: half a tick is no delay, unless that is long.
+    rounding = min(Fraction(1, 2), _ROUNDING / clock.tick)
+    return int(np.searchsorted(clock.ticks, float(moment / clock.tick - rounding)))
 
 
 def excerpt(source: FrameSource, part: Part) -> FrameSource:

@@ -1,4 +1,4 @@
-"""What frames come from: a video file, numbered pictures or a pipe, all with one face.
+"""What frames come from: a video file, numbered pictures, a pipe or memory; all have one face.
 
 Each has `path`, `width`, `height`, `fps`, `kind`, `channels`, `has_alpha`, `audio_codecs`,
 `beside`, `allow_damaged`, `skip_damaged`, `explains_count` and `clock`, and the methods `timed`,
@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from .image_sequence import ImageSequenceReader
+from .memory import MemoryReader
 from .pipes import PipeReader
 from .reader import VideoReader
 
-FrameSource: TypeAlias = VideoReader | ImageSequenceReader | PipeReader
+FrameSource: TypeAlias = VideoReader | ImageSequenceReader | PipeReader | MemoryReader

@@ -1,6 +1,7 @@
 """Interpolate Frames: timing, options, progress, errors."""
 
 from dataclasses import fields
+from fractions import Fraction
 
 import pytest
 import torch
@@ -9,8 +10,12 @@ from rife_video.nodes.host import RIFEModel
 from rife_video.nodes.interpolate_frames import Inputs
 from rife_video.rife_core.engine import loop, memory_plan
 from rife_video.rife_core.engine.loop import interpolate
+from rife_video.rife_core.engine.scenes import SceneRules
 from rife_video.rife_core.timeline import Timeline
+from rife_video.rife_core.timeline.shutter import Shutter
 from support import moving_square
+
+HALF = Shutter(Fraction(180), 4)
 
 
 class TestInterpolateFrames:
@@ -50,6 +55,31 @@ class TestInterpolateFrames:
         assert f"4 frames at {options.get('source_fps', 8.0):g} fps" in report
         assert f"became {count} at" in report
         assert "per interpolated frame, with 'small'" in report or timeline.step == 2
+
+    @pytest.mark.parametrize(
+        ("inputs", "timeline", "rules"),
+        [
+            ({"blur": 180.0, "exposures": 4}, Timeline(Fraction(1), shutter=HALF), {}),
+            ({"replace": "3, 5"}, Timeline.multiply(1), {"replaced": frozenset({3, 5})}),
+            ({"replace": "auto"}, Timeline.multiply(1), {"repeats": "retime"}),
+            (
+                {"pacing": "eased", "repeats": "retime"},
+                Timeline.multiply(1),
+                {"pacing": "eased", "repeats": "retime"},
+            ),
+        ],
+    )
+    def test_blur_pacing_and_frames_made_anew(self, model, inputs, timeline, rules):
+        clip = moving_square(7)[[0, 1, 1, 2, 4, 5]]
+        frames, _, count, *_ = self.run(model, clip, multiplier=1, **inputs)
+        how = {"scenes": SceneRules("hold", **rules), "scale": "auto"}
+        assert torch.equal(frames, interpolate(model.network, clip, timeline, **how))
+        assert count == 6
+        assert not torch.equal(frames, clip)
+
+    def test_blur_and_frames_made_anew_exclude_each_other(self, model):
+        with pytest.raises(ValueError, match="set blur to 0 or empty replace"):
+            self.run(model, moving_square(4), blur=180.0, replace="2")
 
     def test_options_reach_the_engine(self, model):
         clip = moving_square(2)

@@ -11,7 +11,7 @@ from rife_video.nodes.host import Folders, Progress, RIFEModel, Video, use_folde
 from rife_video.nodes.interpolate_video import InterpolateVideo, _request
 from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.timeline import Timeline
-from rife_video.rife_core.video import EncoderRequest, VideoReader
+from rife_video.rife_core.video import EncoderRequest, VideoReader, VideoWriter
 from support import moving_square
 
 
@@ -71,8 +71,9 @@ def test_progress_ends_at_its_total(run, clip_file, monkeypatch, kind):
 
 
 def test_transparency_is_left_out(run):
-    video, *_ = run(Video(torch.rand(2, 16, 16, 4), Fraction(8)))
+    video, *_, report = run(Video(torch.rand(2, 16, 16, 4), Fraction(8)))
     assert len(list(VideoReader(video.frames))) == 3
+    assert ".mp4 files cannot hold transparency" in report
 
 
 @pytest.mark.parametrize(
@@ -90,12 +91,82 @@ def test_timing(run, clip_file, options, fps, count):
     assert (out_fps, out_count) == (fps, count)
 
 
-@pytest.mark.parametrize("in_memory", [False, True])
-def test_slow_motion_has_no_sound(run, clip_file, tone, in_memory):
-    source = Video(moving_square(), Fraction(12), tone) if in_memory else Video(clip_file)
-    video, fps, *_ = run(source, slow_motion=True)
-    assert fps == 12
-    assert VideoReader(video.frames).audio_codecs == []
+@pytest.fixture(params=["file", "frames"])
+def source(request, clip_file, tone):
+    """Six frames at 12 fps, with half a second of sound."""
+    frames = request.param == "frames"
+    return Video(moving_square(), Fraction(12), tone) if frames else Video(clip_file)
+
+
+def seconds_of_sound(video):
+    audio = VideoReader(video.frames).read_audio()
+    return audio and audio["waveform"].shape[-1] / audio["sample_rate"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ({}, 0.5),
+        ({"sound": "none"}, None),
+        ({"slow_motion": True}, None),
+        ({"slow_motion": True, "sound": "stretch"}, 1),
+        ({"slow_motion": True, "sound": "tape"}, 1),
+        ({"speed": "0-0.25:0.5"}, 0.75),
+        ({"start": "3f"}, 4 / 12),
+        ({"stop": "3f"}, 3 / 12),
+        ({"start": "0.05", "stop": "0.25"}, 2 / 12),
+    ],
+)
+def test_sound_is_as_long_as_the_picture(run, source, asked, seconds):
+    video, *_, report = run(source, **asked)
+    assert seconds_of_sound(video) == (seconds and pytest.approx(seconds, abs=0.09))
+    assert ("Left out" in report) == (seconds is None)
+    assert ("Sound follows the speed" in report) == (
+        "speed" in asked or asked.get("sound") in ("stretch", "tape")
+    )
+
+
+def test_a_part_of_a_video(run, source):
+    video, fps, count, report = run(source, start="2f", stop="4f", crf=0)
+    assert (fps, count) == (24, 5)
+    assert "3 frames at 12 fps" in report
+    first = next(iter(VideoReader(video.frames)))
+    apart = [float((first - frame).abs().mean()) for frame in moving_square()]
+    assert apart.index(min(apart)) == 1
+    with pytest.raises(ValueError, match="start is 'soon'; write seconds"):
+        run(source, start="soon")
+
+
+def test_a_speed_curve(run, source):
+    _, fps, count, _ = run(source, speed="0-0.25s:0.5", multiplier=1)
+    assert (fps, count) == (12, 9)
+    with pytest.raises(ValueError, match="empty speed"):
+        run(source, speed="0-:0.5", slow_motion=True)
+
+
+def test_replaced_frames_and_blur(run, source):
+    *_, count, report = run(source, multiplier=1, replace="3, 5")
+    assert count == 6
+    assert "2 were made" in report
+    *_, report = run(source, multiplier=1, blur=180.0, exposures=4)
+    assert "open for 180 degrees" in report
+    with pytest.raises(ValueError, match="set blur to 0"):
+        run(source, replace="3", blur=90.0)
+
+
+def test_frames_that_cannot_be_decoded_are_made_anew(run, tmp_path):
+    path = tmp_path / "broken.mov"
+    with VideoWriter(path, 12, encoder=EncoderRequest("prores")) as writer:
+        for frame in moving_square(8):
+            writer.write(frame)
+    with av.open(str(path)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][4]
+    content = bytearray(path.read_bytes())
+    content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(content)
+    *_, count, report = run(Video(path), multiplier=1, replace="auto")
+    assert count == 8
+    assert "made anew" in report
 
 
 def test_crf_reaches_the_encoder(run, clip_file):

@@ -24,7 +24,7 @@ PUBLISHED = {
         (
             *("target_fps", "end", "scale", "ensemble", "batch_size", "schedule"),
             *("at_cut", "cuts", "repeats", "max_memory", "map_disagreement", "keep_region"),
-            "unsure",
+            *("unsure", "blur", "exposures", "pacing", "replace"),
         ),
         (
             *(("frames", "IMAGE"), ("fps", "FLOAT"), ("frame_count", "INT"), ("report", "STRING")),
@@ -37,7 +37,8 @@ PUBLISHED = {
             *("target_fps", "end", "scale", "ensemble", "batch_size", "schedule"),
             *("at_cut", "cuts", "repeats", "max_memory", "keep_region", "slow_motion", "crf"),
             "unsure",
-            *("encoder", "quality", "pixel_format"),
+            *("encoder", "quality", "pixel_format", "blur", "exposures", "pacing", "replace"),
+            *("speed", "sound", "start", "stop"),
         ),
         (("video", "VIDEO"), ("fps", "FLOAT"), ("frame_count", "INT"), ("report", "STRING")),
     ),

@@ -15,7 +15,7 @@ from rife_video.rife_core.engine.scenes import SceneRules
 from rife_video.rife_core.files import convert, frames
 from rife_video.rife_core.inference.precision import resolve_precision, set_precision
 from rife_video.rife_core.ops.psnr import psnr
-from rife_video.rife_core.timeline import ENDS, Timeline
+from rife_video.rife_core.timeline import ENDS, Step, Timeline
 from rife_video.rife_core.timeline.shutter import Shutter
 from support import moving_square
 from torch.testing import assert_close
@@ -402,3 +402,28 @@ def test_exact_ntsc_rates_stay_exact():
     assert [step.pair + step.timestep for step in timeline.steps(3)] == [
         Fraction(2 * k, 5) for k in range(6)
     ]
+
+
+@pytest.mark.parametrize("rules", [{}, {"at_cut": "hold", "cuts": frozenset({6})}])
+@pytest.mark.parametrize("end", ENDS)
+def test_replaced_frames_are_made_from_their_neighbours(network, rules, end):
+    """All others come through, and numbers of cuts are those of the clip."""
+    clip, report = moving_square(8), Report()
+    scenes = SceneRules(replaced=frozenset({3, 7}), **rules)
+    timeline = Timeline.multiply(1, end)
+    result = interpolate(network, clip, timeline, scenes=scenes, report=report)
+    same = [bool(torch.equal(a, b)) for a, b in zip(result, clip, strict=True)]
+    assert same == [number not in (3, 7) for number in range(1, 9)]
+    assert (report.frames_in, report.made) == (8, 2)
+    assert report.scenes.cuts == sorted(rules.get("cuts", ()))
+    assert_close(result[2], between(network, clip[1:4:2], Step(0, Fraction(1, 2))))
+
+
+def test_a_frame_without_neighbours_is_not_replaced(network):
+    with pytest.raises(ValueError, match="Frames 2 to 3 can be replaced"):
+        interpolate(
+            network,
+            moving_square(4),
+            Timeline.multiply(1),
+            scenes=SceneRules(replaced=frozenset({4})),
+        )

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import av
 import pytest
 import torch
+from rife_video.rife_core.engine.scenes import SceneRules
 from rife_video.rife_core.files import frames as files
 from rife_video.rife_core.files import resume as parts
-from rife_video.rife_core.files.clip import Clip, parse_replaced
+from rife_video.rife_core.files.clip import Clip
 from rife_video.rife_core.files.convert import interpolate_file
 from rife_video.rife_core.timeline import Timeline
 from rife_video.rife_core.timeline.shutter import Shutter
@@ -119,36 +120,13 @@ def test_replaced_frames_are_made_and_the_others_copied(network, tmp_path, clip_
         tmp_path / "o.mkv",
         Timeline.multiply(1),
         encoder=LOSSLESS,
-        replaced=frozenset({3, 5}),
+        scenes=SceneRules(replaced=frozenset({3, 5})),
     )
     assert (report.frames, report.made) == (6, 2)
     frames, sources = list(VideoReader(tmp_path / "o.mkv")), list(VideoReader(clip_file))
     same = [torch.equal(a, b) for a, b in zip(frames, sources, strict=True)]
     assert same == [True, True, False, True, False, True]
     assert VideoReader(tmp_path / "o.mkv").audio_codecs
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("0", "'0' cannot be read"),
-        ("5-3", "cannot be read"),
-        ("two", "cannot be read"),
-        ("1", "Frames 2 to 5 can be replaced"),
-        ("4-6", "Frames 2 to 5 can be replaced"),
-    ],
-)
-def test_frames_that_cannot_be_replaced(clip_file, text, words):
-    with pytest.raises(ValueError, match=words):
-        Clip.of(VideoReader(clip_file), Timeline.multiply(1), parse_replaced(text))
-
-
-def test_long_runs_are_not_replaced(clip_file):
-    reader = VideoReader(clip_file)
-    reader.__dict__["clock"] = replace(reader.clock, count=60)
-    Clip.of(reader, Timeline.multiply(1), parse_replaced("10-14"))
-    with pytest.raises(ValueError, match="From frame 10 on 6 frames or more"):
-        Clip.of(reader, Timeline.multiply(1), parse_replaced("10-15"))
 
 
 @pytest.fixture(scope="module")

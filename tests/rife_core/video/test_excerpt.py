@@ -45,7 +45,7 @@ def test_times_and_frames(film, part, span):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"start": "soon"}, "--start is 'soon'; write seconds"),
+        ({"start": "soon"}, "start is 'soon'; write seconds"),
         ({"start": "0f"}, "counted from 1"),
         ({"stop": "1", "frames": 2}, "give one of them"),
         ({"frames": 0}, "1 or more"),

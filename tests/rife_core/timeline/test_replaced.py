@@ -1,0 +1,30 @@
+"""Frames that are made anew: how they are named, and which can be."""
+
+import pytest
+from rife_video.rife_core.timeline.replaced import check_replaced, parse_replaced
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("0", "'0' cannot be read"),
+        ("5-3", "cannot be read"),
+        ("two", "cannot be read"),
+        ("1", "Frames 2 to 5 can be replaced"),
+        ("4-6", "Frames 2 to 5 can be replaced"),
+    ],
+)
+def test_frames_that_cannot_be_replaced(text, words):
+    with pytest.raises(ValueError, match=words):
+        check_replaced(parse_replaced(text), 6)
+
+
+def test_long_runs_are_not_replaced():
+    check_replaced(parse_replaced("10-14"), 60)
+    with pytest.raises(ValueError, match="From frame 10 on 6 frames or more"):
+        check_replaced(parse_replaced("10-15"), 60)
+
+
+def test_where_the_length_is_not_known_the_end_is_not_checked():
+    check_replaced(parse_replaced("2, 900"), 0)
+    check_replaced(frozenset(), 1)
