@@ -13,8 +13,8 @@ from .dispatch import FastForm, uses_cpu_bf16_ops, uses_cpu_conv_forms, wave
 
 _BAND = 2**15
 """Pixels that are laid out at once: they stay near the processor."""
-_CHANNELS_FLOAT32 = 16
-"""From how many on that pays in float32."""
+_CHANNELS_FLOAT32, _PIXELS_FLOAT32 = 16, 2**18
+"""From how many on that pays in float32; what is smaller stays near the processor as it is."""
 
 
 def concatenate(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
@@ -43,7 +43,7 @@ def convolve_concatenated(
     """What a convolution and the activation after it make of concatenated tensors.
 
     On a CPU only a band of rows is ever joined: in bfloat16 that takes as long and less memory,
-    in float32 less of both, where channels are many.
+    in float32 less of both, where channels and pixels are many.
 
     Args:
         parts: see `concatenate`.
@@ -146,8 +146,12 @@ def _applies(parts: Sequence[Tensor], dtype: torch.dtype) -> bool:
 
 def _applies_to_conv(parts: Sequence[Tensor], layer: nn.Sequential, fine: Tensor | None) -> bool:
     dtype = _dtype_of(layer)
-    wide = sum(part.shape[1] for part in parts) >= _CHANNELS_FLOAT32
-    return (wide or dtype is not torch.float32) and uses_cpu_conv_forms(parts[0].device, dtype)
+    if not uses_cpu_conv_forms(parts[0].device, dtype):
+        return False  # sizes are not asked for where a compiler records what depends on them
+    return dtype is not torch.float32 or (
+        sum(part.shape[1] for part in parts) >= _CHANNELS_FLOAT32
+        and parts[0].shape[-2:].numel() >= _PIXELS_FLOAT32
+    )
 
 
 def _dtype_of(layer: nn.Sequential) -> torch.dtype:

@@ -55,8 +55,25 @@ def test_a_flow_in_float32(monkeypatch, size):
     """It fits as it is: nothing is read twice."""
     monkeypatch.setattr(banded_conv, "_BAND", 4 * size[1])
     monkeypatch.setattr(banded_conv, "_CHANNELS_FLOAT32", 1)
+    monkeypatch.setattr(banded_conv, "_PIXELS_FLOAT32", 1)
     parts, flow = [torch.rand(2, 3, *size)], 100 * torch.rand(2, 4, *size)
     layer = nn.Sequential(nn.Conv2d(7, 4, 3, 2, 1), nn.Identity())
     with plain_ops():
         expected = convolve_concatenated(parts, layer, flow)
     assert_close(convolve_concatenated(parts, layer, flow), expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("channels", "rows", "dtype", "by_bands"),
+    [
+        (16, 512, torch.float32, True),
+        (15, 512, torch.float32, False),
+        (16, 511, torch.float32, False),
+        (1, 2, torch.bfloat16, True),
+    ],
+)
+@torch.no_grad()
+def test_small_inputs_in_float32_are_joined(channels, rows, dtype, by_bands):
+    layer = nn.Sequential(nn.Conv2d(channels, 4, 3, 2, 1), nn.Identity()).to(dtype)
+    part = torch.empty(1).expand(1, channels, rows, 512)
+    assert banded_conv._applies_to_conv([part], layer, None) == by_bands

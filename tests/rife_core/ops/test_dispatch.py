@@ -140,12 +140,17 @@ def test_the_environment_switches_fast_forms_off(value, off):
 
 @pytest.mark.parametrize("spec", distinct_specs(), ids=lambda spec: spec.version)
 def test_switched_off_the_frames_are_the_same(spec):
+    """To 1e-5; in 3.1 and 3.5, where rounding takes the plain form as far from float64, to twice
+    that."""
     network, images = narrow(spec), pair()
     ensemble = spec.ensemble != "none"
     fast = network.inference(*images, ensemble=ensemble)
     with plain_ops():
         plain = network.inference(*images, ensemble=ensemble)
-    assert_close(fast, plain, atol=5e-5, rtol=0)
+        exact = network.double().inference(*(each.double() for each in images), ensemble=ensemble)
+    rounding = (plain - exact).abs().max().item()
+    assert rounding < 1e-5 or spec.version in ("3.1", "3.5")
+    assert_close(fast, plain, atol=max(1e-5, 2 * rounding), rtol=0)
 
 
 @pytest.mark.long
