@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+import threading
 import zlib
 from contextlib import contextmanager
 from functools import cache, lru_cache
@@ -86,6 +87,17 @@ def nothing_left(folder):
     """What fails leaves nothing behind."""
     yield
     assert not folder.exists() or list(folder.iterdir()) == []
+
+
+@contextmanager
+def no_thread_left():
+    """Fails if a thread that was begun meanwhile does not end; older ones may end or not."""
+    before = set(threading.enumerate())
+    yield
+    begun = set(threading.enumerate()) - before
+    for thread in begun:
+        thread.join(30)  # it may be about to end
+    assert not [thread for thread in begun if thread.is_alive()]
 
 
 def shifted_pair():

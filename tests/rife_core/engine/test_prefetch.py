@@ -6,13 +6,13 @@ from contextlib import closing
 
 import pytest
 from rife_video.rife_core.engine.prefetch import prefetch
+from support import no_thread_left
 
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left():
-    before = threading.active_count()
-    yield
-    assert threading.active_count() <= before
+    with no_thread_left():
+        yield
 
 
 def test_order_and_end():

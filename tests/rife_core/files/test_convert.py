@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import weakref
 from fractions import Fraction
 from itertools import chain, pairwise
@@ -23,7 +22,7 @@ from rife_video.rife_core.files import resume as parts
 from rife_video.rife_core.files.convert import interpolate_file
 from rife_video.rife_core.timeline import Timeline
 from rife_video.rife_core.video import ColorTags, VideoError, VideoReader, VideoWriter
-from support import moving_square
+from support import moving_square, no_thread_left
 
 FPS = 12
 RATE = 24000
@@ -32,9 +31,8 @@ DOUBLE = Timeline.multiply(2)
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left():
-    before = threading.active_count()
-    yield
-    assert threading.active_count() <= before
+    with no_thread_left():
+        yield
 
 
 @pytest.fixture
