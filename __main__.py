@@ -47,6 +47,7 @@ def _main(argv: Sequence[str] | None) -> int:
         from .rife_core import cli
 
         table = commands()
+        cli.preload(argv, table)  # before Ctrl-C is an exception, which PyTorch may swallow
     except ImportError as error:
         missing = f"rife-video: {error}. Is all of it installed? pip install rife-video"
         print(missing, file=sys.stderr)  # noqa: T201

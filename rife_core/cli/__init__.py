@@ -1,7 +1,8 @@
 """The `rife-video` command: one table of subcommands, each in a module of its own.
 
 A command's module has `add_arguments(parser)` and `run(args) -> int`; it is
-imported only when its command is called.
+imported only when its command is called. PyTorch is not imported here: some commands go
+without.
 """
 
 from __future__ import annotations
@@ -10,14 +11,10 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from importlib import import_module
 from types import MappingProxyType
 from typing import NamedTuple
-
-import torch
-
-from ..ops.dispatch import is_out_of_memory, plain_ops
 
 _FAILED = 1
 _INTERRUPTED = 130
@@ -26,7 +23,7 @@ _BROKEN_PIPE = 141
 TRACEBACK = "RIFE_VIDEO_TRACEBACK"
 """The environment variable that lets errors through, unless it is empty or 0."""
 
-_FORESEEN = (ValueError, OSError, ImportError, torch.OutOfMemoryError)
+_FORESEEN = (ValueError, OSError, ImportError)
 
 
 class Command(NamedTuple):
@@ -80,6 +77,16 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
 """The subcommands that need nothing but `rife_core`."""
 
 
+def preload(argv: Sequence[str] | None, table: Mapping[str, Command]) -> None:
+    """Imports what the called command needs; see `main`.
+
+    Raises:
+        ImportError: something is not installed.
+    """
+    if command := table.get(_called(argv)):
+        import_module(command.module)
+
+
 def main(argv: Sequence[str] | None = None, table: Mapping[str, Command] = COMMANDS) -> int:
     """Runs the command line; returns the exit status.
 
@@ -91,7 +98,7 @@ def main(argv: Sequence[str] | None = None, table: Mapping[str, Command] = COMMA
         table: the subcommands.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    called = next((word for word in argv if not word.startswith("-")), "")
+    called = _called(argv)
     try:
         try:
             return _run(argv, called, table)
@@ -113,6 +120,11 @@ def main(argv: Sequence[str] | None = None, table: Mapping[str, Command] = COMMA
         return _FAILED
 
 
+def _called(argv: Sequence[str] | None) -> str:
+    words = sys.argv[1:] if argv is None else argv
+    return next((word for word in words if not word.startswith("-")), "")
+
+
 def _run(argv: list[str], called: str, table: Mapping[str, Command]) -> int:
     parser = argparse.ArgumentParser(
         prog="rife-video", description="Video frame interpolation with RIFE."
@@ -131,8 +143,11 @@ def _run(argv: list[str], called: str, table: Mapping[str, Command]) -> int:
     elif more:
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     assert run is not None, "argparse accepts the commands of the table only"
-    wants_plain = getattr(args, "plain_ops", False)
-    with plain_ops(children=True) if wants_plain else nullcontext():
+    if not getattr(args, "plain_ops", False):
+        return run(args)
+    from ..ops.dispatch import plain_ops  # brings PyTorch, which not every command needs
+
+    with plain_ops(children=True):
         return run(args)
 
 
@@ -156,13 +171,22 @@ def sentence(error: Exception) -> str:
         names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name]
         return f"{' and '.join(names)}: {error.strerror}"
     text = (error.strerror if isinstance(error, OSError) else "") or str(error)
-    if isinstance(error, _FORESEEN) and text:
+    if text and _is_foreseen(error):
         return text
     first = (text.splitlines() or [""])[0]
+    from ..ops.dispatch import is_out_of_memory  # brings PyTorch, which not every command needs
+
     if is_out_of_memory(error):
         return f"There is not enough memory{first and f': {first}'}."
     kind = type(error).__name__
     return f"{kind}{first and f': {first}'} ({TRACEBACK}=1 shows where)"
+
+
+def _is_foreseen(error: Exception) -> bool:
+    torch = sys.modules.get("torch")  # where nobody has imported it, none of its errors can come
+    return isinstance(error, _FORESEEN) or (
+        torch is not None and isinstance(error, torch.OutOfMemoryError)
+    )
 
 
 def _tell(text: str) -> None:

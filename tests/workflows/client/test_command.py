@@ -1,6 +1,8 @@
 """rife-video queue."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -34,3 +36,16 @@ def test_command_line(tmp_path, files, capsys):
     assert "b.mp4 failed: Make it smooth (node 2) failed: It is too long." in printed.err
     assert main(["queue", str(workflow), "gone.mp4", "--server", server.url]) == 1
     assert "There is no file gone.mp4" in capsys.readouterr().err
+
+
+def test_it_starts_without_pytorch():
+    script = """
+import sys
+from rife_video.__main__ import main
+try:
+    main(["queue", "--help"])
+except SystemExit as stopped:
+    assert stopped.code == 0
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
