@@ -1,4 +1,4 @@
-"""Every published RIFE network as one row of one table.
+"""Every RIFE network as one row of one table: all that were published, and the bundled one's.
 
 A row says how the blocks are built (channels, trunk, output), what they read
 (named inputs, in order), on which pyramid they run, and what surrounds them
@@ -23,6 +23,8 @@ Ensemble = Literal["swap", "flip", "always", "none"]
 BLOCK_STRIDE = 4
 """A block downsamples what it reads by this much again, after its scale."""
 MAX_CHANNELS = 4096
+OWN = "deep"
+"""The row of the bundled weights: 4.6 with two more blocks, for motion at 1/32 and 1/16."""
 FLOW_CHANNELS = 4
 MASK_CHANNELS = 1
 CARRIED_FROM = FLOW_CHANNELS + MASK_CHANNELS
@@ -49,7 +51,7 @@ class NetworkSpec:
     """One RIFE network.
 
     Attributes:
-        version: its public name, such as "rife", "hdv3" or "4.25.lite".
+        version: its public name, such as "rife", "hdv3" or "4.25.lite"; or `OWN`.
         channels: width of each block's trunk, coarsest block first.
         scales: downsampling of each block, coarsest first.
         first_inputs: names of the tensors that the first block reads, in order.
@@ -269,6 +271,15 @@ _ROWS: tuple[tuple[str, NetworkSpec], ...] = (
             scales=_FIVE_SCALES,
             head=HeadSpec(16, 16, "named"),
             align=64,
+        ),
+    ),
+    (
+        OWN,
+        _v4(
+            channels=(192, 128, 128, 128, 96, 64),
+            scales=(32, 16, 8, 4, 2, 1),
+            mask_adds=True,
+            align=128,
         ),
     ),
 )

@@ -82,10 +82,12 @@ def transplant(source: FlowNetwork, target: FlowNetwork) -> None:
 
     Where the target is wider, the new channels keep their fresh incoming weights and
     feed nothing old yet: the target computes what the source did, and can grow. Where
-    the source is tied and has fewer blocks, its last one stands for the rest.
+    the target has more blocks, the last ones take the source's last ones, and those
+    between them and the first one the source's second.
     """
+    more = len(target.blocks) - len(source.blocks)
     for index, block in enumerate(target.blocks):
-        given = min(index, len(source.blocks) - 1)
+        given = min(max(index - more, min(index, 1)), len(source.blocks) - 1)
         state = dict(source.blocks[given].named_parameters())
         known = _input_planes(source.spec, given)
         wanted = _input_planes(target.spec, index)

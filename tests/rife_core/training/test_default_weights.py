@@ -16,7 +16,7 @@ from rife_video.rife_core.training.trainer import Trainer
 WEIGHTS = Path(BUNDLED).parent
 CONFIG, LOG = WEIGHTS / "default.toml", WEIGHTS / "default.log.csv"
 UNSEEN_SEED = 20_000_003
-SCENES = SceneSettings(size=192, layers=2, speed=(1.0, 36.0), object_speed=(1.0, 24.0), textures=16)
+SCENES = SceneSettings(size=256, layers=2, speed=(1.0, 36.0), object_speed=(1.0, 24.0), textures=16)
 
 
 @pytest.fixture(scope="module")

@@ -51,3 +51,13 @@ def test_tied_blocks_share_their_weights():
 def test_a_row_whose_blocks_differ_cannot_be_tied():
     with pytest.raises(ValueError, match="tied = false"):
         build_tied(get_spec("4.25"), 0, 8, (1,))
+
+
+def test_a_deeper_network_takes_its_ends_from_the_source():
+    """Block 1 stands for the new blocks, which work beside it at coarser scales."""
+    source = build_fresh(replace(get_spec("4.6"), channels=(8, 8, 8, 8)), 0)
+    target = build_fresh(replace(get_spec("deep"), channels=(8,) * 6), 1)
+    transplant(source, target)
+    for block, given in zip(target.blocks, (0, 1, 1, 1, 2, 3), strict=True):
+        theirs = source.blocks[given].state_dict()
+        assert all(torch.equal(value, theirs[name]) for name, value in block.state_dict().items())
