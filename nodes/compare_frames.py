@@ -116,7 +116,7 @@ class CompareFrames:
         fps: float = 0.0,
     ) -> dict[str, Any]:
         """See DESCRIPTION."""
-        before, after = colours(before).float(), colours(after).float()
+        before, after = colours(before, "before"), colours(after, "after")
         if before.shape[1:3] != after.shape[1:3] or len(before) < 2 or len(after) < 2:
             sizes = (f"{len(f)} of {f.shape[2]}x{f.shape[1]}" for f in (before, after))
             raise ValueError(

@@ -10,6 +10,7 @@ from ..rife_core.charts.pictures import flow_picture
 from ..rife_core.engine.memory_plan import estimate_memory
 from ..rife_core.inference.flow import estimate_flow
 from ..rife_core.inference.rife import USER_SCALES
+from ..rife_core.losses.compare import check_frames
 from .host import Outputs, RIFEModel, colours, progress
 
 _SHOWN = {"to the next frame": slice(2, 4), "to the previous frame": slice(0, 2)}
@@ -94,6 +95,7 @@ class EstimateFlow:
     ) -> Outputs:
         """See DESCRIPTION."""
         frames = colours(frames)
+        check_frames("frames", frames)
         height, width = frames.shape[1:3]
         network = model.ready(estimate_memory(model.network, height, width))
         with progress("Estimate Flow") as report:

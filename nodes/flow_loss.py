@@ -120,7 +120,8 @@ class ComputeFlowLoss:
     ) -> Outputs:
         """See DESCRIPTION."""
         _check_wires(prediction, target, model, predicted_flow, true_flow)
-        prediction, target = (None if f is None else colours(f) for f in (prediction, target))
+        prediction = None if prediction is None else colours(prediction, "prediction")
+        target = None if target is None else colours(target, "target")
         curves: dict[str, list[float]] = {}
         rows: dict[str, list[dict[str, float]]] = {}
         heat = torch.zeros(0)

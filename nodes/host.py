@@ -34,6 +34,7 @@ from tqdm import tqdm
 from ..rife_core.checkpoints.fetch import fetch_release
 from ..rife_core.checkpoints.published import RELEASES, find_release, load_release
 from ..rife_core.checkpoints.rife import SUFFIXES, list_weights, load_rife
+from ..rife_core.engine.loop import check_clip
 from ..rife_core.engine.memory_plan import Plan, first_plan
 from ..rife_core.engine.memory_plan import free_memory as _free_memory
 from ..rife_core.engine.options import Options
@@ -438,6 +439,8 @@ class Video:
         """Its frames and its sound; `skip_damaged` leaves out those that cannot be decoded."""
         if isinstance(self.frames, Path):
             return VideoReader(self.frames, skip_damaged=skip_damaged)
+        if isinstance(self.frames, Tensor):
+            check_clip(self.frames)
         return MemoryReader(
             self.frames, self.fps or 1, audio=self.audio, depth=self.depth, color=self.color
         )
@@ -565,13 +568,22 @@ def video_of_file(path: Path) -> Any:
     return Video(path)
 
 
-def colours(frames: Tensor) -> Tensor:
-    """Frames as what judges them reads: three colours, without transparency.
+def colours(frames: Tensor, name: str = "frames") -> Tensor:
+    """Frames as what judges them reads: three colours in float32, without transparency.
 
     Shape:
-        frames: B H W 3 or B H W 4; returns: B H W 3. Others come back as they are.
+        frames: B H W 1, 3 or 4, in [0, 1] or uint8; returns: B H W 3
+
+    Raises:
+        ValueError: they are no frames; `name` is what the input is called.
     """
-    return frames[..., :3] if frames.shape[-1] == 4 else frames
+    if frames.ndim != 4 or frames.shape[-1] not in (1, 3, 4):
+        raise ValueError(
+            f"{name} has shape {tuple(frames.shape)}; expected frames (frames, height, width, "
+            "channels) of 1, 3 or 4 channels."
+        )
+    frames = frames.float() if frames.is_floating_point() else frames / 255
+    return frames[..., :3].expand(-1, -1, -1, 3)
 
 
 class Outputs(dict[str, Any]):

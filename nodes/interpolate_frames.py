@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..rife_core.engine.loop import interpolate
+from ..rife_core.engine.loop import check_clip, interpolate
 from ..rife_core.engine.memory_plan import MIB, check_room
 from ..rife_core.engine.options import AUTO, SCALES, UNSURE, Options, Scale, Unsure
 from ..rife_core.engine.report import Report
@@ -303,6 +303,7 @@ class InterpolateFrames:
         if part:
             frames, begin = _SEAMS.continued(part, frames)
             timeline = replace(timeline, end="last_frame")
+        check_clip(frames)
         height, width = frames.shape[1:3]
         count = timeline.output_count(len(frames), begin)
         frame = frames[:1].numel() * frames.element_size() + (

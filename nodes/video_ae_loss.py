@@ -157,7 +157,8 @@ class VideoAELoss:
         white_at: float = 0.0,
     ) -> Outputs:
         """See DESCRIPTION."""
-        original, reconstruction = colours(original), colours(reconstruction)
+        original = colours(original, "original")
+        reconstruction = colours(reconstruction, "reconstruction")
         check_same_clip(original=original, reconstruction=reconstruction)
         count, height, width, _ = original.shape
         # Nodes run in inference mode, whose tensors cannot take part in a gradient penalty.

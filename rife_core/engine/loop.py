@@ -51,6 +51,16 @@ BLOCK = 8
 not depend on where in a clip the work began."""
 
 
+def check_clip(frames: Tensor) -> None:
+    """Raises ValueError unless `frames` is a clip, B H W C, with at least one frame."""
+    check_dense(frames)
+    if frames.ndim != 4:
+        raise ValueError(f"frames must be B H W C, but are {tuple(frames.shape)}.")
+    if not len(frames):
+        raise ValueError("There are no frames to interpolate: the clip is empty.")
+    check_frame(frames[0])
+
+
 def interpolate(
     network: RIFE,
     frames: Tensor,
@@ -100,13 +110,8 @@ def interpolate(
         >>> interpolate(network, torch.rand(3, 16, 16, 3), Timeline.multiply(2)).shape
         torch.Size([5, 16, 16, 3])
     """
-    check_dense(frames)
+    check_clip(frames)
     frames = frames.detach()  # what is made has no gradients, and neither have copies
-    if frames.ndim != 4:
-        raise ValueError(f"frames must be B H W C, but are {tuple(frames.shape)}.")
-    if not len(frames):
-        raise ValueError("There are no frames to interpolate: the clip is empty.")
-    check_frame(frames[0])
     count, (height, width) = timeline.output_count(len(frames), begin), frames.shape[1:3]
     if frames.device.type == "cpu":
         size = frames[0].numel() * frames.element_size()

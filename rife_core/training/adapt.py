@@ -24,6 +24,7 @@ WORTH = 0.02
 _JUDGES = 8
 _BATCH = 4
 _CROP = 256
+_LEAST = 33  # pixels that the Laplacian pyramid needs; smaller frames are padded
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,8 @@ def _batch(
 ) -> Tensor:
     """Random crops of random triplets: B 3 3 S S."""
     height, width, _ = frames[0].shape
-    side = max(align, min(_CROP, height, width) // align * align)
+    least = math.ceil(_LEAST / align) * align
+    side = max(least, min(_CROP, height, width) // align * align)
 
     def pick(count: int) -> int:
         return int(torch.randint(max(count, 1), (1,), generator=generator))

@@ -175,9 +175,11 @@ def _from_ycgco(frame: VideoFrame) -> Tensor:
 
 
 def to_frame(image: Tensor, *, deep: bool) -> VideoFrame:
-    """H W 3 or H W 4 in [0, 1] in 8 bits a value, or in 16."""
+    """H W 1, 3 or 4, in [0, 1] or uint8, in 8 bits a value, or in 16; grey becomes RGB."""
     top = 2 ** (2 * _BYTE) - 1 if deep else 2**_BYTE - 1
-    image = image.detach().float().mul(top).round_().clamp_(0, top)
+    unit = 1 if image.is_floating_point() else 2**_BYTE - 1
+    image = image.detach().float().mul(top / unit).round_().clamp_(0, top).nan_to_num_(0)
+    image = image.expand(-1, -1, 3) if image.shape[2] == 1 else image
     array: NDArray[np.float32] = np.ascontiguousarray(image.cpu().numpy())
     kinds = {3: ("rgb24", "rgb48le"), 4: ("rgba", "rgba64le")}[array.shape[2]]
     values = array.astype(np.uint16 if deep else np.uint8)

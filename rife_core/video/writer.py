@@ -133,7 +133,7 @@ class VideoWriter:
         return self
 
     def write(self, frame: Tensor) -> None:
-        """Appends one frame: H W 3 or 4, float in [0, 1], all of the first one's size."""
+        """Appends one frame: H W 1, 3 or 4, float in [0, 1] or uint8, of the first one's size."""
         height, width = frame.shape[:2]
         with self._explained():
             if not self.count:

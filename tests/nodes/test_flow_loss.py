@@ -200,7 +200,7 @@ REFUSED = {
     "one flow": ({"true_flow": FLOW}, "nothing to compare"),
     "other size": ({"prediction": A, "target": B[:, 1:]}, "(3, 40, 48, 3), target (3, 39, 48, 3)"),
     "other length": ({"prediction": A, "target": B[:2]}, "(3, 40, 48, 3), target (2, 40, 48, 3)"),
-    "alpha": ({"prediction": A[..., :1], "target": B}, "(3, 40, 48, 1); expected frames of 3"),
+    "channels": ({"prediction": A[..., :2], "target": B}, "(3, 40, 48, 2); expected frames"),
     "empty": ({"prediction": A[:0], "target": B[:0]}, "at least one"),
     "nan": ({"prediction": A, "target": WITH_NAN}, "Frame 1 of target holds values that are NaN"),
     "one pixel": ({"prediction": A[:, :1, :1], "target": B[:, :1, :1]}, "Use larger images"),
