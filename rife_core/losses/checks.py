@@ -17,6 +17,27 @@ _LARGEST = sys.float_info.max
 _SHOWN = 80
 
 
+def check_tensor(name: str, x: object, form: str = "(B, C, H, W)") -> None:
+    """Raises ValueError unless `x` is a dense tensor.
+
+    Args:
+        name: the caller's name, for the message.
+        x: the tensor.
+        form: the shape that it must have, for the message.
+
+    Example:
+        >>> check_tensor("PSNR", None)
+        Traceback (most recent call last):
+        ...
+        ValueError: PSNR: found a NoneType, expected a tensor (B, C, H, W).
+    """
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name}: found a {type(x).__name__}, expected a tensor {form}.")
+    if x.layout is not torch.strided:
+        layout = str(x.layout).removeprefix("torch.")
+        raise ValueError(f"{name}: found a tensor of layout {layout}, expected a dense one {form}.")
+
+
 def check_images(name: str, x: Tensor, channels: int | None = None, shortest: int = 1) -> None:
     """Raises unless `x` is a non-empty floating point tensor (B, channels, H, W).
 
@@ -29,8 +50,7 @@ def check_images(name: str, x: Tensor, channels: int | None = None, shortest: in
     Raises:
         ValueError: what was found and what was expected.
     """
-    if not isinstance(x, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f"{name}: found a {type(x).__name__}, expected a tensor (B, C, H, W).")
+    check_tensor(name, x)
     if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
         wanted = "C" if channels is None else channels
         raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..ops.dispatch import at_least_float32
-from .checks import check_pair
+from .checks import check_pair, check_tensor
 
 _EPE_FLOOR = 1e-6  # keeps the square root differentiable where the flow is right
 
@@ -33,6 +33,7 @@ def epe(flow: Tensor, gt: Tensor, loss_mask: Tensor) -> Tensor:
         5.0
     """
     check_pair("EPE", flow, gt)
+    check_tensor("EPE", loss_mask, "(B, 1, H, W) for a mask")
     batch, _, height, width = flow.shape
     counts_as = (batch, 1, height, width)
     if loss_mask.ndim != 4 or any(

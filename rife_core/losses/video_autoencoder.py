@@ -27,7 +27,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..ops.dispatch import at_least_float32
-from .checks import check_folders, check_numbers, check_same, check_switches, full_precision
+from .checks import (
+    check_folders,
+    check_numbers,
+    check_same,
+    check_switches,
+    check_tensor,
+    full_precision,
+)
 from .discriminators.models import Discriminator, Discriminator3D, Discriminator3DWithfirstframe
 from .lpips import LPIPS
 from .pretrained import Weights
@@ -386,6 +393,7 @@ def _frozen(module: nn.Module) -> dict[str, Tensor]:
 
 def _check_clips(inputs: Tensor, reconstructions: Tensor) -> None:
     for name, video in (("inputs", inputs), ("reconstructions", reconstructions)):
+        check_tensor("VideoAutoencoderLoss", video, f"(B, C, T, H, W) for {name}")
         if video.ndim != 5 or not video.numel() or not video.is_floating_point():
             raise ValueError(
                 f"VideoAutoencoderLoss: {name} has shape {tuple(video.shape)} and type "

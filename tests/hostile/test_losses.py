@@ -8,6 +8,12 @@ from importlib import import_module
 import pytest
 import torch
 from rife_video.rife_core import losses
+from rife_video.rife_core.losses.discriminators import (
+    Discriminator,
+    Discriminator3D,
+    Discriminator3DWithfirstframe,
+)
+from rife_video.rife_core.losses.metrics import psnr, ssim
 from rife_video.rife_core.losses.pretrained import USED_LAYERS, vgg_features
 from rife_video.rife_core.losses.video_autoencoder import VideoAutoencoderLoss
 from rife_video.rife_core.training.config import parse_config
@@ -129,6 +135,61 @@ def test_weights_of_the_objective_are_numbers(value):
     stages = [{**TINY_TRAINING["stages"][1], "weights": {"census": value}}]
     with pytest.raises(ValueError, match="census is"):
         parse_config({**TINY_TRAINING, "stages": stages})
+
+
+IMAGES = torch.rand(1, 3, 48, 48)
+VIDEO = torch.rand(1, 3, 4, 16, 16)
+NO_IMAGES = {
+    "None": None,
+    "text": "x",
+    "a list": [[1.0]],
+    "an array": IMAGES.numpy(),
+    "sparse": IMAGES.to_sparse(),
+    "a number": torch.tensor(1.0),
+    "three dimensions": IMAGES[0],
+    "seven dimensions": IMAGES[None, None, None],
+    "no height": IMAGES[:, :, :0],
+    "no channels": IMAGES[:, :0],
+    "no images": IMAGES[:0],
+    "bytes": (255 * IMAGES).byte(),
+    "whole numbers": (255 * IMAGES).int(),
+    "truths": IMAGES > 0.5,
+    "complex": IMAGES.to(torch.complex64),
+}
+_SIZE = {"dim": 4, "image_size": 16, "max_dim": 8}
+CALLS = {
+    "laplacian": (losses.lap_loss, IMAGES, IMAGES),
+    "census": (losses.ternary, IMAGES, IMAGES),
+    "edges": (losses.sobel, IMAGES, IMAGES),
+    "psnr": (psnr, IMAGES, IMAGES),
+    "ssim": (ssim, IMAGES, IMAGES),
+    "epe": (losses.epe, IMAGES[:, :2], IMAGES[:, :2], IMAGES[:, :1]),
+    "video autoencoder": (lambda a, b: video_loss()(a, b, 0, 0), VIDEO, VIDEO),
+    "video autoencoder's discriminator": (
+        lambda a, b: video_loss(discr_3d_kwargs={**_SIZE, "frame_num": 4})(a, b, 1, 0),
+        *(VIDEO, VIDEO),
+    ),
+    "discriminator": (Discriminator(**_SIZE), VIDEO[:, :, 0]),
+    "discriminator of clips": (Discriminator3D(**_SIZE, frame_num=4), VIDEO),
+    "discriminator of first frames": (Discriminator3DWithfirstframe(**_SIZE, frame_num=4), VIDEO),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_is_no_image_is_named(name, tally):
+    """In place of each argument in turn."""
+    call, *good = CALLS[name]
+    with torch.no_grad():
+        call(*good)
+        for odd, value in NO_IMAGES.items():
+            for place in range(len(good)):
+                given = [value if at == place else each for at, each in enumerate(good)]
+                if name == "epe" and place == 2 and odd in ("whole numbers", "truths", "bytes"):
+                    continue  # as good as 0.0 and 1.0
+                with tally.one(f"{name}: {odd}"):
+                    with pytest.raises(ValueError) as error:  # noqa: PT011
+                        call(*given)
+                    assert 20 < len(str(error.value)) < 300
 
 
 # --- Constructors

@@ -28,7 +28,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from ..checks import check_numbers, check_sizes, check_switches
+from ..checks import check_numbers, check_sizes, check_switches, check_tensor
 from .attention import LinearSpaceAttention
 from .levels import (
     DiscriminatorBlock,
@@ -119,11 +119,12 @@ class _Pyramid(nn.Module):
 
     def _check(self, x: Tensor) -> None:
         wanted = (self.channels, *self._frames(), *self.image_size)
+        names = ", ".join("T" if n is None else str(n) for n in wanted)
+        check_tensor(type(self).__name__, x, f"(B, {names})")
         fits = x.ndim == 1 + len(wanted) and all(
             w in (n, None) for w, n in zip(wanted, x.shape[1:], strict=True)
         )
         if not fits or not x.numel() or not x.is_floating_point():
-            names = ", ".join("T" if n is None else str(n) for n in wanted)
             raise ValueError(
                 f"{type(self).__name__}: found a tensor of shape {tuple(x.shape)} and type "
                 f"{x.dtype}, expected (B, {names}) in floating point. Crop or resize the video, "
