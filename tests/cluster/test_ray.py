@@ -3,14 +3,13 @@
 import os
 import signal
 import socket
-import subprocess
 import sys
 
 import fsspec
 import pytest
 import torch
-from cluster.held import let_go, open_held
-from cluster.watching import PATIENCE, TESTS, is_alive, pid_of, until, working
+from cluster.held import let_go, open_held, strike
+from cluster.watching import TESTS, is_alive, pid_of, until, working
 from rife_video.rife_core.files.jobs import DebugWorkers, RayWorkers, drive, interpolate_files
 from rife_video.rife_core.files.jobs.film_maker import open_maker
 from rife_video.rife_core.files.jobs.folder import Folder
@@ -163,50 +162,15 @@ def test_a_part_that_always_fails_is_tried_by_others_and_the_rest_is_made(
 def test_a_driver_that_is_stopped_or_killed_leaves_nothing_running_and_goes_on(
     cluster, clips, recipe, reference, digests, tmp_path
 ):
-    output = tmp_path / "out"
-    command = [sys.executable, "-m", "cluster.held_driver", "interpolate", str(clips)]
-    command += ["--output-dir", str(output), "--model", recipe.weights, "--precision", "fp32"]
-    command += ["--workers", "ray", "--scale", "1", "--part-frames", str(PART), "--quality", "0"]
-    told = strike(signal.SIGTERM, command, output)
+    output, options = tmp_path / "out", ("--workers", "ray", "--part-frames", str(PART))
+    told = strike(signal.SIGTERM, clips, output, recipe, *options)
     assert f"What is finished is kept in {output}/.rife-job" in told
-    strike(signal.SIGKILL, command, output)
+    strike(signal.SIGKILL, clips, output, recipe, *options)
     report = interpolate_files(
         [clips], output, recipe, workers=DebugWorkers("cpu"), part_frames=PART
     )
     assert report.is_complete
     assert digests(output) == reference
-
-
-def run_and_send(number, command, output):
-    """Sends a signal to a driver once its workers work; returns what it told, and their ids."""
-    driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    until(lambda: working(output) or driver.poll() is not None)
-    assert driver.poll() is None, driver.stderr.read()
-    pids = {pid_of(note) for note in working(output)}
-    driver.send_signal(number)
-    _, told = driver.communicate(timeout=PATIENCE)
-    assert driver.returncode
-    return told, pids
-
-
-def strike(number, command, output):
-    """Sends a signal to a driver whose workers are at work; returns what it told at last."""
-    let_go(output, 0)
-    driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    until(lambda: working(output) or driver.poll() is not None)
-    assert driver.poll() is None, driver.stderr.read()
-    pids = {pid_of(note) for note in working(output)}
-    driver.send_signal(number)
-    if number == signal.SIGTERM:
-        stopping = "Stopping. Parts in the making may finish within"
-        assert any(stopping in line for line in driver.stderr)
-        let_go(output)
-    _, told = driver.communicate(timeout=PATIENCE)
-    assert driver.returncode
-    until(lambda: not any(map(is_alive, pids)))
-    job = Job.read(Folder(output / ".rife-job"))
-    assert len(job.finished()) < len(job.parts)
-    return told
 
 
 def test_a_machine_that_differs_is_left_out(cluster, make, clips, tmp_path, monkeypatch):

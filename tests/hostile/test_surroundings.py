@@ -267,7 +267,7 @@ while "error" not in answer:
         answer["error"] = str(error)
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     print(json.dumps({**answer, "plans": report.plans}))
-    megabytes = 140 if megabytes == 1000 else int(megabytes * 0.92)
+    megabytes = 420 if megabytes == 1000 else int(megabytes * 0.92)
 """
 
 
