@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
+from ..ops.dispatch import is_out_of_memory
 from .pickles import check_archive
 
 MAX_BYTES = 4 * 2**30
@@ -28,6 +29,7 @@ MAX_TENSORS = 10_000
 _TRIES = 40
 _SETTLED_SECONDS = 0.025
 _SHOWN = 80
+_PANIC = "PanicException"  # how safetensors ends without memory; it is no Exception
 _DAMAGE = (
     RuntimeError,
     EOFError,
@@ -85,8 +87,15 @@ def read_tensors(what: str, path: Path) -> tuple[Mapping[str, Any], dict[str, st
         ) from error
     except CheckpointError:
         raise
-    except (SafetensorError, *_DAMAGE) as error:
+    except BaseException as error:
+        panics = type(error).__name__ == _PANIC
+        if not panics and not isinstance(error, (SafetensorError, *_DAMAGE)):
+            raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        if panics or is_out_of_memory(error):
+            raise CheckpointError(
+                f"There is not enough memory to read {path.name}, or it is damaged ({reason})."
+            ) from error
         raise CheckpointError(
             f"{path.name} is damaged or no weights file ({reason}). Fetch or copy the file again."
         ) from error

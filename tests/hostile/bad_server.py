@@ -156,6 +156,38 @@ async def redirects_in_a_circle(server, request, good):
     raise web.HTTPTemporaryRedirect(str(request.url))
 
 
+async def redirects_further_and_further(server, request, good):
+    raise web.HTTPTemporaryRedirect(f"{request.url}&" if request.query else f"{request.url}?x=")
+
+
+def speaks(*frames):
+    """Frames of a websocket as they are, before the prompt ends: pairs of content and opcode."""
+
+    async def fault(server, request, good):
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        server.sockets[request.query["clientId"]] = socket
+        for content, opcode in frames:
+            await socket._writer.send_frame(content, opcode)
+        async for _ in socket:
+            pass
+        return socket
+
+    return fault
+
+
+def closes(code, message):
+    """A websocket that is closed at once, and whenever it is opened again."""
+
+    async def fault(server, request, good):
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.close(code=code, message=message)
+        return socket
+
+    return fault
+
+
 async def trickles(server, request, good):
     answer = web.StreamResponse(headers={"Content-Length": "1000000"})
     await answer.prepare(request)
@@ -207,6 +239,26 @@ QUICK = {
     "redirects to nowhere": says("", status=302),
     "redirects to nonsense": says("", status=302, Location="http://[::1:99999/"),
     "endless": sends(_head("Transfer-Encoding: chunked"), then=_CHUNK),
+    "status 999": says("{}", status=999),
+    "a part": says("{}", status=206, **{"Content-Range": "bytes 0-1/99"}),
+    "not modified": says("", status=304),
+    "packed twice": says(gzip.compress(BOMB), **{"Content-Encoding": "gzip, gzip"}),
+    "packed by brotli": says(b"rubbish", **{"Content-Encoding": "br"}),
+    "in UTF-16": says('{"a": 1}'.encode("utf-16")),
+    "in an unknown encoding": says("{}", **{"Content-Type": "application/json; charset=none"}),
+    "in what is no encoding": says("{}", **{"Content-Type": "application/json; charset=zlib"}),
+    "one name twice": says('{"prompt_id": "a", "prompt_id": 3, "1": {}, "1": []}'),
+    "a huge exponent": says('{"a": 1e999999, "b": -1E+400}'),
+    "a long name": says('{"' + "k" * 10**6 + '": 1}'),
+    "many names": says("{" + ",".join(f'"{i}":0' for i in range(300_000)) + "}"),
+    "comments": says("{} // yes"),
+    "two answers": says("{}{}"),
+    "redirects further and further": redirects_further_and_further,
+    "redirects to a long address": says("", status=302, Location="/" + "x" * 7000),
+    "redirects to a script": says("", status=302, Location="javascript:alert(1)"),
+    "redirects to data": says("", status=302, Location="data:application/json,{}"),
+    "many cookies": says("{}", **{f"Set-Cookie-{i}": "x" * 50 for i in range(60)}),
+    "asks for a login": says("no", status=401, **{"WWW-Authenticate": 'Digest nonce="\u00ff'}),
 }
 
 PATIENT = {
@@ -223,6 +275,27 @@ PATIENT = {
     "two lengths": sends(_head("Content-Length: 2", "Content-Length: 3"), b"{}"),
     "endless headers": sends(b"HTTP/1.1 200 OK\r\n", then=b"X-A: b\r\n" * 1000),
     "a long header": sends(b"HTTP/1.1 200 OK\r\nX: ", then=b"a" * 65536),
+    "redirects to a login": says("", status=302, Location="http://me:secret@127.0.0.1:9/"),
+    "another protocol": sends(_head("Connection: Upgrade", "Upgrade: h2c")),
+    "switches": sends(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"),
+    "a negative length": sends(_head("Content-Length: -1"), b"{}"),
+    "a length of no number": sends(_head("Content-Length: x"), b"{}"),
+    "a huge length": sends(_head("Content-Length: 99999999999999999999"), b"{}"),
+    "lengths of two kinds": sends(
+        _head("Content-Length: 2", "Transfer-Encoding: chunked"), b"2\r\n{}\r\n0\r\n\r\n"
+    ),
+    "a huge chunk": sends(_head("Transfer-Encoding: chunked"), b"FFFFFFFFFFFFFFFFF\r\n"),
+    "a negative chunk": sends(_head("Transfer-Encoding: chunked"), b"-1\r\n{}\r\n"),
+    "endless trailers": sends(
+        _head("Transfer-Encoding: chunked"), b"2\r\n{}\r\n0\r\n", then=b"X: y\r\n" * 100
+    ),
+    "an endless chunk extension": sends(
+        _head("Transfer-Encoding: chunked"), b"2;", then=b"x" * 4096
+    ),
+    "nul in a header": sends(_head("X: a\0b", "Content-Length: 2"), b"{}"),
+    "many headers": sends(_head(*(f"X-{i}: y" for i in range(20_000)), "Content-Length: 2"), b"{}"),
+    "come back in a year": says("", status=503, **{"Retry-After": "31536000"}),
+    "too many": says("", status=429, **{"Retry-After": "never"}),
     "continue for ever": sends(then=b"HTTP/1.1 100 Continue\r\n\r\n" * 100, pause=0.01),
 }
 
@@ -251,6 +324,24 @@ CHATS = {
     "chatter of others": chats(then={"type": "status", "data": {"prompt_id": "x"}}, finish=False),
     "ends for ever": chats(then=_news("executing", node=None), finish=False),
     "previews for ever": chats(then=bytes(2**16), finish=False),
+    "errors of odd types": chats(_news("execution_error", node_id=[1], exception_message={})),
+    "an error without words": chats({"type": "execution_error", "data": {"prompt_id": None}}),
+    "interrupted by nobody": chats({"type": "execution_interrupted", "data": [1]}),
+    "cached nothing": chats(_news("execution_cached", nodes=None)),
+    "results of no kind": chats(_news("executed", node="3", output=[[[]]])),
+    "states of no node": chats(_news("progress_state", nodes={"2": None, "x": [1]})),
+    "numbers for text": chats(_news("progress_text", node=2, text=3)),
+    "less than a header": chats(b"", b"\0", b"\0\0\0\1", b"\0\0\0\4\xff\xff\xff\xff{"),
+    "backwards": chats(
+        *(_news("progress", node="2", value=v, max=m) for v, m in [(9, 0), (-1, -5)])
+    ),
+    "not UTF-8": speaks((b"\xff\xfe", 1)),
+    "continues nothing": speaks((b"more", 0)),
+    "an unknown opcode": speaks((b"x", 5)),
+    "a long ping": speaks((b"x" * 1000, 9)),
+    "no code": speaks((b"\x03", 8)),
+    "closed by an odd code": closes(4999, b"\xff" * 100),
+    "closed as if never opened": closes(1002, b""),
     "flood": chats(then=_news("progress", node="2", value=1, max=4), finish=False, pause=0),
     "flood of previews": chats(then=bytes(2**16), finish=False, pause=0),
     "flood of pings": chats(then="PING", finish=False, pause=0),

@@ -12,7 +12,7 @@ import tracemalloc
 import pytest
 import torch
 from rife_video.__main__ import main
-from rife_video.rife_core.checkpoints import pickles
+from rife_video.rife_core.checkpoints import pickles, tensor_files
 from rife_video.rife_core.checkpoints.rife import list_weights, load_rife, save_rife
 from rife_video.rife_core.checkpoints.tensor_files import CheckpointError, read_tensors
 from rife_video.rife_core.inference.rife import build_network
@@ -203,6 +203,27 @@ def test_a_file_takes_memory_by_its_size(bytes_of, tmp_path, suffix):
         assert tracemalloc.get_traced_memory()[1] < 3 * len(bytes_of[suffix])
     finally:
         tracemalloc.stop()
+
+
+class PanicException(BaseException):
+    """As safetensors ends where Python gives it no memory."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), PanicException("null"), RuntimeError("DefaultCPUAllocator: not enough memory")],
+)
+def test_memory_that_runs_out_while_a_file_is_read(bytes_of, tmp_path, monkeypatch, error):
+    def no_memory(*_, **__):
+        raise error
+
+    monkeypatch.setattr(tensor_files, "load_safetensors", no_memory)
+    monkeypatch.setattr(torch, "load", no_memory)
+    for suffix, content in bytes_of.items():
+        path = tmp_path / f"a{suffix}"
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"not enough memory to read a\."):
+            load_rife(path)
 
 
 def test_a_huge_file_is_not_read(tmp_path, tally):

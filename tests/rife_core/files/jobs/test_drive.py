@@ -2,11 +2,14 @@
 
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import av
 import pytest
+import rife_video
 from rife_video.rife_core.files.convert import interpolate_file
 from rife_video.rife_core.files.jobs import DebugWorkers, LocalWorkers, drive, interpolate_files
 from rife_video.rife_core.files.jobs.drive import driving, run_job
@@ -19,6 +22,7 @@ from rife_video.rife_core.files.jobs.workers import Outcome
 from rife_video.rife_core.video import VideoError, VideoReader
 
 PART = 16
+DOCUMENT = Path(rife_video.__file__).parent / "docs/cluster.md"
 
 
 def job_of(output):
@@ -312,3 +316,15 @@ def test_one_part_is_made_by_this_process_and_told_of_meanwhile(make, clips, tmp
     assert job_of(other).folder.names("parts") == job_of(other).failed() == set()
     with pytest.raises(pytest.fail.Exception):
         make(LocalWorkers(["cpu", "cpu"]), sources=one, output=other)
+
+
+def test_the_example_of_the_docs(clips, tmp_path, monkeypatch):
+    """Its one clip is made in this process."""
+    (tmp_path / "clips").mkdir()
+    shutil.copy(clips / "more/short.mkv", tmp_path / "clips")
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"```python\n(.+?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+    found = {}
+    exec(example, found)
+    assert found["report"].is_complete
+    assert (tmp_path / "smooth/short.mkv").is_file()
