@@ -32,29 +32,27 @@ _IN_QUICKTIME = {  # languages whose other code of ISO 639-2 is the one that .mo
 _IN_A_LANGUAGE = re.compile(r"-[a-z]{3}$")  # MP4 gives such lines twice
 
 
-def carry_lines(source: VideoReader, output: OutputContainer) -> None:
+def carry_lines(container: InputContainer, output: OutputContainer) -> None:
     """Copies title and other such lines."""
-    with open_input(source.path) as container:
-        output.metadata.update({key: container.metadata[key] for key in _lines(container).values()})
+    output.metadata.update({key: container.metadata[key] for key in _lines(container).values()})
 
 
-def carry_chapters(source: VideoReader, output: OutputContainer) -> None:
-    """Copies chapters (where PyAV can; older ones cannot)."""
-    if kept := _chapters(source):
+def carry_chapters(container: InputContainer, source: VideoReader, output: OutputContainer) -> None:
+    """Copies chapters (where PyAV can; older ones cannot) of what is read of a file."""
+    if kept := _chapters(container, source):
         output.set_chapters(kept)
 
 
-def carry_attachments(source: VideoReader, output: OutputContainer) -> None:
+def carry_attachments(container: InputContainer, output: OutputContainer) -> None:
     """Copies fonts and other files that are attached, where `output` can hold them."""
     if output.format.name != "matroska" or not hasattr(output, "add_attachment"):
         return
-    with open_input(source.path) as container:
-        for stream in container.streams:
-            if stream.type == "attachment":
-                attached = cast("av.stream.AttachmentStream", stream)  # pyright: ignore[reportAttributeAccessIssue]
-                name = attached.metadata.get("filename", f"attachment {stream.index}")
-                mimetype = attached.metadata.get("mimetype", "application/octet-stream")
-                output.add_attachment(name, mimetype, attached.data)
+    for stream in container.streams:
+        if stream.type == "attachment":
+            attached = cast("av.stream.AttachmentStream", stream)  # pyright: ignore[reportAttributeAccessIssue]
+            name = attached.metadata.get("filename", f"attachment {stream.index}")
+            mimetype = attached.metadata.get("mimetype", "application/octet-stream")
+            output.add_attachment(name, mimetype, attached.data)
 
 
 def describe(target: Stream, source: Stream) -> None:
@@ -85,7 +83,7 @@ def not_taken(
         for index, stream in zip((source.stream_index, *tracks), after.streams, strict=False):
             missing = _told(before.streams[index]) - _told(stream)
             lost += [f"{key} of track {index + 1}" for key in sorted(missing)]
-        if chapters and _chapters(source) and not chapters_of(after):
+        if chapters and _chapters(before, source) and not chapters_of(after):
             lost.append("chapters")
     return lost
 
@@ -105,10 +103,9 @@ def _told(stream: Stream) -> set[str]:
     return {key for key in _DESCRIBING if told.get(key, _UNDETERMINED) != _UNDETERMINED}
 
 
-def _chapters(source: VideoReader) -> list[Any]:
+def _chapters(container: InputContainer, source: VideoReader) -> list[Any]:
     """Those of a file that lie within what is read of it, from its first frame on."""
-    with open_input(source.path) as container:
-        chapters = list(chapters_of(container))
+    chapters = list(chapters_of(container))
     for chapter in chapters:
         tick = Fraction(chapter["time_base"] or 1)
         shift = round(source.start / tick)

@@ -291,17 +291,18 @@ class VideoWriter:
     def _begin(self, stream: VideoStream) -> None:
         self._stream = stream
         sound, source, output = self._audio_source, self._source, self._container
-        if source:
-            with open_input(source.path) as container:
-                describe(stream, container.streams[source.stream_index])
-            carry_lines(source, output)
         if isinstance(sound, VideoReader):
             self._tracks = add_tracks(sound, self._plan, output, self._resources, self._tell)
         elif sound is not None:
             self._tracks = [add_sound(sound, output, self.suffix, self._plan.speed)]
-        if source and self._keeps_pace:
-            carry_attachments(source, output)
-            carry_chapters(source, output)
+        if source is None:
+            return
+        with open_input(source.path) as container:
+            describe(stream, container.streams[source.stream_index])
+            carry_lines(container, output)
+            if self._keeps_pace:
+                carry_attachments(container, output)
+                carry_chapters(container, source, output)
 
     def _options(self) -> dict[str, str]:
         """What the file type is told."""
