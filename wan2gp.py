@@ -18,6 +18,7 @@ from torch import Tensor
 from .rife_core.cli.weights import load_chosen
 from .rife_core.engine import interpolate
 from .rife_core.engine.options import AUTO
+from .rife_core.engine.pixel_formats import as_type_of, from_bytes
 from .rife_core.engine.scenes import SceneRules
 from .rife_core.inference.backends import set_backend
 from .rife_core.inference.precision import resolve_precision, set_precision
@@ -173,6 +174,6 @@ def _as(frame: Tensor, like: Tensor, to_uint8: Callable[[Tensor], Tensor] | None
     if frame.dtype == like.dtype:
         return frame.to(like.device)
     if like.dtype == torch.uint8:
-        plain = ((frame.float() + 1) * 127.5).round().clamp(0, 255).byte()
+        plain = as_type_of((frame.float() + 1) / 2, like)
         return (to_uint8(frame) if to_uint8 else plain).to(like.device)
-    return (frame.float() / 127.5 - 1).to(like)
+    return (from_bytes(frame) * 2 - 1).to(like)

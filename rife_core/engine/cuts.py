@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .pixel_formats import from_bytes
+
 SAME_MEAN, SAME_BLOCK = 1 / 255, 3 / 255
 
 _GLANCE = 8
@@ -49,9 +51,7 @@ def small_picture(frame: Tensor) -> Tensor:
     height, width = frame.shape[:2]
     factor = min(1.0, _LONG_SIDE / max(height, width))
     step = max(1, int(1 / (_SAMPLES * factor)))
-    planes = frame[::step, ::step, :3].permute(2, 0, 1)[None].float()
-    if frame.dtype == torch.uint8:
-        planes = planes / 255
+    planes = from_bytes(frame[::step, ::step, :3].permute(2, 0, 1)[None]).float()
     size = (max(_BLOCK, round(height * factor)), max(_BLOCK, round(width * factor)))
     return F.interpolate(planes, size, mode="area").mean(1)[0].nan_to_num().clamp(0, 1)
 

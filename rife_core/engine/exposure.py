@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from ..ops.light import Light
-
-_BYTE = 255.0
+from .pixel_formats import as_type_of, from_bytes
 
 
 def exposed(
@@ -53,8 +52,7 @@ class _Mean:
             return
         self._count += 1
         self._only = frame if self._count == 1 else None
-        values = frame / _BYTE if frame.dtype == torch.uint8 else frame
-        light = self._light.decode(values)
+        light = self._light.decode(from_bytes(frame))
         self._light_dtype = light.dtype
         light = light.float()
         if light.shape[-1] == 4:
@@ -68,7 +66,4 @@ class _Mean:
         if light.shape[-1] == 4:
             alpha = light[..., 3:]
             light = torch.cat((light[..., :3] / alpha.clamp(min=1e-6), alpha), -1)
-        frame = self._light.encode(light.to(self._light_dtype))
-        if self._like.dtype == torch.uint8:
-            return (frame * _BYTE).round().clamp(0, _BYTE).to(torch.uint8)
-        return frame.to(self._like.dtype)
+        return as_type_of(self._light.encode(light.to(self._light_dtype)), self._like)

@@ -21,6 +21,7 @@ from torch import Tensor
 from ..inference.flow import estimate_flow
 from ..inference.rife import RIFE
 from ..timeline import Rhythm
+from .pixel_formats import from_bytes
 from .scenes import Span
 
 _STILL = 0.05  # of a span's speed; a neighbour that moves less stands still
@@ -96,9 +97,7 @@ def motion(network: RIFE) -> Callable[[Tensor, Tensor], float]:
 
 def _small(frame: Tensor) -> Tensor:
     """H W 3 in [0, 1]."""
-    planes = frame[..., :3].movedim(-1, 0)[None].float()
-    if frame.dtype == torch.uint8:
-        planes = planes / 255
+    planes = from_bytes(frame[..., :3].movedim(-1, 0)[None]).float()
     factor = min(1.0, _LONG_SIDE / max(planes.shape[2:]))
     size = [max(1, round(side * factor)) for side in planes.shape[2:]]
     planes = F.interpolate(planes, size, mode="area").nan_to_num().clamp(0, 1)

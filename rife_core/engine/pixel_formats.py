@@ -64,11 +64,21 @@ def check_frame(frame: Tensor, first: Tensor | None = None) -> None:
         )
 
 
+def from_bytes(values: Tensor) -> Tensor:
+    """8 bits as float32 in [0, 1]; others as they are."""
+    return values / _LARGEST if values.dtype == torch.uint8 else values
+
+
+def as_type_of(values: Tensor, like: Tensor) -> Tensor:
+    """Values from 0 to 1 in the type of `like`, rounded where that is 8 bits."""
+    if like.dtype == torch.uint8:
+        values = (values * _LARGEST).round().clamp(0, _LARGEST)
+    return values.to(like.dtype)
+
+
 def to_image_alpha(frame: Tensor) -> ImageAlpha:
     """Converts H W C to channels-first image and alpha. Values beyond [0, 1] are kept."""
-    planes = frame.permute(2, 0, 1)[None].float()
-    if frame.dtype == torch.uint8:
-        planes = planes / _LARGEST
+    planes = from_bytes(frame.permute(2, 0, 1)[None]).float()
     if frame.shape[2] == 1:
         return ImageAlpha(planes.expand(-1, 3, -1, -1), None)
     if frame.shape[2] == 3:
@@ -87,9 +97,7 @@ def to_frame(image: Tensor, alpha: Tensor | None, like: Tensor) -> Tensor:
         image = image.mean(0, keepdim=True)
     if alpha is not None:
         image = torch.cat(((image / alpha.clamp(min=_LEAST_ALPHA)).clamp(0, 1), alpha))
-    if like.dtype == torch.uint8:
-        image = (image * _LARGEST).round()
-    frame = image.permute(1, 2, 0).to(like.dtype)
+    frame = as_type_of(image.permute(1, 2, 0), like)
     if frame.device != like.device:
         frame = frame.contiguous()  # else the CPU lays out the pixels, which takes it longer
     return frame

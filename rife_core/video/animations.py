@@ -22,13 +22,13 @@ from av.video.stream import VideoStream
 
 from ..whole_file import whole_file
 from .containers import VideoError, open_input, open_output, packets_of
+from .decoding import ready
 from .encoder_choice import EncoderRequest
 from .encoders import FILE_TYPES, Quality
 from .pixels import PixelKind, reformat
 
 _LAYOUT = "bgra"  # what both encoders and the palette's filters read
 _BYTE = 8  # bits
-_READY = (BlockingIOError, EOFError)
 
 
 class _Kind(NamedTuple):
@@ -192,7 +192,7 @@ def _with_palette(pictures: Callable[[], Iterator[VideoFrame]]) -> Iterator[Vide
     colours.push(None)
     for picture in chain(pictures(), (None,)):
         frames.push(picture)
-        yield from _ready(sink)
+        yield from ready(sink)
 
 
 def _palette_of(pictures: Iterator[VideoFrame]) -> VideoFrame:
@@ -202,19 +202,10 @@ def _palette_of(pictures: Iterator[VideoFrame]) -> VideoFrame:
     for picture in chain((first,), pictures):
         source.push(picture)
     source.push(None)
-    return next(_ready(sink))
+    return next(ready(sink))
 
 
 def _source(graph: Graph, like: VideoFrame) -> FilterContext:
     return graph.add_buffer(
         width=like.width, height=like.height, format=like.format, time_base=like.time_base
     )
-
-
-def _ready(sink: FilterContext) -> Iterator[VideoFrame]:
-    """What has come out of a filter."""
-    while True:
-        try:
-            yield cast(VideoFrame, sink.pull())
-        except _READY:
-            return

@@ -15,6 +15,7 @@ from av.codec.hwaccel import hwdevices_available
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.filter import Graph
+from av.filter.context import FilterContext
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
@@ -115,7 +116,7 @@ class PictureDecoder:
         """All frames; where the clock of the file is known, their packets are counted, too."""
         with open_input(self._path, self.device) as container:
             stream = self.stream_of(container)
-            yield from self._pictures(container.demux(stream), stream, clock)
+            yield from self._whole(self._decode(container.demux(stream), stream, clock), stream)
 
     def frames_from(self, first: int, clock: Clock) -> Generator[tuple[int, VideoFrame]]:
         """Numbered frames from `first` on.
@@ -130,7 +131,8 @@ class PictureDecoder:
                 if packets is None:
                     continue
                 start = key.frame if key else 0
-                pictures = enumerate(self._pictures(packets, stream, clock, key), start)
+                frames = self._decode(packets, stream, clock, key)
+                pictures = enumerate(self._whole(frames, stream), start)
                 try:
                     found = next((each for each in pictures if each[0] >= first), None)
                 except VideoError:
@@ -191,15 +193,9 @@ class PictureDecoder:
                 continue
         return None
 
-    def _pictures(
-        self,
-        packets: Iterator[Packet[VideoStream]],
-        stream: VideoStream,
-        clock: Clock | None,
-        key: KeyFrame | None = None,
-    ) -> Iterator[VideoFrame]:
-        """Decoded frames of one size, whole."""
-        frames = self._of_one_size(self._decode(packets, stream, clock, key))
+    def _whole(self, frames: Iterator[VideoFrame], stream: VideoStream) -> Iterator[VideoFrame]:
+        """Frames of one size, without combs where that is wanted."""
+        frames = self._of_one_size(frames)
         return _deinterlaced(frames, stream) if self._deinterlace else frames
 
     def _of_one_size(self, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
@@ -298,12 +294,15 @@ def _deinterlaced(frames: Iterator[VideoFrame], stream: VideoStream) -> Iterator
     while True:
         frame = next(frames, None)
         source.push(frame)
-        while True:
-            try:
-                made = sink.pull()
-            except (BlockingIOError, EOFError):  # FFmpeg's own are kinds of these
-                break
-            assert isinstance(made, VideoFrame)
-            yield made
+        yield from ready(sink)
         if frame is None:
+            return
+
+
+def ready(sink: FilterContext) -> Iterator[VideoFrame]:
+    """The frames that have come out of a filter."""
+    while True:
+        try:
+            yield cast(VideoFrame, sink.pull())
+        except (BlockingIOError, EOFError):  # FFmpeg's own are kinds of these
             return
