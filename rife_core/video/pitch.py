@@ -69,14 +69,13 @@ def pieces_in_pitch(sound: Reel, along: Along, rate: int) -> Iterator[Samples]:
         found.look(values, floor, until)
         onset = found.after(last, heard, places, earliest=fade + before)
 
-        stop, due = heard + piece, None  # where the next piece is faded in; its shift
-        if onset and onset.heard - before - fade <= stop + fade:
-            stop = onset.heard - before - fade
-            due = onset.place - onset.heard
-        going_on = values[:, heard + shift - floor :]
-        if due is None:
+        stop = heard + piece  # where the next piece is faded in
+        laid = onset if onset and onset.heard - before - fade <= stop + fade else None
+        if laid:
+            stop, due = laid.heard - before - fade, laid.place - laid.heard
+        else:
             middle = piece + fade + piece // 2
-            wanted = round(places[middle]) - heard - middle
+            due = wanted = round(places[middle]) - heard - middle
             lowest, highest = wanted - search, wanted + search
             if last:  # which is not heard again
                 lowest = max(lowest, last.place + after - stop)
@@ -85,22 +84,19 @@ def pieces_in_pitch(sound: Reel, along: Along, rate: int) -> Iterator[Samples]:
                 end = min(stop + piece + 3 * fade, onset.heard - before)
                 highest = min(highest, onset.place - before - end)
                 lowest = min(lowest, highest)
-            begin = stop - heard
-            due = wanted
             if not lowest <= shift == wanted <= highest:
+                like = values[:, stop + shift - floor :][:, :fade]
                 choice = values[:, stop + lowest - floor : stop + highest + fade - floor]
                 pull = np.abs(np.arange(lowest, highest + 1) - wanted) * (_PULL / search)
-                due = lowest + _best(choice, going_on[:, begin : begin + fade], pull)
-        begin = stop - heard
+                due = lowest + _best(choice, like, pull)
+        going_on = values[:, heard + shift - floor : stop + shift + fade - floor]
         coming = values[:, stop + due - floor :][:, :fade]
-        faded = going_on[:, begin : begin + fade] * (1 - fading_in) + coming * fading_in
-        made = np.concatenate((going_on[:, :begin], faded), axis=1)
+        faded = going_on[:, -fade:] * (1 - fading_in) + coming * fading_in
+        made = np.concatenate((going_on[:, :-fade], faded), axis=1)
         yield made[:, :count]
         if count < made.shape[1]:
             return
-        heard, shift = stop + fade, due
-        if onset and due == onset.place - onset.heard and stop == onset.heard - before - fade:
-            last = onset
+        heard, shift, last = stop + fade, due, laid or last
 
 
 def _best(choice: Samples, like: Samples, pull: Samples) -> int:

@@ -92,3 +92,17 @@ def test_both_channels_move_together():
 def test_at_speed_1_the_very_samples_come_out():
     wave = np.random.default_rng(3).uniform(-0.9, 0.9, (2, 9000))
     assert np.allclose(heard(wave, "0-:1"), wave, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_any_sound_along_any_curve_is_as_long_as_it_should_and_no_louder(seed):
+    random = np.random.default_rng(seed)
+    wave = random.uniform(-0.3, 0.3, (2, int(random.choice([1, 50, 999, RATE // 2]))))
+    wave[:, random.integers(0, wave.shape[1], 20)] = 0.9
+    speeds = random.choice(["0.02", "0.3 ease", "0.9", "1", "3 ease", "100"], 3)
+    text = ", ".join(f"{k / 7:.3f}-{(k + 1) / 7:.3f}:{speed}" for k, speed in enumerate(speeds))
+    found = heard(wave, text)
+    assert np.abs(found).max() <= np.abs(wave).max() + 1e-9
+    stops = [SpeedCurve.parse(text).source_at(Fraction(found.shape[1] - k, RATE)) for k in (1, 0)]
+    assert stops[0] * RATE < wave.shape[1] + 1e-3
+    assert stops[1] * RATE > wave.shape[1] - 1e-3
