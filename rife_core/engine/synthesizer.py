@@ -9,7 +9,6 @@ import copy
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import groupby
-from types import TracebackType
 from typing import cast
 
 import torch
@@ -72,12 +71,7 @@ class Synthesizer:
             self._resources.enter_context(kept_memory())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._resources.close()
 
     def upload(self, source: SourceFrame) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, cast
 
 from av.error import FFmpegError
@@ -123,12 +122,7 @@ class AnimationWriter:
             self.count += sum(1 for _ in packets_of(container, container.streams.video[0]))
         self._parts.append(part)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         if error is not None:
             return
         if not self.count:

@@ -9,7 +9,6 @@ from copy import copy
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, NamedTuple, TextIO, cast
 
 import av
@@ -293,12 +292,7 @@ class PipeWriter:
         context.color_range = self.kind.color.range
         self._stream = stream
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         if error is not None:
             with suppress(FFmpegError, OSError):
                 self._resources.close()
