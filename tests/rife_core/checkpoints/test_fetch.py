@@ -25,6 +25,7 @@ def test_no_index_host_stands_in_the_code():
     assert set(re.findall(r"https?://([\w.-]+)", source)) == {"github.com"}
 
 
+@pytest.mark.long
 def test_an_asset_becomes_safetensors_with_its_digest(server, files, tmp_path):
     server.answers[f"/{ASSET}"] = {"body": files[LITE]}
     told = []
@@ -165,6 +166,7 @@ def test_where_an_index_has_it_the_sentence_says_so(server, tmp_path):
     assert server.asked == ["/model38/flownet.pkl", "/public/model38/flownet.pkl"]
 
 
+@pytest.mark.long
 def test_a_release_of_three_files_is_fetched_whole(server, early_files, tmp_path):
     for name, content in early_files.items():
         server.answers[f"/{name}"] = {"body": content}

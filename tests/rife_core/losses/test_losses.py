@@ -48,6 +48,7 @@ def test_both_sides_count_alike(name):
     assert_close(PURE[name](a, b), PURE[name](b, a))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", IMAGE_LOSSES)
 def test_gradients(name):
     size = 34 if name == "laploss" else 9

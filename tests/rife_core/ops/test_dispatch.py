@@ -138,6 +138,7 @@ def test_the_environment_switches_fast_forms_off(value, off):
     assert run.stdout.strip() == str(off)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("spec", distinct_specs(), ids=lambda spec: spec.version)
 def test_switched_off_the_frames_are_the_same(spec):
     """To 1e-5; in 3.1 and 3.5, where rounding takes the plain form as far from float64, to twice

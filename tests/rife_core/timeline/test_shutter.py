@@ -32,6 +32,7 @@ def test_each_frame_is_exposed_from_its_own_moment_on(source, target, shutter, c
             assert group == due
 
 
+@pytest.mark.long
 @given(shutters, st.integers(1, 4), st.integers(2, 9))
 def test_a_schedule_and_a_part_are_exposed_too(shutter, multiplier, count):
     text = f"2-3:{multiplier}, rest 2"
