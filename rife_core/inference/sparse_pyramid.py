@@ -54,7 +54,8 @@ def _sparse(
         stems = _stems(network, pyramid, index, pair.times, scale, swap)
         updates = [block.body(stems.pop(0), scale, wanted) for _ in range(len(stems))]
         pyramid.add(average(updates), block.growth * scale)
-    return Estimate.of(pyramid.flow(1), pyramid.mask(1), *pair.images)
+    image0, image1 = pair.frame0.image, pair.frame1.image
+    return Estimate.of(pyramid.flow(1), pyramid.mask(1), image0, image1)
 
 
 def _stems(
@@ -84,9 +85,9 @@ def _view(
     """
     view: dict[str, Tensor] = {}
     for index, side in enumerate(pyramid.downsampled(scale) if "img0" in names else ()):
-        view |= _split(side, f"img{index}", f"feat{index}")
+        view.update(_split(side, f"img{index}", f"feat{index}"))
     for index, side in enumerate(pyramid.warped(scale) if "warped_img0" in names else ()):
-        view |= _split(side.to(dtype), f"warped_img{index}", f"warped_feat{index}")
+        view.update(_split(side.to(dtype), f"warped_img{index}", f"warped_feat{index}"))
     if "mask" in names:
         view["mask"] = pyramid.mask(scale)
     if carried and "carried" in names:

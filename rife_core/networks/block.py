@@ -149,7 +149,7 @@ class IFBlock(nn.Module):
     def _trunk(self, x: Tensor) -> Tensor:
         if self.trunk == "pairs":
             for index in range(self.depth):
-                x = self.get_submodule(f"convblock{index}")(x) + x
+                x = getattr(self, f"convblock{index}")(x) + x
             return x
         if self.trunk != "residual":
             return self.convblock(x)

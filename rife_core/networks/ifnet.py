@@ -73,8 +73,8 @@ class FlowNetwork(nn.Module):
     @property
     def blocks(self) -> list[IFBlock]:
         """The pyramid's blocks, coarsest first."""
-        modules = (self.get_submodule(f"block{i}") for i in range(len(self.spec.channels)))
-        return cast(list[IFBlock], list(modules))
+        modules = [getattr(self, f"block{i}") for i in range(len(self.spec.channels))]
+        return cast(list[IFBlock], modules)
 
     # --- Section 3.1: two frames in, the frame between them out
 
@@ -218,10 +218,10 @@ class FlowNetwork(nn.Module):
         (frame0, frame1, times), spec = pair, self.spec
         named = {"img0": frame0.image, "img1": frame1.image, "timestep": times}
         if spec.head:
-            named |= {"feat0": frame0.features, "feat1": frame1.features}
+            named.update(feat0=frame0.features, feat1=frame1.features)
         if before is not None:
             warped0, warped1 = before.warped_img0, before.warped_img1
-            named |= {"mask": before.mask, "warped_img0": warped0, "warped_img1": warped1}
+            named.update(mask=before.mask, warped_img0=warped0, warped_img1=warped1)
             if spec.head:
                 named["warped_feat0"] = warp(frame0.features, before.flow[:, :2])
                 named["warped_feat1"] = warp(frame1.features, before.flow[:, 2:])

@@ -7,11 +7,10 @@ registers, channels are read as they lie, and blending takes no pass of its own.
 A kernel is compared with PyTorch's way on the first input of each kind that it meets.
 """
 
-# Triton reads the annotations of kernels itself, and knows no other than its own.
+# Triton reads the annotations of kernels itself, and knows no other than its own; 3.0 knows
+# no strings either, which `from __future__ import annotations` would make of them.
 # pyright: reportMissingParameterType=false, reportUnknownParameterType=false
 # pyright: reportInvalidTypeForm=false
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
@@ -28,6 +27,7 @@ _FORMATS = (torch.float32, torch.float16, torch.bfloat16)
 _BLOCK = 256
 _triton: Any = import_module("triton") if find_spec("triton") else None
 tl: Any = import_module("triton.language") if _triton else None
+_Constant: Any = tl.constexpr if _triton else int
 
 Points: TypeAlias = tuple[Tensor, Tensor] | None
 Blended: TypeAlias = tuple[Tensor, Tensor, Tensor]
@@ -133,8 +133,8 @@ def _warp_kernel(
     flow_c,
     flow_h,
     flow_w,
-    at_points: tl.constexpr,
-    block: tl.constexpr,
+    at_points: _Constant,
+    block: _Constant,
 ):
     """One block of output pixels of one sample, all channels."""
     place = tl.program_id(0) * block + tl.arange(0, block)
@@ -191,7 +191,7 @@ def _blend_kernel(
     mask_b,
     mask_h,
     mask_w,
-    block: tl.constexpr,
+    block: _Constant,
 ):
     """One block of pixels of one sample: warped side 0, warped side 1 and their blend."""
     place = tl.program_id(0) * block + tl.arange(0, block)

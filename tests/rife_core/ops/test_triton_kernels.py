@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from rife_video.rife_core.ops.grid_sample import sample
 from torch.testing import assert_close
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+VERSION = tuple(map(int, version("triton").split(".")[:2]))
 NEAR = {"atol": 1e-4, "rtol": 0}
 
 
@@ -152,6 +154,7 @@ def test_a_whole_network_through_the_kernels(monkeypatch, network):
     assert used == ["warp"] * 6 + ["blend"]
 
 
+@pytest.mark.skipif(VERSION < (3, 3), reason="its compiler is called in another way")
 def test_kernels_compile_without_a_device():
     """The interpreter takes what the compiler refuses."""
     script = """
