@@ -5,6 +5,7 @@ import os
 import threading
 from dataclasses import replace
 from fractions import Fraction
+from urllib.request import Request, urlopen
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: a second thread only waits
 
@@ -196,7 +197,9 @@ def s3(tmp_path, monkeypatch):
     for name, value in surroundings.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("tempfile.tempdir", None)  # it is looked up once for all
+    forget = Request(f"{surroundings['AWS_ENDPOINT_URL']}/moto-api/reset", method="POST")
     try:
+        urlopen(forget).close()  # what an earlier one held
         system(skip_instance_cache=True).mkdir("films")
         yield surroundings
     finally:

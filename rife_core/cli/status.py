@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
             print(f"  {worker}: {fps:.2f} frames a second")  # noqa: T201
         for part, attempts in failed.items():
             film = job.films[job.parts[part].film].destination
-            print(f"  part {part + 1} ({film}) failed: {attempts[-1]['error']}")  # noqa: T201
+            error = attempts[-1]["error"] if attempts else "nobody said why"
+            print(f"  part {part + 1} ({film}) failed: {error}")  # noqa: T201
     if args.retry_failed:
         count = len(failed)
         if not args.json and not args.prometheus:

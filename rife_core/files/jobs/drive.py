@@ -16,7 +16,7 @@ from .hand_out import LOOK_EVERY, HandOut
 from .job import FAILED, JOB, JOINED, PARTS, WORKING, Job, JobError, failure_name, joined_name
 from .join import FilmReport, join_film
 from .plan import differences, plan
-from .progress import Progress
+from .progress import Progress, failures
 from .recipe import Recipe
 from .remote import folder_at, is_url
 from .sources import find_clips
@@ -212,11 +212,11 @@ class _Run:
         job = self.job
         number, of = self.shard or (1, 1)
         own = range(number - 1, len(job.parts), of)
-        joined, finished, failed = job.joined(), job.finished(), job.failed()
+        joined, finished = job.joined(), job.finished()
         self.failed = {
-            part: json.loads(job.folder.read(failure_name(part)) or b"[{}]")[-1].get("error", "")
-            for part in own
-            if part in failed - finished
+            part: attempts[-1]["error"] if attempts else ""
+            for part, attempts in failures(job).items()
+            if part in own
         }
         self._missing = {
             film: {part for part in job.parts_of(film) if part not in finished}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..clip import Clip
 from .folder import Folder
 from .recipe import Recipe
 from .remote import local_copy, state_of
+from .stored import is_inside, parse, stored
 
 JOB = "job.json"
 PARTS, FAILED, WORKING, JOINED = "parts", "failed", "working", "joined"
@@ -114,6 +116,20 @@ class Job:
     parts: tuple[Part, ...]
     left_out: Mapping[str, str] = field(default_factory=dict[str, str])
 
+    def __post_init__(self) -> None:
+        names = [self.weights.get("file", "")]
+        names += (name for film in self.films for name in (film.destination, film.clock))
+        for name in names:
+            if not is_inside(name):
+                raise ValueError(f"{name!r} is no name in its folder")
+        for film in self.films:
+            if film.frames < 0 or Fraction(film.fps or "0") <= 0:
+                raise ValueError(f"{film.destination} has {film.frames} frames at {film.fps!r}")
+        for number, part in enumerate(self.parts):
+            counts = (part.first, part.count, part.source, part.key, part.skip, *part.segments)
+            if not 0 <= part.film < len(self.films) or min(counts) < 0:
+                raise ValueError(f"part {number} is none")
+
     @classmethod
     def read(cls, folder: Folder) -> Job:
         """The job in `folder`.
@@ -125,24 +141,11 @@ class Job:
         if content is None:
             raise JobError(f"There is no job in {folder}: it holds no {JOB}.")
         try:
-            job = json.loads(content)
-            if job.pop("format") != _FORMAT:
+            job = parse(content)
+            if not isinstance(job, dict) or job.pop("format", None) != _FORMAT:
                 raise ValueError("another format")
-            return cls(
-                folder,
-                job["output"],
-                job["made_by"],
-                Recipe(**job["recipe"]),
-                job["precision"],
-                job["backend"],
-                job["weights"],
-                tuple(Film(**each) for each in job["films"]),
-                tuple(
-                    Part(**each | {"segments": tuple(each["segments"])}) for each in job["parts"]
-                ),
-                job["left_out"],
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            return stored(job, cls, folder=folder)
+        except ValueError as error:
             raise JobError(
                 f"The job in {folder} cannot be read ({error}); it was written by another release, "
                 "or is damaged. Remove the folder to begin anew."
@@ -191,15 +194,15 @@ class Job:
 
     def finished(self) -> set[int]:
         """Parts that are done."""
-        return _numbers(self.folder.names(PARTS))
+        return _numbers(self.folder.names(PARTS), len(self.parts))
 
     def failed(self) -> set[int]:
         """Parts that were given up."""
-        return _numbers(self.folder.names(FAILED))
+        return _numbers(self.folder.names(FAILED), len(self.parts))
 
     def joined(self) -> set[int]:
         """Films that are done."""
-        return _numbers(self.folder.names(JOINED))
+        return _numbers(self.folder.names(JOINED), len(self.films))
 
     def clip(self, film: int) -> Clip:
         """A film's source, opened; what was read of it when it was planned is not read again.
@@ -274,5 +277,7 @@ def film_of(source: str, destination: str) -> Film:
     return Film(source, *state_of(source), destination)
 
 
-def _numbers(names: set[str]) -> set[int]:
-    return {int(name[:6]) for name in names if name.endswith(".json") and name[:6].isdigit()}
+def _numbers(names: set[str], count: int) -> set[int]:
+    """Those of the files, of parts or films that there are."""
+    found = {int(name[:6]) for name in names if name.endswith(".json") and name[:6].isdecimal()}
+    return {number for number in found if number < count}

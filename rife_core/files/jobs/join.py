@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import NamedTuple
 
 from ...engine.report import Report
 from ..convert import notes_on, pace_of, writer_of
@@ -16,6 +16,7 @@ from ..resume import Record, sha256_of
 from .job import Job, JobError, joined_name, record_name
 from .part_maker import PartRecord
 from .remote import folder_at
+from .stored import parse, stored
 
 
 class BadPartError(JobError):
@@ -57,10 +58,13 @@ def join_film(job: Job, film: int) -> FilmReport:
     """
     known = job.folder.read(joined_name(film))
     if known is not None:
-        values = json.loads(known)
-        return FilmReport(
-            **values | {"fps": Fraction(values["fps"]), "notes": tuple(values["notes"])}
-        )
+        try:
+            return stored(parse(known), FilmReport)
+        except ValueError as error:
+            raise JobError(
+                f"{job.folder}/{joined_name(film)} cannot be read ({error}). Remove it to have the "
+                "film made again."
+            ) from error
     parts = job.parts_of(film)
     found = {part: PartRecord.read(job, part) for part in parts}
     records = {part: record for part, record in found.items() if record}
@@ -91,7 +95,7 @@ def join_film(job: Job, film: int) -> FilmReport:
             job.folder.let_go(segment)
     reader.check_unchanged()
     results.publish(unfinished, name)
-    report = _merged([record.report for _, _, record in segments], records[parts[0]].plans)
+    report = _merged([_met(part, record) for part, _, record in segments], records[parts[0]].plans)
     encoder_notes = _once(note for part in parts for note in records[part].notes)
     notes = [*notes_on(clip, whole, encoder_notes, pace), *report.remarks()]
     result = FilmReport(
@@ -154,17 +158,36 @@ def _beside(name: str) -> str:
     return str(path.with_name(f".{path.stem}.joining{path.suffix}"))
 
 
-def _merged(entries: Sequence[Mapping[str, Any]], plans: tuple[str, ...]) -> Report:
+class _Met(NamedTuple):
+    """What is kept of a `Report` with a segment."""
+
+    made: int
+    redone: int
+    cuts: list[int]
+    runs: list[tuple[int, int]]
+    beyond_range: list[int]
+    not_finite: list[int]
+    coarser: list[int]
+
+
+def _met(part: int, record: Record) -> _Met:
+    try:
+        return stored(record.report, _Met)
+    except ValueError as error:
+        raise BadPartError(part, f"The record of part {part + 1} is damaged: {error}.") from error
+
+
+def _merged(entries: Sequence[_Met], plans: tuple[str, ...]) -> Report:
     """One report of all parts; frames at their seams are seen twice and counted once."""
     report = Report(plans=list(plans))
     for entry in entries:
-        report.made += entry["made"]
-        report.redone += entry["redone"]
-        report.scenes.cuts += entry["cuts"]
-        report.scenes.runs += [(begin, end) for begin, end in entry["runs"]]
-        report.beyond_range += entry["beyond_range"]
-        report.not_finite += entry["not_finite"]
-        report.coarser += entry["coarser"]
+        report.made += entry.made
+        report.redone += entry.redone
+        report.scenes.cuts += entry.cuts
+        report.scenes.runs += entry.runs
+        report.beyond_range += entry.beyond_range
+        report.not_finite += entry.not_finite
+        report.coarser += entry.coarser
     for numbers in (
         report.scenes.cuts,
         report.beyond_range,

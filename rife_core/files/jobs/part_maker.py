@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from ...engine.report import Report
 from ...inference.rife import RIFE
@@ -23,6 +22,7 @@ from ..resume import LENGTH, Record, sha256_of
 from ..segments import Encoding, write_segments
 from .folder import Folder
 from .job import PARTS, WORKING, Job, JobError, record_name
+from .stored import is_inside, parse, stored
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,14 @@ class PartRecord:
         if content is None:
             return None
         try:
-            values: dict[str, Any] = json.loads(content)
-            for name in ("files", "notes", "plans"):
-                values[name] = tuple(values[name])
-            values["records"] = tuple(Record(**each) for each in values["records"])
-            return cls(**values)
-        except (TypeError, ValueError, KeyError) as error:
+            record = stored(parse(content), cls)
+            begin = f"{PARTS}/{part:06}-"
+            if not all(name.startswith(begin) and is_inside(name) for name in record.files):
+                raise ValueError("its files are not its own")
+            if len(record.files) != len(record.records):
+                raise ValueError(f"{len(record.files)} files, {len(record.records)} records")
+            return record
+        except ValueError as error:
             raise JobError(
                 f"{job.folder}/{record_name(part)} cannot be read ({error}). Remove it to have the "
                 "part made again."

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .job import WORKING, Job, failure_name
 from .part_maker import PartRecord
+from .stored import parse, stored
+from .workers import Outcome
 
 _STALE = 60  # seconds; who has not told of a part for so long does not work on it any more
 
@@ -48,14 +52,14 @@ class Progress:
         for film in joined:  # their parts are removed
             finished.update(job.parts_of(film))
         failed -= finished
-        notes = [note for note in _notes(job) if note["part"] not in finished]
-        notes = [note for note in notes if now - note["at"] < _STALE]
-        in_making = {note["part"]: note["frames"] for note in notes}
+        notes = [note for note in _notes(job) if note.part not in finished]
+        notes = [note for note in notes if now - note.at < _STALE]
+        in_making = {note.part: note.frames for note in notes}
         done = sum(job.parts[part].count for part in finished) + sum(in_making.values())
         speeds = [
-            note["frames"] / (note["at"] - note["since"])
+            note.frames / (note.at - note.since)
             for note in notes
-            if note["frames"] and note["at"] > note["since"]
+            if note.frames and note.at > note.since
         ]
         fps = sum(speeds)
         given_up = sum(job.parts[part].count for part in failed)
@@ -115,8 +119,13 @@ def failures(job: Job) -> dict[int, list[dict[str, Any]]]:
     found: dict[int, list[dict[str, Any]]] = {}
     for part in sorted(job.failed() - job.finished()):
         content = job.folder.read(failure_name(part))
-        if content is not None:
-            found[part] = json.loads(content)
+        if content is None:
+            continue
+        try:
+            attempts = stored(parse(content), list[Outcome])
+        except ValueError as error:
+            attempts = [Outcome(part, "", "failed", f"its failure cannot be read ({error})")]
+        found[part] = [attempt._asdict() for attempt in attempts]
     return found
 
 
@@ -132,8 +141,20 @@ def speeds(job: Job) -> dict[str, float]:
     return {worker: frames[worker] / max(1e-9, seconds[worker]) for worker in sorted(frames)}
 
 
-def _notes(job: Job) -> list[dict[str, Any]]:
-    return [json.loads(content) for content in job.folder.read_all(WORKING) if content]
+class _Note(NamedTuple):
+    """What a worker tells of a part that it makes."""
+
+    part: int
+    worker: str
+    since: float
+    frames: int
+    at: float
+
+
+def _notes(job: Job) -> Iterator[_Note]:
+    for content in job.folder.read_all(WORKING):
+        with suppress(ValueError):  # they are only notes
+            yield stored(parse(content), _Note)
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,140 @@
+"""What others wrote into the folder of a job: JSON, checked against the types it is to have."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import PurePath
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+_T = TypeVar("_T")
+
+_SHOWN = 60
+_LARGEST = 2**63
+
+
+def parse(content: bytes) -> object:
+    """JSON as plain values.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def stored(value: object, kind: type[_T], **given: object) -> _T:
+    """A plain value as what it was before it was stored.
+
+    Args:
+        value: from `parse`.
+        kind: its type: a dataclass or named tuple, or a list of such.
+        given: fields that are not stored.
+
+    Raises:
+        ValueError: it is something else; where, and what was expected.
+
+    Example:
+        >>> from typing import NamedTuple
+        >>> Size = NamedTuple("Size", [("width", int), ("height", int)])
+        >>> stored({"width": 3, "height": 2}, Size)
+        Size(width=3, height=2)
+        >>> stored({"width": 3, "height": "2"}, Size)
+        Traceback (most recent call last):
+        ...
+        ValueError: height is '2', expected int
+    """
+    return _made(value, kind, "it", given) if given else _fitted(value, kind, "it")
+
+
+def is_inside(name: str) -> bool:
+    """Whether a relative name, with slashes, stays in the folder that it is looked for in.
+
+    Example:
+        >>> is_inside("more/clip.mp4"), is_inside("../clip.mp4"), is_inside("/clip.mp4")
+        (True, False, False)
+    """
+    path = PurePath(name)
+    return bool(path.parts) and not path.anchor and ".." not in path.parts and "\0" not in name
+
+
+def _made(value: object, kind: Any, where: str, given: Mapping[str, object]) -> Any:
+    forms, needed = _fields(kind)
+    if not isinstance(value, dict):
+        raise _wrong(value, "an object", where)
+    found = cast("dict[str, object]", value)
+    if found.keys() - forms.keys() or needed - found.keys() - given.keys():
+        raise ValueError(f"{where} has {sorted(found)}, expected {sorted(forms.keys() - given)}")
+    return kind(**given, **{name: _fitted(found[name], forms[name], name) for name in found})
+
+
+def _fitted(value: object, kind: Any, where: str) -> Any:
+    """`value` as a value of a type."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if is_dataclass(kind) or hasattr(kind, "_fields"):
+        return _made(value, kind, where, {})
+    if origin in (Union, UnionType):
+        for one in arguments:
+            try:
+                return _fitted(value, one, where)
+            except ValueError:
+                continue
+    elif origin is Literal:
+        if any(type(value) is type(one) and value == one for one in arguments):
+            return value
+    elif origin in (tuple, list) and isinstance(value, list):
+        several = cast("list[object]", value)
+        if origin is list or arguments[-1] is Ellipsis:
+            return origin(_fitted(each, arguments[0], where) for each in several)
+        if len(several) == len(arguments):
+            return tuple(map(_fitted, several, arguments, [where] * len(several)))
+    elif isinstance(value, dict) and origin and issubclass(origin, Mapping):
+        entries = cast("dict[str, object]", value)
+        return {name: _fitted(each, arguments[1], name) for name, each in entries.items()}
+    elif _is_plain(value, kind):
+        return Fraction(cast(str, value)) if kind is Fraction else value
+    raise _wrong(
+        value, str(getattr(kind, "__name__", kind)) if origin is None else str(kind), where
+    )
+
+
+def _is_plain(value: object, kind: Any) -> bool:
+    if kind is Fraction:
+        top, _, bottom = value.partition("/") if isinstance(value, str) else ("", "", "")
+        return top.isdecimal() and (bottom or "1").isdecimal() and int(bottom or 1) > 0
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and _is_finite(value)
+    if kind is int:
+        return type(value) is int and abs(value) < _LARGEST
+    return type(value) is kind
+
+
+def _is_finite(value: float) -> bool:
+    return abs(value) < _LARGEST if isinstance(value, int) else math.isfinite(value)
+
+
+def _wrong(value: object, expected: str, where: str) -> ValueError:
+    return ValueError(f"{where} is {repr(value)[:_SHOWN]}, expected {expected}")
+
+
+@cache
+def _fields(kind: Any) -> tuple[dict[str, Any], set[str]]:
+    """The fields of a class with their types, and those that have no default."""
+    hints = get_type_hints(kind)
+    if not is_dataclass(kind):
+        return hints, hints.keys() - kind._field_defaults.keys()
+    needed = {
+        field.name
+        for field in fields(kind)
+        if field.default is MISSING and field.default_factory is MISSING
+    }
+    return {field.name: hints[field.name] for field in fields(kind)}, needed

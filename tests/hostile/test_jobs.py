@@ -1,0 +1,96 @@
+"""Folders of jobs in which somebody else has written: a sentence, and nothing outside them."""
+
+import json
+import shutil
+import time
+
+import pytest
+from rife_video.__main__ import main
+
+from .bad_server import mutated
+
+BROKEN = ("", "null", "[]", "{}", "3", '"x"', "[1]", '{"a":', "NaN", "[" * 100_000, "\0")
+NOTE = {"part": 1, "worker": "x/1/cpu", "since": 0.0, "frames": 3, "at": 5.0}
+FAILURE = {"task": 1, "worker": "x", "what": "failed", "error": "e", "trace": "t"}
+
+
+@pytest.fixture(scope="module")
+def started(clip_file, small_weights, tmp_path_factory):
+    """The folder of a job: one of two parts is done, one has failed and is in the making."""
+    folder = tmp_path_factory.mktemp("started")
+    job = folder / "job"
+    (folder / "in").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(clip_file, folder / "in" / name)
+    plan = ["interpolate", folder / "in", "--output-dir", folder / "out", "--job", job]
+    plan += ["--plan-only", "--model", small_weights, "--precision", "fp32", "--scale", 1]
+    assert main([*map(str, plan), "--device", "cpu"]) == 0
+    assert main(["work", str(job), "--shard", "1/2", "--device", "cpu"]) == 0
+    for name, content in (("working/000001-a.json", NOTE), ("failed/000001.json", [FAILURE])):
+        (job / name).parent.mkdir(exist_ok=True)
+        (job / name).write_text(json.dumps(content))
+    return folder
+
+
+def _try(started, tally, capsys, changes):
+    job = started / "tried"
+    calls = (["status", str(job), "--json"], ["join", str(job)])
+    for name, content in changes:
+        shutil.rmtree(job, ignore_errors=True)
+        shutil.copytree(started / "job", job)
+        (job / name).write_text(content)
+        (job / "working/000001-b.json").write_text(json.dumps({**NOTE, "at": time.time()}))
+        for call in calls:
+            with tally.one(f"{call[0]}: {name} is {content[:60]!r}"):
+                assert main(call) in (0, 1)
+                told = capsys.readouterr().err
+                assert "RIFE_VIDEO_TRACEBACK" not in told, told
+                assert len(told) < 1000
+    assert {path.name for path in started.iterdir()} <= {"in", "job", "tried", "out"}
+
+
+def _files(started):
+    return sorted(path for path in (started / "job").rglob("*.json"))
+
+
+def test_files_that_are_broken(started, tally, capsys):
+    job = started / "job"
+    assert len(_files(started)) == 4
+    names = [path.relative_to(job) for path in _files(started)]
+    _try(started, tally, capsys, ((name, text) for name in names for text in BROKEN))
+
+
+def _mutations(started, seeds):
+    for path in _files(started):
+        for seed in seeds:
+            changed = mutated(json.loads(path.read_text()), f"{path.name} {seed}")
+            yield path.relative_to(started / "job"), json.dumps(changed)
+
+
+def test_values_that_were_changed(started, tally, capsys):
+    _try(started, tally, capsys, _mutations(started, range(25)))
+
+
+@pytest.mark.slow
+def test_many_values_that_were_changed(started, tally, capsys):
+    _try(started, tally, capsys, _mutations(started, range(25, 1000)))
+
+
+@pytest.mark.parametrize("name", ["../evil.mp4", "/tmp/evil.mp4", "a/../../evil.mp4", "..", ""])
+def test_names_that_lead_out_of_the_folders(started, name, capsys):
+    job = started / "tried"
+    plan, record = ("job.json", "parts/000000.json")
+    for file, change in (
+        (plan, lambda content: content["films"][0].update(destination=name)),
+        (plan, lambda content: content["films"][0].update(clock=name)),
+        (plan, lambda content: content["weights"].update(file=name)),
+        (record, lambda content: content.update(files=[name])),
+    ):
+        shutil.rmtree(job, ignore_errors=True)
+        shutil.copytree(started / "job", job)
+        content = json.loads((job / file).read_text())
+        change(content)
+        (job / file).write_text(json.dumps(content))
+        for call in ("status", "join", "work")[: 3 if file == plan else 2]:  # it is made already
+            assert main([call, str(job)]) == 1
+            assert "cannot be read" in capsys.readouterr().err
