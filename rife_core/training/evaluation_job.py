@@ -8,6 +8,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ..checkpoints.published import load_release
 from ..checkpoints.rife import load_rife
@@ -16,10 +17,12 @@ from ..files.jobs.folder import Folder
 from ..files.jobs.hand_out import HandOut
 from ..files.jobs.job import JobError
 from ..files.jobs.remote import folder_at
+from ..files.jobs.stored import parse, stored
 from ..files.jobs.workers import Outcome, Workers
 from ..inference.precision import resolve_precision, set_precision
 from .evaluation import Distance, Method, Score, baselines, evaluate, measures, network_method
 
+_T = TypeVar("_T")
 _SETUP = "evaluation.json"
 
 
@@ -69,9 +72,8 @@ class EvaluationMaker:
 
     def __init__(self, folder: Folder, device: str) -> None:
         self.name = f"{platform.node()}/{os.getpid()}/{device}"
-        setup = json.loads(folder.read(_SETUP) or b"{}")
-        self._folder, self._clips = folder, [Path(clip) for clip in setup["clips"]]
-        self._setup = Setup(**setup)
+        self._setup = _read(folder, _SETUP, Setup)
+        self._folder, self._clips = folder, [Path(clip) for clip in self._setup.clips]
         self._methods = self._setup.methods(device)
         self._by = self._setup.measures(device)
 
@@ -129,9 +131,18 @@ def evaluate_with(
     table: dict[str, dict[str, Score]] = {}
     for task, clip in enumerate(setup.clips):
         name = Path(clip).name
-        row = json.loads(folder.read(_scores_name(task)) or b"{}")
-        table[name if name not in table else f"{name} {task}"] = row
+        row = _read(folder, _scores_name(task), dict[str, dict[str, float]])
+        table[name if name not in table else f"{name} {task}"] = dict(row)
     return table
+
+
+def _read(folder: Folder, name: str, kind: type[_T]) -> _T:
+    try:
+        return stored(parse(folder.read(name) or b""), kind)
+    except ValueError as error:
+        raise JobError(
+            f"{folder}/{name} cannot be read ({error}). Remove it to have it written again."
+        ) from error
 
 
 def _scores_name(task: int) -> str:

@@ -41,7 +41,19 @@ def pack_clock(clock: Clock) -> bytes:
 
 
 def unpack_clock(content: bytes) -> Clock:
-    """What `pack_clock` packed."""
+    """What `pack_clock` packed.
+
+    Raises:
+        ValueError: it was changed since.
+    """
+    try:
+        return _unpacked(content)
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"the times of the source are damaged ({reason[:80]})") from error
+
+
+def _unpacked(content: bytes) -> Clock:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         header: dict[str, Any] = json.loads(arrays["header"].tobytes())
         steps, keys = arrays["steps"], arrays["keys"].tolist()

@@ -219,7 +219,10 @@ class Job:
         reader = recipe.open(local_copy(one.source), Path(one.destination).suffix)
         clock = self.folder.read(one.clock)
         if clock is not None:
-            vars(reader)["clock"] = unpack_clock(clock)
+            try:
+                vars(reader)["clock"] = unpack_clock(clock)
+            except ValueError as error:
+                raise JobError(f"{self.folder}/{one.clock}: {error}; begin a new job.") from error
         return Clip.of(reader, recipe.timeline(reader))
 
     def check_versions(self, here: Mapping[str, str] | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from fractions import Fraction
@@ -111,15 +110,9 @@ def _is_plain(value: object, kind: Any) -> bool:
     if kind is Fraction:
         top, _, bottom = value.partition("/") if isinstance(value, str) else ("", "", "")
         return top.isdecimal() and (bottom or "1").isdecimal() and int(bottom or 1) > 0
-    if kind is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and _is_finite(value)
-    if kind is int:
-        return type(value) is int and abs(value) < _LARGEST
+    if type(value) is int:
+        return kind in (int, float) and abs(value) < _LARGEST
     return type(value) is kind
-
-
-def _is_finite(value: float) -> bool:
-    return abs(value) < _LARGEST if isinstance(value, int) else math.isfinite(value)
 
 
 def _wrong(value: object, expected: str, where: str) -> ValueError:

@@ -30,3 +30,12 @@ def test_a_clip_that_cannot_be_measured_is_named(setup, tmp_path):
     with pytest.raises(JobError, match=r"none\.mp4: .*none\.mp4"):
         evaluate_with(DebugWorkers("cpu"), Folder(tmp_path / "job"), missing)
     assert Folder(tmp_path / "job").names("scores") == {"000000.json"}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"a": 3}', b'{"a": {"PSNR": "x"}}'])
+def test_what_lies_broken_in_the_folder_is_named(setup, tmp_path, content):
+    folder = Folder(tmp_path / "job")
+    evaluate_with(DebugWorkers("cpu"), folder, setup)
+    (tmp_path / "job/scores/000000.json").write_bytes(content)
+    with pytest.raises(JobError, match=r"000000\.json cannot be read"):
+        evaluate_with(DebugWorkers("cpu"), folder, setup)

@@ -1,9 +1,12 @@
 """A clock as bytes comes back as it was."""
 
 import dataclasses
+import random
+from contextlib import suppress
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from rife_video.rife_core.video.clock import Clock, KeyFrame, Shift
 from rife_video.rife_core.video.clock_file import pack_clock, unpack_clock
 
@@ -34,3 +37,17 @@ def test_everything_comes_back():
 def test_an_even_clock_takes_next_to_nothing():
     even = dataclasses.replace(CLOCK, count=10**5, ticks=1001 * np.arange(10**5), keys=())
     assert len(pack_clock(even)) < 3000
+
+
+def test_what_was_changed_is_refused():
+    """Or it is a clock all the same, where a checksum does not cover what was changed."""
+    whole = pack_clock(CLOCK)
+    for content in (b"", b"x" * 1000, whole[:-30], whole[:50], whole.replace(b"keys", b"kays")):
+        with pytest.raises(ValueError, match="damaged"):
+            unpack_clock(content)
+    for seed in range(300):
+        draw, content = random.Random(seed), bytearray(whole)
+        for _ in range(draw.choice((1, 4))):
+            content[draw.randrange(len(content))] = draw.randrange(256)
+        with suppress(ValueError):
+            assert isinstance(unpack_clock(bytes(content)), Clock)

@@ -56,7 +56,7 @@ def test_what_was_stored_comes_back():
     [
         ("text", (3, None, ["x"])),
         ("number", (True, 0.5, "3", None, 2**63)),
-        ("share", (True, "0.5", None, float("nan"), 10**400)),
+        ("share", (True, "0.5", None, 10**400)),
         ("truth", (1, 0, "yes", None)),
         ("maybe", (0.5, [], True)),
         ("word", ("c", None, ["a"])),
