@@ -533,7 +533,7 @@ def opened(video: Any) -> Generator[Video]:
     api = None if isinstance(video, Video) else _comfyui("comfy_api.latest")
     if api is None:
         yield video
-    elif not isinstance(video, api.InputImpl.VideoFromFile) or not _is_whole_file(video):
+    elif type(video) is not api.InputImpl.VideoFromFile or not _is_whole_file(video):
         in_memory = getattr(api.InputImpl, "VideoFromComponents", ())
         yield _as_frames(video, not isinstance(video, in_memory))
     elif isinstance(source := video.get_stream_source(), str | os.PathLike):
@@ -552,7 +552,8 @@ def _is_whole_file(video: Any) -> bool:
     """Whether the video shows its file as it is: not trimmed, cropped or changed otherwise.
 
     Releases of ComfyUI differ in what they can do to a video, and not all of it can be asked
-    for. So it is compared, attribute by attribute, with a fresh one of the same file.
+    for. So it is compared, attribute by attribute, with a fresh one of the same file. Of a class
+    derived from it nothing is known; that is asked for its frames.
     """
     try:
         fresh = type(video)(video.get_stream_source())

@@ -139,6 +139,13 @@ def test_an_edited_video_is_taken_as_it_is_shown(edited):
         assert torch.equal(video.frames, edited.clip())
 
 
+def test_a_class_of_its_own_is_asked_for_its_frames(comfyui, file, monkeypatch):
+    """What it does to its file may stand in its code alone."""
+    monkeypatch.setattr(EditedVideo, "most", 0, raising=False)
+    with opened(EditedVideo(str(file))) as video:
+        assert torch.equal(video.frames, moving_square(20))
+
+
 def test_a_long_one_comes_in_pieces(edited, monkeypatch):
     host = "rife_video.nodes.host"
     frame = 4 * 3 * edited.clip()[0, ..., 0].numel()
