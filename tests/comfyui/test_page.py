@@ -141,13 +141,12 @@ NEW_NODE = """id => {
     app.graph.clear();
     const node = window.node = LiteGraph.createNode(id);
     app.graph.add(node);
-    node.arrange();  // as every drawing does
-    return [...node.size];
+    window.drawn = () => { node._setConcreteSlots(); node.arrange(); return [...node.size]; };
+    return drawn();
 }"""
 SWITCH = """() => {
     node.widgets.find(widget => widget.name === "advanced_inputs").callback();
-    node.arrange();
-    return [...node.size];
+    return drawn();
 }"""
 
 

@@ -1,5 +1,6 @@
 """The documented API to the letter: every line of its examples, under its module names."""
 
+import ast
 import inspect
 
 import pytest
@@ -80,19 +81,27 @@ SIGNATURES = {
 network, and for `VGG16_Weights.DEFAULT`, which need not be imported."""
 
 
+def documented(signature):
+    """Names and defaults of a signature."""
+    arguments = ast.parse(f"def call({signature}): pass").body[0].args
+    names = [argument.arg for argument in arguments.args]
+    defaults = [ast.literal_eval(default) for default in arguments.defaults]
+    without = [inspect.Parameter.empty] * (len(names) - len(defaults))
+    return dict(zip(names, without + defaults, strict=True))
+
+
 @pytest.mark.parametrize("call", SIGNATURES, ids=lambda call: call.__qualname__)
 def test_signatures(call):
-    wanted = eval(f"lambda {SIGNATURES[call]}: None")
-    wanted = list(inspect.signature(wanted).parameters.values())
+    wanted = documented(SIGNATURES[call])
     found = [
         each
         for each in inspect.signature(call).parameters.values()
         if each.name != "self" and each.kind == each.POSITIONAL_OR_KEYWORD
     ]
-    for there, here in zip(wanted, found, strict=False):
+    for (name, wanted_default), here in zip(wanted.items(), found, strict=False):
         default = list(here.default) if isinstance(here.default, tuple) else here.default
-        same = default == there.default or (here.name == "scale" and default is None)
-        assert (here.name, same) == (there.name, True)
+        same = default == wanted_default or (here.name == "scale" and default is None)
+        assert (here.name, same) == (name, True)
     assert len(found) >= len(wanted)
     assert all(each.default is not each.empty for each in found[len(wanted) :])
 
