@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 from ..nodes.interpolate_frames import InterpolateFrames
 from ..nodes.load_rife import LoadRIFE
+from ..rife_core.networks.specs import SPECS
 from ..rife_core.whole_file import room_for
 from .graph import WorkflowError, inputs_of, read_json
 
@@ -32,6 +34,11 @@ _WIDGETS = {
     _CORE_LOADER: ("model_name",),
     _STATES: ("frame_indices", "is_skip_list"),
 }
+_CHOICES = ("scale_factor", "dtype", "torch_compile", "frame_indices", "is_skip_list")
+"""Inputs that are choices here, or text, and take no wire of the old kind."""
+_KEPT = ("multiplier", "ensemble", "batch_size")
+"""Inputs that have the same name and kind here."""
+_RELEASE = re.compile(r"rife_?v?4\.?(\d+)", re.IGNORECASE)
 
 
 @dataclass
@@ -71,15 +78,28 @@ def _interpolation(given: dict[str, Any], schedule: str) -> dict[str, Any]:
         for name, declared in inputs_of(InterpolateFrames).items()
         if "default" in declared.options
     }
-    values["scale"] = 1.0
-    for old, new in (("multiplier", "multiplier"), ("batch_size", "batch_size")):
-        if old in given:
-            values[new] = given[old]
-    values["ensemble"] = given.get("ensemble", False)
+    values |= {name: given[name] for name in ("multiplier", "batch_size") if name in given}
+    if isinstance(values["batch_size"], int):
+        values["batch_size"] = min(values["batch_size"], _LIMITS["batch_size"][1])
+    values["ensemble"] = _has_ensemble(given) and given.get("ensemble", False)
     values["scale"] = given.get("scale_factor", 1.0)
     values["at_cut"] = "interpolate"  # the old nodes know no cuts
     values["schedule"] = schedule
     return values
+
+
+def _has_ensemble(given: dict[str, Any]) -> bool:
+    """Whether the release has an ensemble mode, as far as its file's name tells."""
+    release = _RELEASE.search(str(given.get("ckpt_name", "")))
+    spec = SPECS.get(f"4.{release[1]}") if release else None
+    return spec is None or spec.ensemble != "none"
+
+
+_LIMITS = {
+    name: (declared.options["min"], declared.options["max"])
+    for name, declared in inputs_of(InterpolateFrames).items()
+    if name in ("multiplier", "batch_size")
+}
 
 
 def _loader(given: dict[str, Any]) -> dict[str, Any]:
@@ -102,12 +122,21 @@ def _schedule(states: dict[str, Any] | None, multiplier: Any) -> str:
     return ", ".join([*(f"{pair}:{multiplier}" for pair in pairs), "rest 1"])
 
 
-def _told(kind: str, name: str, given: dict[str, Any]) -> str:
+def _told(kind: str, name: str, given: dict[str, Any], wired: list[str]) -> str:
     """What a person should know of one node that was converted."""
     parts = [f"{kind} (node {name}) became Interpolate Frames."]
     parts.append("Set source_fps where you use its fps; the old node had none.")
-    if given.get("ensemble"):
-        parts.append("ensemble was on; releases from 4.21 on have no such mode.")
+    if given.get("ensemble") and not _has_ensemble(given):
+        parts.append("ensemble was on; it is off now, as this release has no such mode.")
+    least, most = _LIMITS["multiplier"]
+    multiplier = given.get("multiplier", least)
+    if isinstance(multiplier, int) and not least <= multiplier <= most:
+        parts.append(
+            f"multiplier is {multiplier}, and goes from {least} to {most}: change it, or put two "
+            "such nodes in a row."
+        )
+    if wired:
+        parts.append(f"{', '.join(wired)} came by a wire; set what it gave by hand.")
     return " ".join(parts)
 
 
@@ -117,15 +146,17 @@ def _convert_api(graph: dict[str, Any]) -> Iterator[str]:
 
     def node_of(link: Any) -> dict[str, Any] | None:
         node = graph.get(str(link[0])) if isinstance(link, list) and link else None
-        return node.get("inputs") if isinstance(node, dict) else None
+        return (node.get("inputs") or {}) if isinstance(node, dict) else None
 
     free = _free_ids(int(name) for name in graph if name.isdigit())
     for name, node in list(graph.items()):
-        given = node.get("inputs", {}) if isinstance(node, dict) else {}
+        given = (node.get("inputs") or {}) if isinstance(node, dict) else {}
+        states = node_of(given.get("optional_interpolation_states"))
+        wired = [*_wired(given), *_wired(states or {})]
+        given = {name: value for name, value in given.items() if name not in wired}
         if is_node(node, _CFI):
             loader = str(next(free))
             graph[loader] = _api_node("LoadRIFE", LoadRIFE.DISPLAY_NAME, _loader(given))
-            states = node_of(given.get("optional_interpolation_states"))
             schedule = _schedule(states, given.get("multiplier", 2))
             links = {"model": [loader, 0], "frames": given.get("frames")}
         elif is_node(node, _CORE):
@@ -138,15 +169,20 @@ def _convert_api(graph: dict[str, Any]) -> Iterator[str]:
             continue
         values = {**_interpolation(given, schedule), **links}
         graph[name] = _api_node("InterpolateFrames", InterpolateFrames.TITLE, values)
-        yield _told(node["class_type"], name, given)
+        yield _told(node["class_type"], name, given, wired)
     needed = {str(link[0]) for node in graph.values() for link in _links(node)}
     for name, node in list(graph.items()):
         if is_node(node, _STATES) and name not in needed:
             del graph[name]
 
 
+def _wired(inputs: dict[str, Any]) -> list[str]:
+    """Those of `_CHOICES` that come by a wire."""
+    return [name for name in _CHOICES if isinstance(inputs.get(name), list)]
+
+
 def _links(node: Any) -> Iterator[list[Any]]:
-    values = node.get("inputs", {}).values() if isinstance(node, dict) else ()
+    values = (node.get("inputs") or {}).values() if isinstance(node, dict) else ()
     yield from (value for value in values if isinstance(value, list) and len(value) == 2)
 
 
@@ -163,8 +199,10 @@ def _free_ids(used: Iterator[int]) -> Iterator[int]:
 
 def _convert_page(page: dict[str, Any]) -> Iterator[str]:
     nodes = {node["id"]: node for node in page["nodes"]}
-    links = {link[0]: link for link in page.get("links", [])}
-    node_ids, link_ids = _free_ids(iter(nodes)), _free_ids(iter(links))
+    if any(isinstance(link, dict) for link in page.get("links") or []):
+        raise WorkflowError("The graph's links are of a form that is not known; export it as API.")
+    links = {link[0]: link for link in page.get("links") or []}
+    node_ids, link_ids = _free_ids(iter([*nodes])), _free_ids(iter([*links]))
 
     def given_of(node: dict[str, Any]) -> dict[str, Any]:
         values = node.get("widgets_values") or []
@@ -175,10 +213,19 @@ def _convert_page(page: dict[str, Any]) -> Iterator[str]:
     def link_into(node: dict[str, Any], name: str) -> int | None:
         return next((e.get("link") for e in node.get("inputs", []) if e["name"] == name), None)
 
+    def unwired(node: dict[str, Any]) -> list[str]:
+        """Takes the wires from those of `_CHOICES` that have one."""
+        named = {name: link_into(node, name) for name in _CHOICES}
+        named = {name: link for name, link in named.items() if link in links}
+        for link in named.values():
+            _, source, slot, *_ = links.pop(link)
+            nodes[source]["outputs"][slot]["links"].remove(link)
+        return list(named)
+
     for node in list(page["nodes"]):
-        kind, given = node.get("type"), {}
+        kind, given, wired = node.get("type"), {}, []
         if kind in _WIDGETS:
-            given = given_of(node)
+            given, wired = given_of(node), unwired(node)
         if kind == _CFI:
             loader = _page_node(LoadRIFE, next(node_ids), node["pos"], _loader(given), {})
             loader["pos"] = [node["pos"][0] - 320, node["pos"][1]]
@@ -189,6 +236,7 @@ def _convert_page(page: dict[str, Any]) -> Iterator[str]:
             state_link = link_into(node, "optional_interpolation_states")
             source = nodes.get(links.pop(state_link)[1]) if state_link in links else None
             schedule = _schedule(given_of(source) if source else None, given.get("multiplier", 2))
+            wired += unwired(source) if source else []
             if source in page["nodes"]:
                 page["nodes"].remove(source)
             taken = {"model": model_link, "frames": link_into(node, "frames")}
@@ -204,6 +252,7 @@ def _convert_page(page: dict[str, Any]) -> Iterator[str]:
             continue
         else:
             continue
+        taken |= {name: link_into(node, name) for name in _KEPT}
         values = _interpolation(given, schedule)
         new = _page_node(InterpolateFrames, node["id"], node["pos"], values, taken)
         new["title"] = InterpolateFrames.TITLE
@@ -212,7 +261,7 @@ def _convert_page(page: dict[str, Any]) -> Iterator[str]:
         for slot, entry in enumerate(node["inputs"]):
             if entry["link"] in links:
                 links[entry["link"]][4] = slot
-        yield _told(str(kind), str(node["id"]), given)
+        yield _told(str(kind), str(node["id"]), given, wired)
     page["links"] = list(links.values())
     page["last_node_id"] = max((node["id"] for node in page["nodes"]), default=0)
     page["last_link_id"] = max(links, default=0)
@@ -230,18 +279,20 @@ def _page_node(
     """A node as the page writes it: sockets, then widgets, in the order of its class."""
     inputs: list[dict[str, Any]] = []
     widgets: list[Any] = []
+    shown = 0
     for name, declared in inputs_of(node_class).items():
         entry = {"name": name, "type": declared.type, "link": links.get(name)}
         if name in values:
             entry["widget"] = {"name": name}
             widgets.append(values[name])
+            shown += not declared.options.get("advanced")
         inputs.append(entry)
     outputs = zip(node_class.RETURN_NAMES, node_class.RETURN_TYPES, strict=True)
     return {
         "id": number,
         "type": node_class.__name__,
         "pos": list(place),
-        "size": [300, 120 + 24 * len(widgets)],
+        "size": [300, 140 + 24 * shown],
         "flags": {},
         "order": 0,
         "mode": 0,

@@ -30,6 +30,7 @@ from ..rife_core.video import (
     encode_png,
 )
 from ..rife_core.video.pixels import reformat
+from .graph import ANY
 
 _CODECS = {"mp4": "h264", "mkv": "h264", "webm": "vp9"}
 """What each file type is encoded as."""
@@ -144,22 +145,22 @@ class LoadVideo:
 
 
 class GetVideoComponents:
-    """Frames, sound (None if silent) and frame rate of a video."""
+    """Frames, sound (None if silent), frame rate and bit depth of a video."""
 
-    RETURN_TYPES = ("IMAGE", "AUDIO", "FLOAT")
-    RETURN_NAMES = ("images", "audio", "fps")
+    RETURN_TYPES = ("IMAGE", "AUDIO", "FLOAT", "INT")
+    RETURN_NAMES = ("images", "audio", "fps", "bit_depth")
     FUNCTION = "split"
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {"required": {"video": ("VIDEO", {})}}
 
-    def split(self, video: Video) -> tuple[Tensor, Audio | None, float]:
+    def split(self, video: Video) -> tuple[Tensor, Audio | None, float, int]:
         """Decodes the video where it is a file."""
         if isinstance(video.frames, Tensor):
-            return video.frames, video.audio, float(video.fps or 1)
+            return video.frames, video.audio, float(video.fps or 1), video.depth
         reader = VideoReader(video.frames)
-        return torch.stack(list(reader)), reader.read_audio(), float(reader.fps)
+        return torch.stack(list(reader)), reader.read_audio(), float(reader.fps), reader.depth
 
 
 class CreateVideo:
@@ -177,7 +178,8 @@ class CreateVideo:
             },
             "optional": {
                 "audio": ("AUDIO", {}),
-                "bit_depth": (["auto", 8, 10], {"default": "auto"}),
+                # A number in some releases, a choice in others.
+                "bit_depth": (ANY, {"options": ["auto", 8, 10], "default": "auto"}),
                 "color_space": (["sRGB", *COLOR_SPACES], {"default": "sRGB"}),
             },
         }
@@ -200,7 +202,8 @@ class SaveVideo:
     """Writes a video into the output folder."""
 
     OUTPUT_NODE = True
-    RETURN_TYPES = ()
+    RETURN_TYPES = ("VIDEO",)
+    RETURN_NAMES = ("video",)
     FUNCTION = "save"
 
     @classmethod
@@ -246,7 +249,7 @@ class SaveVideo:
             look = {"color": video.color, "depth": video.depth}
             sound = video.reader().audio
             _write(path, video.frames, video.fps or Fraction(1), sound, quality, **look)
-        return {"ui": {**_saved([path]), "animated": (True,), **said}}
+        return {"ui": {**_saved([path]), "animated": (True,), **said}, "result": (video,)}
 
 
 def _write(
@@ -272,6 +275,8 @@ def _edited(path: Path, edit: Any) -> Video:
     reader = VideoReader(path)
     try:
         edit = json.loads(edit) if isinstance(edit, str) else edit
+        if not isinstance(edit, dict):
+            raise TypeError(f"expected trim and crop by name, found {str(edit)[:_SHOWN]}")
         trim, crop = edit.get("trim") or {}, edit.get("crop") or {}
         start, duration = (float(trim.get(name) or 0) for name in ("start_time", "duration"))
         x, y = (int(crop.get(name) or 0) for name in ("x", "y"))

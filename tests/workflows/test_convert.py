@@ -130,6 +130,78 @@ def test_the_format_of_the_page(graph):
         assert found == expected[name]["inputs"]
 
 
+def cfi(**changes):
+    graph = copy.deepcopy(CFI)
+    graph["4"]["inputs"] |= changes
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("changes", "values", "note"),
+    [
+        ({"ckpt_name": "rife426.pth", "ensemble": True}, {"ensemble": False}, "no such mode"),
+        ({"ckpt_name": "rife417.pth", "ensemble": True}, {"ensemble": True}, ""),
+        ({"ckpt_name": "sudo_rife4_269.pth", "ensemble": True}, {"ensemble": True}, ""),
+        ({"multiplier": 100}, {"multiplier": 100}, "multiplier is 100, and goes from 1 to 64"),
+        ({"multiplier": 0}, {"multiplier": 0}, "multiplier is 0, and goes from 1 to 64"),
+        ({"multiplier": ["2", 2]}, {"multiplier": ["2", 2]}, ""),
+        ({"batch_size": 128}, {"batch_size": 64}, ""),
+        ({"scale_factor": ["2", 2]}, {"scale": 1.0}, "scale_factor came by a wire"),
+        ({"dtype": ["2", 2], "torch_compile": ["2", 2]}, {}, "dtype, torch_compile came by"),
+    ],
+)
+def test_odd_values(changes, values, note):
+    converted = convert(cfi(**changes))
+    inputs = converted.graph["4"]["inputs"]
+    assert {name: inputs[name] for name in values} == values
+    assert note in converted.notes[0]
+
+
+def test_a_list_of_states_that_comes_by_a_wire_is_named():
+    graph = cfi()
+    graph["3"]["inputs"]["frame_indices"] = ["1", 0]
+    assert "frame_indices came by a wire" in convert(graph).notes[0]
+    graph["4"]["inputs"] = None
+    assert convert(graph).graph["4"]["inputs"]["multiplier"] == 2
+
+
+def test_wires_of_the_page_are_kept_where_the_input_is_the_same():
+    page = {
+        "nodes": [
+            {
+                "id": 1,
+                "type": "RIFE VFI",
+                "pos": [0, 0],
+                "inputs": [
+                    {"name": "frames", "type": "IMAGE", "link": None},
+                    {"name": "multiplier", "type": "INT", "link": 5},
+                    {"name": "scale_factor", "type": "FLOAT", "link": 6},
+                ],
+                "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": None}],
+                "widgets_values": ["rife47.pth", 10, 2, True, False, 1.0, "float32", False, 1],
+            },
+            {
+                "id": 2,
+                "type": "Numbers",
+                "pos": [0, 0],
+                "outputs": [{"type": "INT", "links": [5]}, {"type": "FLOAT", "links": [6]}],
+            },
+        ],
+        "links": [[5, 2, 0, 1, 1, "INT"], [6, 2, 1, 1, 2, "FLOAT"]],
+    }
+    converted = convert(page)
+    inputs = converted.graph["nodes"][0]["inputs"]
+    (slot,) = [slot for slot, entry in enumerate(inputs) if entry["link"] == 5]
+    assert inputs[slot]["name"] == "multiplier"
+    assert [5, 2, 0, 1, slot, "INT"] in converted.graph["links"]
+    assert not [link for link in converted.graph["links"] if link[0] == 6]
+    assert converted.graph["nodes"][1]["outputs"][1]["links"] == []
+    assert "scale_factor came by a wire" in converted.notes[0]
+    page["links"] = [{"id": 5, "origin_id": 2}]
+    with pytest.raises(WorkflowError, match="export it as API"):
+        convert(page)
+
+
 def test_nothing_to_convert():
     with pytest.raises(WorkflowError, match="nothing to convert"):
         convert({"1": CFI["1"]})

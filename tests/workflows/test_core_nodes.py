@@ -30,10 +30,13 @@ def save_video(video, prefix="clip"):
 def test_a_video_in_memory_goes_through_unchanged(tone):
     clip = moving_square()
     (video,) = call("CreateVideo", images=clip, fps=23.976, audio=tone)
-    images, audio, fps = call("GetVideoComponents", video=video)
+    images, audio, fps, depth = call("GetVideoComponents", video=video)
     assert images is clip
     assert audio is tone
     assert fps == 24000 / 1001
+    assert depth == 8
+    (video,) = call("CreateVideo", images=clip, fps=24, color_space="HDR")
+    assert call("GetVideoComponents", video=video)[3] == 10
 
 
 def test_a_file_gives_frames_sound_and_rate(folders, clip_file):
@@ -41,10 +44,11 @@ def test_a_file_gives_frames_sound_and_rate(folders, clip_file):
     (folders.input / "b.txt").touch()
     assert NODE_CLASS_MAPPINGS["LoadVideo"].INPUT_TYPES()["required"]["file"] == (["a.mp4"],)
     (video,) = call("LoadVideo", file="a.mp4")
-    images, audio, fps = call("GetVideoComponents", video=video)
+    images, audio, fps, depth = call("GetVideoComponents", video=video)
     assert images.shape == (6, 36, 52, 3)
     assert audio["waveform"].shape[:2] == (1, 2)
     assert fps == 12.0
+    assert depth == 8
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,9 @@ def test_page_format_is_consistent(name):
         assert "ver" not in node["properties"]
         assert {e["link"] for e in node["inputs"]} - {None} <= links
         assert {link for output in node["outputs"] for link in output["links"]} <= links
-        assert [output["type"] for output in node["outputs"]] == list(outputs_of(node["type"]))
+        # Later releases append outputs to their nodes; what the oldest one lacks is not there.
+        types = [output["type"] for output in node["outputs"]]
+        assert types == list(outputs_of(node["type"]))[: len(types)]
         if node["type"] in NODES:
             names = [output["name"] for output in node["outputs"]]
             assert names == list(NODES[node["type"]].RETURN_NAMES)

@@ -122,12 +122,25 @@ def test_file_types_and_codecs(folders, graph):
         ({"rotate": 90}, "has rotate; without a server only trim and crop"),
         ({"trim": {"start_time": 9}}, "Nothing of clip.mp4 is left by its edit: it is 52x36"),
         ({"trim": 3}, "cannot be read"),
+        ("7", "cannot be read: expected trim and crop by name, found 7"),
         ("{", "cannot be read"),
     ],
 )
 def test_edits_that_cannot_be_followed(folders, graph, edit, says):
     graph["1"]["inputs"]["edit"] = edit
     with pytest.raises(WorkflowError, match=says):
+        run_workflow(graph, folders=folders)
+
+
+def test_outputs_of_newer_nodes_can_be_wired(folders, graph):
+    """The bit depth of Get Video Components, and the video that Save Video passes on."""
+    graph["5"]["inputs"]["bit_depth"] = ["2", 3]
+    again = {**graph["6"]["inputs"], "video": ["6", 0], "filename_prefix": "again"}
+    graph["again"] = {"class_type": "SaveVideo", "inputs": again}
+    first, second = run_workflow(graph, folders=folders).files
+    assert first.read_bytes() == second.read_bytes()
+    graph["5"]["inputs"]["bit_depth"] = 12
+    with pytest.raises(WorkflowError, match="is 12; it must be one of auto, 8, 10"):
         run_workflow(graph, folders=folders)
 
 
