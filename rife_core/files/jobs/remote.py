@@ -13,10 +13,11 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..lock import FolderLock
 from .folder import Folder
+from .stored import parse, stored
 
 _KEPT = 24 * 3600.0  # seconds for which a copy of a source lies unused
 _ASK_EVERY = 0.2  # seconds between two looks whether another process has copied a source
@@ -186,6 +187,15 @@ class RemoteFolder(Folder):
         self._system.makedirs(self._at(name).rpartition("/")[0], exist_ok=True)
 
 
+class _Owner(NamedTuple):
+    """A driver that has a lease, and when it last gave a sign of life."""
+
+    host: str
+    pid: int
+    key: str
+    at: float = 0.0
+
+
 class _Lease:
     """What stands in for a lock where there are none: a file that its owner writes anew.
 
@@ -197,10 +207,10 @@ class _Lease:
 
     def __init__(self, folder: RemoteFolder) -> None:
         self._folder, self._ended = folder, threading.Event()
-        self._mine = {"host": platform.node(), "pid": os.getpid(), "key": secrets.token_hex(4)}
-        other = json.loads(folder.read(self._NAME) or b"null")
-        if other and _lives(other):
-            raise BlockingIOError
+        self._mine = _Owner(platform.node(), os.getpid(), secrets.token_hex(4))
+        with suppress(ValueError):  # nobody wrote it whole
+            if _lives(stored(parse(folder.read(self._NAME) or b""), _Owner)):
+                raise BlockingIOError
         self._beat()
         threading.Thread(target=self._go_on, daemon=True).start()
 
@@ -210,23 +220,23 @@ class _Lease:
         self._folder.remove(self._NAME)
 
     def _beat(self) -> None:
-        note = {**self._mine, "at": time.time()}
-        self._folder.write(self._NAME, json.dumps(note).encode())
+        note = self._mine._replace(at=time.time())
+        self._folder.write(self._NAME, json.dumps(note._asdict()).encode())
 
     def _go_on(self) -> None:
         while not self._ended.wait(_BEAT):
             self._beat()
 
 
-def _lives(owner: dict[str, Any]) -> bool:
-    if owner["host"] == platform.node():
+def _lives(owner: _Owner) -> bool:
+    if owner.host == platform.node():
         try:
-            os.kill(owner["pid"], 0)
+            os.kill(owner.pid, 0)
         except ProcessLookupError:
             return False
-        except OSError:
+        except (OSError, OverflowError):
             pass
-    return time.time() - owner["at"] < _DEAD
+    return time.time() - owner.at < _DEAD
 
 
 def _reach(url: str) -> tuple[Any, str]:

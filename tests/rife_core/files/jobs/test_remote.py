@@ -127,6 +127,9 @@ def test_one_driver_at_a_time_and_the_next_one_after_its_death(bucket):
                 pass
         else:
             folder.lock().release()
+    for broken in (b"", b"{", b"[]", b'{"host": 3}'):
+        folder.write("driver.json", broken)
+        folder.lock().release()
 
 
 @pytest.mark.slow
