@@ -51,6 +51,31 @@ def test_a_name_that_is_taken_is_not_claimed(tmp_path, monkeypatch, links):
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a.txt", "first")]
 
 
+@pytest.mark.parametrize("lasting", [True, False])
+@pytest.mark.parametrize("how", [PartFile.keep, PartFile.claim])
+def test_what_must_outlast_a_loss_of_power_is_on_the_disk_before_its_name(
+    tmp_path, monkeypatch, how, lasting
+):
+    """First the content, then the name: the file itself, then its folder."""
+    synced, path = [], tmp_path / "a.txt"
+    monkeypatch.setattr(
+        "rife_video.rife_core.whole_file.sync", lambda place: synced.append((place, path.exists()))
+    )
+    with PartFile(path) as file:
+        file.part.write_text("whole")
+        how(file, lasting=lasting)
+    assert synced == ([(file.part, False), (tmp_path, True)] if lasting else [])
+
+
+def test_a_file_may_have_as_many_bytes_as_are_allowed(tmp_path):
+    path = tmp_path / "large.txt"
+    path.write_bytes(bytes(2**20))
+    assert content_of(path, 2**20) == bytes(2**20)
+    path.write_bytes(bytes(2**20 + 1))
+    with pytest.raises(ValueError, match=r"large\.txt is larger than 1 MB\."):
+        content_of(path, 2**20)
+
+
 def test_the_longest_name_has_room_for_its_part(tmp_path):
     name = "\U0001f600" * 62 + ".png"  # 252 bytes
     with whole_file(tmp_path / name) as part:
