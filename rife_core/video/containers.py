@@ -88,7 +88,7 @@ def _opened(file: _Nameless, device: str | None) -> InputContainer:
     return av.open(
         file,
         "r",
-        container_options=_NO_PROTOCOL,  # as `options`, PyAV 14 to 17 crashes on .mpg
+        container_options=_NO_PROTOCOL,  # as `options`, PyAV 15 to 17 crashes on .mpg
         metadata_errors=LATIN1_WHERE_NOT_UTF8,
         buffer_size=_BUFFER,
         hwaccel=HWAccel(device) if device else None,

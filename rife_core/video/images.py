@@ -64,8 +64,8 @@ _TIFF = _Format(
 _JPEG = _Format(
     "mjpeg",
     {(8, False): "yuvj444p"},
-    {"flags": "+qscale"},
-    Quality({"global_quality": "{}*QP2LAMBDA"}, 1, 31, 2),
+    {},
+    Quality({"qmin": "{}", "qmax": "{}"}, 1, 31, 2),
 )
 
 FORMATS: Mapping[str, _Format | None] = {
@@ -223,10 +223,13 @@ def encode_image(
     encoder.width, encoder.height = picture.width, picture.height
     encoder.pix_fmt, encoder.time_base = layout, Fraction(1)
     encoder.options = _settings(suffix, quality)
-    picture = reformat(picture, format=layout, dst_colorspace=5 if how is _JPEG else None)
-    picture.pts = 0
     if how is _JPEG:
         encoder.color_range = 2
+        # Older releases of PyAV do not look at the encoder's range.
+        picture = reformat(picture, format=layout, dst_colorspace=5, dst_color_range=2)
+    else:
+        picture = reformat(picture, format=layout)
+    picture.pts = 0
     return b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])
 
 

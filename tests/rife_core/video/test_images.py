@@ -48,6 +48,14 @@ def test_jpeg_comes_near(tmp_path):
     assert float((read_image(tmp_path / "a.jpg").pixels - image).abs().mean()) < 0.01
 
 
+def test_the_quality_of_jpeg_decides_its_size():
+    noise = torch.rand(40, 60, 3, generator=torch.Generator().manual_seed(0))
+    best, usual, asked, worst = (
+        len(encode_image(noise, ".jpg", quality=quality)) for quality in (1, None, 2, 31)
+    )
+    assert best > usual == asked > 2 * worst
+
+
 @pytest.mark.parametrize("depth", [8, 16])
 def test_grey_pictures_are_not_rounded(tmp_path, depth):
     import av
