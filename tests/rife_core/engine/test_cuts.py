@@ -92,6 +92,14 @@ def test_one_block_may_change_by_three_levels(change, repeat):
     assert is_repeat(frame(), moved) is repeat
 
 
+@pytest.mark.parametrize(("change", "repeat"), [(2.9 / 255, True), (3.1 / 255, False)])
+def test_a_block_that_reaches_beyond_the_edge_counts_what_is_inside(change, repeat):
+    still = torch.full((36, 36, 3), 0.5)
+    moved = still.clone()
+    moved[32:, 32:] += change
+    assert is_repeat(still, moved) is repeat
+
+
 def test_bytes_and_floats_repeat_alike():
     still = torch.full((64, 64, 3), 100, dtype=torch.uint8)
     assert is_repeat(still, still + 1) is False
