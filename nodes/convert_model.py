@@ -8,7 +8,7 @@ from torch import nn
 
 from ..rife_core.checkpoints.rife import rife_from
 from .host import RIFEModel
-from .load_rife import LoadRIFE
+from .load_rife import HOW_IT_RUNS
 
 
 class ConvertInterpolationModel:
@@ -37,7 +37,7 @@ class ConvertInterpolationModel:
                     {"tooltip": "From Load Frame Interpolation Model; a RIFE network, not FILM."},
                 ),
             },
-            "optional": LoadRIFE.INPUT_TYPES()["optional"],
+            "optional": {**HOW_IT_RUNS},
         }
 
     def convert(

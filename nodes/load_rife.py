@@ -10,6 +10,31 @@ from ..rife_core.inference.backends import BACKEND_NAMES
 from ..rife_core.inference.precision import PRECISIONS
 from .host import RIFEModel, chosen_path, model_folders, model_names
 
+HOW_IT_RUNS: dict[str, Any] = {
+    "precision": (
+        list(PRECISIONS),
+        {
+            "default": "auto",
+            "advanced": True,
+            "tooltip": "What the convolutions compute in. auto takes fp16 on CUDA, "
+            "bf16 on processors that have it, fp32 elsewhere. Motion and blending "
+            "always stay in fp32.",
+        },
+    ),
+    "backend": (
+        list(BACKEND_NAMES),
+        {
+            "default": "auto",
+            "advanced": True,
+            "tooltip": "What runs the network. auto takes CUDA graphs on CUDA and "
+            "plain PyTorch elsewhere. openvino, compile and tensorrt compile once for "
+            "each size, which takes a while. Each is checked against plain PyTorch, "
+            "which steps in where it fails.",
+        },
+    ),
+}
+"""Inputs of every node that gives a RIFE_MODEL."""
+
 
 class LoadRIFE:
     """Loads a RIFE network from a weights file."""
@@ -42,29 +67,7 @@ class LoadRIFE:
                     },
                 ),
             },
-            "optional": {
-                "precision": (
-                    list(PRECISIONS),
-                    {
-                        "default": "auto",
-                        "advanced": True,
-                        "tooltip": "What the convolutions compute in. auto takes fp16 on CUDA, "
-                        "bf16 on processors that have it, fp32 elsewhere. Motion and blending "
-                        "always stay in fp32.",
-                    },
-                ),
-                "backend": (
-                    list(BACKEND_NAMES),
-                    {
-                        "default": "auto",
-                        "advanced": True,
-                        "tooltip": "What runs the network. auto takes CUDA graphs on CUDA and "
-                        "plain PyTorch elsewhere. openvino, compile and tensorrt compile once for "
-                        "each size, which takes a while. Each is checked against plain PyTorch, "
-                        "which steps in where it fails.",
-                    },
-                ),
-            },
+            "optional": {**HOW_IT_RUNS},
         }
 
     @classmethod
