@@ -8,10 +8,10 @@ import time
 import zipfile
 
 import pytest
-from rife_video.tests.comfyui.conftest import CHECKOUT, PYTHON, ROOT
+from rife_video.tests.comfyui.conftest import CHECKOUT, PYTHON, ROOT, START_SECONDS
 
 MOST_SECONDS = 3
-"""That loading the pack may add to the start of a server, if the machine does nothing else."""
+"""That loading the pack may add to the start of a server; asked where the machine is idle."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,9 @@ def test_install(tree, tmp_path, install):
     install(tree, base / "custom_nodes", tmp_path)
     command = [PYTHON, "main.py", "--cpu", "--quick-test-for-ci", "--base-directory", str(base)]
     before, began = os.times(), time.perf_counter()
-    run = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=300)
+    run = subprocess.run(
+        command, cwd=CHECKOUT, capture_output=True, text=True, timeout=START_SECONDS
+    )
     after, whole = os.times(), time.perf_counter() - began
     worked = sum(after[2:4]) - sum(before[2:4])  # processor time of children
     log = run.stdout + run.stderr
@@ -61,4 +63,4 @@ def test_install(tree, tmp_path, install):
     (line,) = re.findall(r"([\d.]+) seconds(.*?): \S*/custom_nodes/rife[-_]video", log)
     seconds, remark = line
     assert not remark, log[-2000:]
-    assert float(seconds) * min(1, worked / whole) <= MOST_SECONDS
+    assert float(seconds) <= MOST_SECONDS or worked < whole / 2
