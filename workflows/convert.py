@@ -53,7 +53,7 @@ def convert(graph: dict[str, Any]) -> Converted:
     """A copy of a graph, in API or page format, with this pack's nodes in place of the others.
 
     Raises:
-        WorkflowError: there is nothing in it to convert.
+        WorkflowError: there is nothing in it to convert, or it is of another form.
 
     Example:
         >>> old = {"1": {"class_type": "FrameInterpolate", "inputs": {"multiplier": 4}}}
@@ -62,7 +62,15 @@ def convert(graph: dict[str, Any]) -> Converted:
     """
     graph = copy.deepcopy(graph)
     is_page = isinstance(graph.get("nodes"), list)
-    notes = list(_convert_page(graph) if is_page else _convert_api(graph))
+    try:
+        notes = list(_convert_page(graph) if is_page else _convert_api(graph))
+    except WorkflowError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise WorkflowError(
+            f"The graph is of no form that is known ({type(error).__name__}: {error}). Open it in "
+            "ComfyUI, and save or export it again."
+        ) from error
     if not notes:
         raise WorkflowError(
             f"There is nothing to convert: no node is {_CFI!r} or {_CORE!r}. Graphs with this "
@@ -228,7 +236,7 @@ def _convert_page(page: dict[str, Any]) -> Iterator[str]:
             given, wired = given_of(node), unwired(node)
         if kind == _CFI:
             loader = _page_node(LoadRIFE, next(node_ids), node["pos"], _loader(given), {})
-            loader["pos"] = [node["pos"][0] - 320, node["pos"][1]]
+            loader["pos"][0] -= 320
             model_link = next(link_ids)
             loader["outputs"][0]["links"] = [model_link]
             links[model_link] = [model_link, loader["id"], 0, node["id"], 0, "RIFE_MODEL"]
@@ -291,7 +299,7 @@ def _page_node(
     return {
         "id": number,
         "type": node_class.__name__,
-        "pos": list(place),
+        "pos": list(place.values() if isinstance(place, dict) else place)[:2],
         "size": [300, 140 + 24 * shown],
         "flags": {},
         "order": 0,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import rife_video
 import torch
+from rife_video.__main__ import main
 from rife_video.nodes.host import Folders, use_folders
 from rife_video.workflows import core_nodes
 from rife_video.workflows.graph import WorkflowError, check, order, problems, read, set_input
@@ -184,6 +185,32 @@ def test_changed_workflows(tally, tmp_path):
 @pytest.mark.slow
 def test_many_changed_workflows(tally, tmp_path):
     _try_changed(tally, range(100, 3000), tmp_path)
+
+
+def _other_packs():
+    """A graph of another pack's node, as exported and as saved."""
+    exported = json.loads(EXAMPLE.read_text())
+    saved = json.loads((EXAMPLE.parent.parent / "interpolate_clip.json").read_text())
+    nodes = [*exported.values(), *saved["nodes"]]
+    for node in nodes:
+        for kind in ("class_type", "type"):
+            if node.get(kind) == "InterpolateFrames":
+                node[kind] = "RIFE VFI"
+    return exported, saved
+
+
+def test_changed_graphs_of_other_packs(tally, tmp_path, capsys):
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    for graph in _other_packs():
+        for seed in range(200):
+            old.write_text(json.dumps(mutated(json.loads(json.dumps(graph)), seed)))
+            with tally.one(f"mutation {seed}"):
+                status = main(["convert", str(old), str(new)])
+                told = capsys.readouterr().err
+                assert "RIFE_VIDEO_TRACEBACK" not in told, told
+                assert (status, len(told.splitlines())) in ((0, 0), (1, 1))
+                assert new.exists() == (status == 0)
+            new.unlink(missing_ok=True)
 
 
 PREFIXES = {
