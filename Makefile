@@ -17,7 +17,7 @@ demo: setup
 		--input-dir $(DEMO) --output-dir $(DEMO) --set "Load Video.file=sample.mp4"
 
 test: setup lint
-	$(BIN)/pytest -n auto --dist loadgroup tests
+	$(BIN)/pytest -n auto tests
 
 fast: setup
 	$(BIN)/ruff check .

@@ -214,7 +214,7 @@ def set_input(graph: Graph, classes: NodeClasses, assignment: str) -> None:
     """
     target, equals, text = assignment.partition("=")
     if not equals:
-        raise WorkflowError(f"{assignment!r} should look like 'Load Video.file=clip.mp4'.")
+        raise WorkflowError(f"{_shown(assignment)} should look like 'Load Video.file=clip.mp4'.")
     node_id, name = find_input(graph, classes, target)
     node = graph[node_id]
     known = _known_inputs(node, classes)
@@ -229,7 +229,7 @@ def find_input(graph: Graph, classes: NodeClasses, target: str) -> tuple[str, st
     """
     who, dot, name = target.strip().rpartition(".")
     if not dot:
-        raise WorkflowError(f"{target!r} should look like 'Load Video.file'.")
+        raise WorkflowError(f"{_shown(target)} should look like 'Load Video.file'.")
     ids = [who] if who in graph else [i for i, node in graph.items() if who in _names(node)]
     if len(ids) != 1:
         nodes = _listed(f"{i} ({' / '.join(_names(node))})" for i, node in graph.items())
@@ -241,7 +241,8 @@ def find_input(graph: Graph, classes: NodeClasses, target: str) -> tuple[str, st
     known = _known_inputs(node, classes)
     if known and name not in known:
         raise WorkflowError(
-            f"{target!r}: {node['class_type']} has no input {name!r}, but {', '.join(known)}."
+            f"{_shown(target)}: {node['class_type']} has no input {_shown(name)}, but "
+            f"{', '.join(known)}."
         )
     return ids[0], name
 
@@ -333,7 +334,7 @@ def _parsed(text: str, declared: Input | None) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

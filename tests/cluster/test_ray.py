@@ -21,8 +21,6 @@ ray = pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
 if sys.platform != "linux":
     pytest.skip("signals, /proc", allow_module_level=True)
 
-pytestmark = pytest.mark.xdist_group("ray")  # one cluster for all, with `--dist loadgroup`
-
 PART = 16
 SURROUNDINGS = {
     "RAY_worker_niceness": "0",

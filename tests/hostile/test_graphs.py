@@ -213,6 +213,26 @@ def test_changed_graphs_of_other_packs(tally, tmp_path, capsys):
             new.unlink(missing_ok=True)
 
 
+SETTINGS = ("", "=", ".", "a", "a=", "=b", ".=", "1=2", "1.=2", ".file=2", "1.file", "Nobody.a=1")
+SETTINGS += tuple(
+    f"InterpolateFrames.multiplier={value}"
+    for value in ("", "[", "{}", "null", "NaN", "1e999", "9" * 5000, "[" * 10**5, "\ud800", "\0")
+)
+SETTINGS += ("x" * 10**6, "x" * 10**6 + ".a=1", "InterpolateFrames." + "x" * 10**6 + "=1")
+SETTINGS += ('InterpolateFrames.frames=["99", 0]', "InterpolateFrames.nothing=3", "_meta.title=3")
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: repr(setting)[:30])
+def test_settings_that_are_none(setting, tally):
+    with tally.one(setting[:60]):
+        told = ""
+        try:
+            set_input(read(EXAMPLE), KNOWN_NODES, setting)
+        except WorkflowError as error:
+            told = str(error)
+        assert len(told) < 2000
+
+
 PREFIXES = {
     "": "ComfyUI",
     ".": "ComfyUI",
