@@ -299,21 +299,27 @@ class VideoReader:
         return notes
 
     def read_audio(self) -> Audio | None:
-        """The whole of the first sound track, or None where there is none."""
+        """The whole of the first sound track, or None where there is none.
+
+        What comes before time 0 is the encoder's own start: newer releases of PyAV leave it out.
+        """
         with open_input(self.path) as container:
             if not container.streams.audio:
                 return None
             stream = container.streams.audio[0]
             resampler = av.AudioResampler("fltp", stream.layout, stream.rate)
+            frames = list(container.decode(stream))
             chunks = [
                 chunk.to_ndarray()
-                for frame in [*container.decode(stream), None]
+                for frame in [*frames, None]
                 for chunk in resampler.resample(frame)
             ]
             if not chunks:
                 return None
-            waveform = torch.from_numpy(np.concatenate(chunks, axis=1))[None]
-            return {"waveform": waveform, "sample_rate": int(stream.rate or 0)}
+            rate = int(stream.rate or 0)
+            early = max(0, round(-(frames[0].time or 0) * rate))
+            waveform = torch.from_numpy(np.concatenate(chunks, axis=1))[None, :, early:]
+            return {"waveform": waveform, "sample_rate": rate}
 
     def _state_now(self) -> tuple[int, ...]:
         state = self.path.stat()
