@@ -147,8 +147,8 @@ class Job:
             return stored(job, cls, folder=folder)
         except ValueError as error:
             raise JobError(
-                f"The job in {folder} cannot be read ({error}); it was written by another release, "
-                "or is damaged. Remove the folder to begin anew."
+                f"The job in {folder} cannot be read ({str(error)[:300]}); it was written by "
+                "another release, or is damaged. Remove the folder to begin anew."
             ) from error
 
     def write(self) -> None:
