@@ -129,6 +129,8 @@ class Job:
             counts = (part.first, part.count, part.source, part.key, part.skip, *part.segments)
             if not 0 <= part.film < len(self.films) or min(counts) < 0:
                 raise ValueError(f"part {number} is none")
+        if {part.film for part in self.parts} != {*range(len(self.films))}:
+            raise ValueError("a film has no parts")
 
     @classmethod
     def read(cls, folder: Folder) -> Job:

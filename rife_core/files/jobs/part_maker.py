@@ -58,7 +58,7 @@ class PartRecord:
             begin = f"{PARTS}/{part:06}-"
             if not all(name.startswith(begin) and is_inside(name) for name in record.files):
                 raise ValueError("its files are not its own")
-            if len(record.files) != len(record.records):
+            if not record.files or len(record.files) != len(record.records):
                 raise ValueError(f"{len(record.files)} files, {len(record.records)} records")
             return record
         except ValueError as error:
