@@ -38,6 +38,6 @@ def test_random_weights_move_things_and_come_again(clip_file):
 
 
 def test_weights_of_another_row_are_refused():
-    assert network_of("default").spec.version == "4.6"
-    with pytest.raises(ValueError, match=r"holds the network '4\.6', not '4\.26'"):
+    assert network_of("default").spec.version == "deep"
+    with pytest.raises(ValueError, match=r"holds the network 'deep', not '4\.26'"):
         network_of("4.26", "default")
