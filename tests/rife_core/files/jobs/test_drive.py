@@ -86,12 +86,14 @@ def test_a_driver_that_was_stopped_goes_on(make, tmp_path, reference, digests):
     class StoppedError(Exception):
         pass
 
-    def stop(now):
-        if now.parts == 2:
-            raise StoppedError
+    class Stopped(DebugWorkers):
+        def submit(self, part, avoid=frozenset()):
+            if (taken := super().submit(part, avoid)) and part == 2:
+                raise StoppedError
+            return taken
 
     with pytest.raises(StoppedError):
-        make(progress=stop)
+        make(Stopped("cpu"))
     output = tmp_path / "out"
     job = job_of(output)
     assert job.finished() == {0, 1}
