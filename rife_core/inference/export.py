@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..networks.specs import NetworkSpec
@@ -33,6 +34,7 @@ OPSET = 16
 
 LEAST_PSNR = 60.0
 """Decibels that ONNX Runtime's frame must be within, or no file is left."""
+_SPOTS = 4  # to a side of the alignment, in the pictures that the file is tried on
 
 INSTALL = 'pip install "rife-video[onnx]"'
 
@@ -119,10 +121,14 @@ def write_onnx(
 
 
 def example(spec: NetworkSpec, rows: int, columns: int) -> tuple[Tensor, ...]:
-    """Inputs of so many times the alignment."""
+    """Soft pictures of so many times the alignment.
+
+    In white noise a network only guesses, and the last bit of a number decides what.
+    """
     generator = torch.Generator().manual_seed(rows * 100 + columns)
-    size = (2, 1, 3, rows * spec.align, columns * spec.align)
-    img0, img1 = torch.rand(size, generator=generator)
+    spots = torch.rand((2, 3, _SPOTS * rows, _SPOTS * columns), generator=generator)
+    size = (rows * spec.align, columns * spec.align)
+    img0, img1 = F.interpolate(spots, size, mode="bicubic").clamp(0, 1)[:, None]
     times = (torch.tensor([0.5]),) if spec.arbitrary_timestep else ()
     return (img0, img1, *times)
 

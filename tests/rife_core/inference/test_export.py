@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from rife_video.rife_core.checkpoints.rife import BUNDLED, load_rife
 from rife_video.rife_core.cli import main
 from rife_video.rife_core.inference import export
 from rife_video.rife_core.inference.export import OneStep, example, export_onnx, input_names
@@ -34,6 +35,10 @@ def test_another_size_gives_the_frames_of_inference(runtime, version, tmp_path):
     right = network.inference(*inputs[:2])
     assert (torch.from_numpy(made) - right).square().mean() < 1e-6
     assert not list(tmp_path.glob(".*"))
+
+
+def test_trained_weights_agree_on_pictures(runtime, tmp_path):
+    assert export_onnx(load_rife(BUNDLED), tmp_path / "network.onnx") > 100
 
 
 def test_timesteps_are_an_input(runtime, tmp_path):
