@@ -370,7 +370,9 @@ class Timeline:
         """
         if self.end == "last_frame":
             repeat = last if interval is None else max(last, stop - interval)
-            stop = repeat + self.step / MAX_MULTIPLIER  # that one counts
+            # Where it is repeated, the clip is uneven, and its times were rounded.
+            latest = repeat + self.step / MAX_MULTIPLIER if repeat > last else repeat
+            return (place for place in self.places(last, repeat + self.step) if place <= latest)
         return self.places(last, stop)
 
     def _moment(self, index: int) -> Fraction:

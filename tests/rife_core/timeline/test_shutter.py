@@ -4,7 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rife_video.rife_core.timeline import ENDS, Timeline
 from rife_video.rife_core.timeline.shutter import Shutter
@@ -14,6 +14,7 @@ shutters = st.builds(Shutter, st.fractions(1, 360, max_denominator=7), st.intege
 
 
 @pytest.mark.long
+@example(Fraction(347, 3), Fraction(6154, 149), Shutter(Fraction(1), 2), 15, "last_frame")
 @given(rates, rates, shutters, st.integers(2, 30), st.sampled_from(ENDS))
 def test_each_frame_is_exposed_from_its_own_moment_on(source, target, shutter, count, end):
     """The same frames as without a shutter, and so many places for each but the last."""

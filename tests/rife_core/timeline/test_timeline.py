@@ -22,6 +22,7 @@ rates = st.fractions(min_value=Fraction(1, 3), max_value=240, max_denominator=10
         (Timeline.retime(24, 60), 25, 61),
         (Timeline.retime("24000/1001", "60000/1001", "keep_duration"), 24, 60),
         (Timeline.retime(30, 24), 31, 25),
+        (Timeline.retime(Fraction(347, 3), Fraction(6154, 149)), 15, 5),  # a hair after the last
     ],
 )
 def test_counts(timeline, count, expected):
