@@ -29,3 +29,31 @@ def test_epe_gives_no_gradient_to_the_truth():
     epe(flow, gt, torch.ones(1, 1, 4, 4)).sum().backward()
     assert flow.grad is not None
     assert gt.grad is None
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 3, 4), (1, 1, 3, 4), (2, 1, 1, 1), (1, 1, 1, 4)])
+def test_masks_are_broadcast(shape):
+    flow, gt = torch.randn(2, 2, 2, 3, 4)
+    mask = torch.rand(shape)
+    assert_close(epe(flow, gt, mask), epe(flow, gt, mask.expand(2, 1, 3, 4)))
+
+
+@pytest.mark.parametrize(
+    "shape", [(2, 2, 3, 4), (3, 1, 3, 4), (1, 3, 4), (2, 1, 4, 3), (2, 1, 3, 4, 1)]
+)
+def test_masks_of_other_shapes_are_named(shape):
+    flow, gt = torch.randn(2, 2, 2, 3, 4)
+    with pytest.raises(ValueError, match=r"mask"):
+        epe(flow, gt, torch.ones(shape))
+
+
+def test_nan_counts_where_the_mask_does():
+    flow, gt = torch.zeros(1, 2, 2, 2, requires_grad=True), torch.zeros(1, 2, 2, 2)
+    gt[..., 0, 0] = float("nan")
+    mask = torch.ones(1, 1, 2, 2)
+    assert epe(flow, gt, mask).isnan().sum() == 1
+    mask[..., 0, 0] = 0
+    loss = epe(flow, gt, mask)
+    assert loss[0, 0, 0, 0] == 0
+    loss.sum().backward()
+    assert bool(flow.grad.isfinite().all())
