@@ -18,8 +18,8 @@ PATIENCE = 600_000  # milliseconds, only to end at all
 WINDOW = {"width": 1600, "height": 800}
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 DIALOGS = "[...document.querySelectorAll('.p-dialog, .p-toast-message')].map(e => e.innerText)"
-SHOWN_TEXTS = """app.graph.nodes.flatMap(node => node.widgets ?? [])
-    .map(widget => widget.value).filter(value => typeof value === "string")"""
+IS_SHOWN = """text => app.graph.nodes.flatMap(node => node.widgets ?? [])
+    .some(widget => typeof widget.value === "string" && widget.value.includes(text))"""
 RUN = """async () => {
     const ended = new Promise(resolve => {
         for (const kind of ["execution_success", "execution_error", "execution_interrupted"])
@@ -106,11 +106,10 @@ def test_runs_by_its_button(drop, server, tmp_path, name, frames):
     page.wait_for_selector(f"video[src*='{path.name}']", state="attached")
     assert len(list(VideoReader(path))) == frames
     assert page.evaluate(DIALOGS) == []
+    page.wait_for_function(IS_SHOWN, arg=f"became {frames} at 24 fps")
     shots = Path(os.environ.get("SCREENSHOTS") or tmp_path)
     shots.mkdir(exist_ok=True)
     page.screenshot(path=shots / f"{name}.png")
-    shown = page.evaluate(SHOWN_TEXTS)
-    assert any(f"became {frames} at 24 fps" in text for text in shown), shown
     sent = page.evaluate("async () => JSON.stringify(await app.graphToPrompt())")
     assert "became" not in sent, "a report is not saved with the workflow"
 
