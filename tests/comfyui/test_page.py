@@ -21,12 +21,26 @@ DIALOGS = "[...document.querySelectorAll('.p-dialog, .p-toast-message')].map(e =
 IS_SHOWN = """text => app.graph.nodes.flatMap(node => node.widgets ?? [])
     .some(widget => typeof widget.value === "string" && widget.value.includes(text))"""
 RUN = """async () => {
-    const ended = new Promise(resolve => {
-        for (const kind of ["execution_success", "execution_error", "execution_interrupted"])
-            app.api.addEventListener(kind, () => resolve(kind), {once: true});
-    });
+    const ends = {};  // of other prompts too
+    let look = () => {};
+    for (const kind of ["execution_success", "execution_error", "execution_interrupted"])
+        app.api.addEventListener(kind, event => {
+            ends[event.detail.prompt_id] = kind;
+            look();
+        });
+    let mine;
+    const send = app.api.queuePrompt;
+    app.api.queuePrompt = async function (...given) {
+        const answer = await send.apply(this, given);
+        mine = answer.prompt_id;
+        return answer;
+    };
     await app.queuePrompt(0);
-    return await ended;
+    app.api.queuePrompt = send;
+    return await new Promise(resolve => {
+        look = () => ends[mine] && resolve(ends[mine]);
+        look();
+    });
 }"""
 DROP = """([text, name]) => {
     const data = new DataTransfer();
@@ -101,7 +115,7 @@ def test_runs_by_its_button(drop, server, tmp_path, name, frames):
     page.evaluate(
         "app.graph.nodes.find(node => node.type === 'LoadVideo').widgets[0].value = 'clip.mp4'"
     )
-    page.evaluate(RUN)
+    assert page.evaluate(RUN) == "execution_success"
     (path,) = set(server.base.glob("output/video/*")) - before
     page.wait_for_selector(f"video[src*='{path.name}']", state="attached")
     assert len(list(VideoReader(path))) == frames
