@@ -119,17 +119,18 @@ class PartMaker:
         part = self.job.parts[number]
         clip = self._clip_of(part.film)
         reader, begin = clip.reader, max(0, part.source - LEAD_IN)
-        suffix = Path(self.job.films[part.film].destination).suffix.lower()
+        film = self.job.films[part.film]
+        destination = Path(film.destination)
+        suffix = destination.suffix.lower()
         store = _Store(self.job.folder, number, suffix, part.segments)
         report = Report()
         encoding = Encoding(
-            Fraction(self.job.films[part.film].fps),
+            Fraction(film.fps),
             kind_of(reader),
             self.job.recipe.request,
             suffix,
-            f"part {number + 1} of {self.job.films[part.film].destination}",
+            f"part {number + 1} of {film.destination}",
         )
-        destination = Path(self.job.films[part.film].destination)
         lost = check_encoder(destination, reader, encoding.fps, encoding.encoder)
         told = _Teller(self.job.folder, number, store.token, self.name)
         try:
