@@ -174,8 +174,8 @@ class Scene:
         tone = draw.uniform((*self.shape, 3, 1, 1), -0.12, 0.12)
         self.tone = (tone + draw.uniform((*self.shape, 1, 1, 1), -0.15, 0.15)).flatten(0, 1)
         self.contrast = draw.uniform((*self.shape, 1, 1, 1), 0.5, 1.5).flatten(0, 1)
-        self.repeats = bool(settings.repeats)
-        if self.repeats:
+        self.period: Tensor | None = None
+        if settings.repeats:
             repeated = draw.uniform((*self.shape, 1, 1), 0, 1) < settings.repeats
             period = 2 * draw.log_uniform((*self.shape, 1, 1), *_PERIOD)
             self.period = torch.where(repeated, period, math.inf)
@@ -185,7 +185,7 @@ class Scene:
         points = self._to_middle(time)
         count, layers = self.shape
         on_texture = torch.stack(transform(self.laid * (2 / self.window), points), -1)
-        lighter = self._repeat(on_texture) if self.repeats else 0.0
+        lighter = 0.0 if self.period is None else _repeat(on_texture, self.period)
         colours = F.grid_sample(
             self.textures, on_texture.flatten(0, 1), padding_mode="reflection", align_corners=False
         )
@@ -201,14 +201,6 @@ class Scene:
             picture = torch.lerp(picture, colours[:, layer], alpha[:, None])
             shares = [share * (1 - alpha) for share in shares] + [alpha]
         return picture, torch.stack(shares, 1)
-
-    def _repeat(self, on_texture: Tensor) -> Tensor:
-        """Folds texture coordinates to one period; returns how much lighter each time is."""
-        along = on_texture[..., 0]
-        time = (along / self.period).floor()
-        once = along.remainder(self.period)
-        on_texture[..., 0] = torch.where(self.period < math.inf, once, along)
-        return (_UNLIKE * (2.4 * time).sin()).flatten(0, 1)[:, None]
 
     def truth(self, weights: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Flow of the visible layer and where its point is hidden at either end."""
@@ -269,3 +261,11 @@ class Scene:
                 rest = (target[0] - bulge[0], target[1] - bulge[1])
                 points = relative_to(transform(inverse, rest), -self.pivot)
         return points
+
+
+def _repeat(on_texture: Tensor, period: Tensor) -> Tensor:
+    """Folds texture coordinates to one period; returns how much lighter each time is."""
+    along = on_texture[..., 0]
+    time = (along / period).floor()
+    on_texture[..., 0] = torch.where(period < math.inf, along.remainder(period), along)
+    return (_UNLIKE * (2.4 * time).sin()).flatten(0, 1)[:, None]
