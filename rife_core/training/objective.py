@@ -89,9 +89,9 @@ def objective(
             them.
 
     Returns:
-        The loss, and a dictionary: each weighted part, "psnr" of the interpolated frame in dB,
-        and, where the flow is known, "epe" of the last block and "zero" of no flow, in
-        pixels.
+        The loss, and a dictionary: "loss", each weighted part, "psnr" of the interpolated
+        frame in dB, and, where the flow is known, "epe" of the last block and "zero" of no
+        flow, in pixels.
     """
     output = network.forward_train(batch.img0, batch.img1, batch.gt, batch.timestep, scales, detach)
     estimates, frame, teacher = output.estimates, output.merged[-1], output.merged_teacher
@@ -134,11 +134,13 @@ def objective(
     for name, value in values.items():
         loss = loss + wanted[name] * value
     with torch.no_grad():
-        figures = {name: value.item() for name, value in values.items()}
-        figures["psnr"] = psnr(frame, batch.gt).clamp(max=_MOST_PSNR).mean().item()
+        figures = {**values, "loss": loss}
+        figures["psnr"] = psnr(frame, batch.gt).clamp(max=_MOST_PSNR).mean()
         if flow is not None:
             figures |= _flow_figures(estimates[-1], flow)
-    return loss, figures
+        # All of them at once: a device is waited for once, not once for each.
+        read = torch.stack([value.detach().float() for value in figures.values()]).tolist()
+    return loss, dict(zip(figures, read, strict=True))
 
 
 def _frame_loss(frame: Tensor | None, gt: Tensor) -> Tensor:
@@ -149,10 +151,10 @@ def _mean(values: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(values)).mean()
 
 
-def _flow_figures(last: Estimate, flow: Tensor) -> dict[str, float]:
+def _flow_figures(last: Estimate, flow: Tensor) -> dict[str, Tensor]:
     return {
-        "epe": endpoint_error(last.flow, flow).item(),
-        "zero": endpoint_error(torch.zeros_like(flow), flow).item(),
+        "epe": endpoint_error(last.flow, flow),
+        "zero": endpoint_error(torch.zeros_like(flow), flow),
     }
 
 

@@ -23,6 +23,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..charts.training import Curve, curve_svg, preview_png
 from ..checkpoints.rife import save_rife
@@ -143,7 +144,7 @@ class Trainer:
                     self.network, batch, scales, weights, plan.detach, self.perceptual
                 )
             (loss * self.world / shards).backward()
-            log.add({**figures, "loss": loss.item()})
+            log.add(figures)
             if self.config.preview_every and self.step % self.config.preview_every == 0:
                 self._preview(batch)
         self._share_gradients()
@@ -155,9 +156,9 @@ class Trainer:
         self.optimizer.step()
         self.updates += 1
         decay = min(self.config.ema, (1 + self.updates) / (10 + self.updates))
-        with torch.no_grad():
-            for name, parameter in self.network.named_parameters():
-                self.ema[name].lerp_(parameter, 1 - decay)
+        parameters = dict(self.network.named_parameters())
+        average = get_ema_multi_avg_fn(decay)
+        average([self.ema[name] for name in parameters], list(parameters.values()), self.updates)
         return figures
 
     def averaged(self) -> FlowNetwork:

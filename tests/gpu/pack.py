@@ -1,7 +1,7 @@
-"""Packs what a bare machine with an accelerator lacks: clips, a teacher, LPIPS, wheels.
+"""Packs what a bare machine with an accelerator lacks: clips, teachers, LPIPS, wheels.
 
-    python tests/gpu/pack.py output/gpu-pack --clips CLIPS --teacher flownet.pkl \
-        --lpips lpips_alex_v0.1.pt --wheels WHEELS --most-mib 45
+    python tests/gpu/pack.py output/gpu-pack --clips CLIPS --teacher 4.0 \
+        --teacher 3.8 --lpips lpips_alex_v0.1.pt --wheels WHEELS --most-mib 45
 
 Weights travel in half precision, clips as they are: the most varied first, one of each origin
 (the part of a name before its first underscore) in turn, until the pack is full.
@@ -18,7 +18,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 import torch
-from rife_video.rife_core.checkpoints.rife import load_rife, save_rife
+from rife_video.rife_core.checkpoints.rife import save_rife
+from rife_video.rife_core.cli.weights import load_chosen
 
 MIB = 2**20
 
@@ -42,14 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--clips", type=Path, required=True, help="folder of videos")
-    parser.add_argument("--teacher", type=Path, required=True, help="weights of RIFE 4.0")
+    parser.add_argument(
+        "--teacher", action="append", required=True, help="a model, such as 4.0; may be given again"
+    )
     parser.add_argument("--lpips", type=Path, required=True, help="lpips_alex_v0.1.pt")
     parser.add_argument("--wheels", type=Path, help="folder of wheels")
     parser.add_argument("--most-mib", type=float, default=45)
     args = parser.parse_args(arguments)
     shutil.rmtree(args.out, ignore_errors=True)
     (args.out / "clips").mkdir(parents=True)
-    save_rife(load_rife(args.teacher).half(), args.out / "teacher.safetensors")
+    (args.out / "teachers").mkdir()
+    for name in args.teacher:
+        teacher = load_chosen(name, ())
+        save_rife(teacher.half(), args.out / "teachers" / f"{teacher.spec.version}.safetensors")
     weights = torch.load(args.lpips, weights_only=True)
     for layer in weights["trunk"]:
         layer["weight"] = layer["weight"].half()

@@ -66,7 +66,7 @@ def test_steps_wait_for_no_time_that_is_not_there(run):
 
 
 def test_a_step_that_cannot_run_says_why(tmp_path):
-    step = prove.Step("files", ("-c", ""), 5, lambda: "no such thing")
+    step = prove.Step("files", ("-c", ""), 5, lambda _: "no such thing")
     outcome = prove.run(step, 5, tmp_path, tmp_path, {})
     assert outcome.state == "skipped: no such thing"
 

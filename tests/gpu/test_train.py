@@ -9,21 +9,24 @@ from rife_video.rife_core.checkpoints.rife import load_rife, save_rife
 from rife_video.rife_core.inference.rife import build_network
 
 
-def test_weights_come_home_in_half_precision_once_each(tmp_path):
+def test_weights_of_every_save_come_home_in_half_precision_once_each(tmp_path):
     network = build_network("4.25.lite")
     save_rife(network, tmp_path / train.WEIGHTS)
     (tmp_path / "log.csv").write_text("step,loss")
     out = tmp_path / "out"
     out.mkdir()
     train.bring_home(tmp_path, out)
-    assert {path.name for path in out.iterdir()} == {train.WEIGHTS, "log.csv"}
-    home = load_rife(out / train.WEIGHTS)
+    assert {path.name for path in out.iterdir()} == {"weights-0.safetensors", "log.csv"}
+    home = load_rife(out / "weights-0.safetensors")
     assert home.spec == network.spec
     for name, weight in network.state_dict().items():
         torch.testing.assert_close(home.state_dict()[name].float(), weight.half().float())
-    before = (out / train.WEIGHTS).stat().st_ino
     train.bring_home(tmp_path, out)
-    assert (out / train.WEIGHTS).stat().st_ino == before
+    assert len(list(out.iterdir())) == 2
+    save_rife(network, tmp_path / train.WEIGHTS)
+    train.bring_home(tmp_path, out)
+    names = {path.name for path in out.iterdir()}
+    assert names == {"weights-0.safetensors", "weights-1.safetensors", "log.csv"}
 
 
 def test_without_crops_nothing_is_trained(tmp_path, monkeypatch):

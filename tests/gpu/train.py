@@ -6,16 +6,15 @@ Crops with the teacher's flow are written first, for at most a fifth of the time
 the clips, so that PyAV need not travel); then
 `weights/default.gpu.toml` is trained from the bundled weights, with everything on the device.
 
-OUT may come home over a narrow road, and the run may be cut off: from the first save on, two
-minutes into the training, it holds the weights in half precision (`--start` goes on from them),
-the log, the curve and a preview, some 11 MiB. Crops, and the state in shards of 15 MiB, are
-written to WORK; a second call with the same WORK resumes there.
+OUT may come home over a narrow road, and the run may be cut off: from the first save on it holds
+the weights of every save in half precision (`--start` goes on from them; their mean may be better
+than the last), 15 MiB each, the log, the curve and a preview. Crops, and the state in shards of
+15 MiB, are written to WORK; a second call with the same WORK resumes there.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import shutil
 import subprocess
@@ -33,6 +32,8 @@ from safetensors.torch import save_file
 CONFIG = ROOT / "weights" / "default.gpu.toml"
 WORK = Path(tempfile.gettempdir()) / "rife-video-gpu-train"
 SHARD_MIB = 15
+WRITERS = 12
+"""Processes that write crops at once: each decodes clips while another's teachers look."""
 WEIGHTS, OTHERS = "weights.safetensors", ("log.csv", "curve.svg", "preview.png")
 LOOK_SECONDS = 10
 
@@ -55,24 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wheels = pack / "wheels"
     environment = prepare(work, wheels if wheels.is_dir() else None)
 
-    def run(*options: object, seconds: float = math.inf) -> int:
+    def start(*options: object) -> subprocess.Popen[bytes]:
         command = [sys.executable, *map(str, options)]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment)
-        end = time.monotonic() + seconds
-        while True:
-            try:
-                code = process.wait(timeout=min(LOOK_SECONDS, max(0, end - time.monotonic())))
-            except subprocess.TimeoutExpired:
-                bring_home(work / "run", out)
-                if time.monotonic() >= end:
-                    process.terminate()
-                    end = math.inf
-            else:
-                bring_home(work / "run", out)
-                return code
+        return subprocess.Popen(command, cwd=ROOT, env=environment)
 
+    writers = min(WRITERS, args.files, os.cpu_count() or 1)
     crops = (Path(__file__).with_name("write_crops.py"), pack, work / "crops", args.device)
-    run(*crops, args.files, seconds=12 * args.minutes)
+    shares = [args.files // writers + (n < args.files % writers) for n in range(writers)]
+    at_work = [start(*crops, share, seed) for seed, share in enumerate(shares)]
+    end = time.monotonic() + 12 * args.minutes
+    for process in at_work:
+        try:
+            process.wait(timeout=max(0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait()
     if not any((work / "crops").glob("*.safetensors")):
         sys.exit("No file of crops was written, so there is nothing to train on; see above why.")
     config = work / args.config.name
@@ -82,24 +80,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     left = args.minutes - (time.monotonic() - began) / 60
     ending = ("--until", args.until) if args.until else ()
     shards = ("--shard-mib", SHARD_MIB)
-    return run(
+    process = start(
         *("-m", "rife_video.rife_core.cli", "train", config, "--out", work / "run"),
         *("--device", args.device, "--minutes", f"{left:.2f}"),
         *("--start", ROOT / "weights" / "default.safetensors", *shards, *ending),
     )
+    while True:
+        try:
+            process.wait(timeout=LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            bring_home(work / "run", out)
+        else:
+            bring_home(work / "run", out)
+            return process.returncode
 
 
 def bring_home(run: Path, out: Path) -> None:
     """Copies what is worth the road, where the run has written it anew; each file is whole."""
+    kept = sorted(out.glob("weights-*.safetensors"))
     for name in (WEIGHTS, *OTHERS):
-        source, target = run / name, out / name
+        source = run / name
         if not source.exists():
             continue
+        target = out / name
+        if name == WEIGHTS:
+            target = kept[-1] if kept else out / "weights-0.safetensors"
         written = source.stat().st_mtime_ns
         if target.exists() and target.stat().st_mtime_ns == written:
             continue
         part = out / f"{name}.part"
         if name == WEIGHTS:
+            target = out / f"weights-{len(kept)}.safetensors"
             write_half(source, part)
         else:
             shutil.copyfile(source, part)

@@ -11,7 +11,8 @@ from rife_video.rife_core.checkpoints.rife import load_rife
 from rife_video.rife_core.inference.precision import resolve_precision, set_precision
 from rife_video.rife_core.training.taught import Clip, Teacher, write_crops
 
-SCALES = (1.0, 0.5)
+SCALES = {"4.0": (1.0, 0.5)}
+"""At which a teacher looks, by its row; others look at 1 alone."""
 
 
 def read(path: Path) -> Clip:
@@ -25,17 +26,21 @@ def read(path: Path) -> Clip:
         frames.append(torch.from_numpy(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)))
 
 
-def main(pack: Path, folder: Path, device: str, files: int) -> None:
+def main(pack: Path, folder: Path, device: str, files: int, seed: int) -> None:
     """Writes so many files of crops; those that are there stay."""
-    network = load_rife(pack / "teacher.safetensors").eval().requires_grad_(False).to(device)
-    set_precision(network, resolve_precision("auto", device))
-    teachers = [Teacher(network, scale) for scale in SCALES]
+    teachers: list[Teacher] = []
+    for path in sorted((pack / "teachers").glob("*.safetensors")):
+        network = load_rife(path).eval().requires_grad_(False).to(device)
+        set_precision(network, resolve_precision("auto", device))
+        scales = SCALES.get(network.spec.version, (1.0,))
+        teachers += [Teacher(network, scale) for scale in scales]
 
     def tell(done: int, count: int) -> None:
-        print(f"crops: {done} of {count} files", flush=True)
+        print(f"crops {seed}: {done} of {count} files", flush=True)
 
-    write_crops(folder, [pack / "clips"], teachers, files, report=tell, read=read)
+    torch.set_num_threads(1)
+    write_crops(folder, [pack / "clips"], teachers, files, seed, report=tell, read=read)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))

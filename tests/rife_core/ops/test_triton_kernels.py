@@ -22,6 +22,8 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 VERSION = tuple(map(int, version("triton").split(".")[:2]))
 NEAR = {"atol": 1e-4, "rtol": 0}
 
+pytestmark = [pytest.mark.gpu] if DEVICE == "cuda" else []
+
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch, seeded):
