@@ -33,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", type=int, help="stop after this step")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this time")
     parser.add_argument(
+        "--fit",
+        action="store_true",
+        help="give the last stage as many steps as --minutes allows, so that its learning rate "
+        "has fallen at the end",
+    )
+    parser.add_argument(
         "--shard-mib",
         type=int,
         default=0,
@@ -43,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains until the end, the step or the time that was asked for."""
     config = load_config(args.config)
+    if args.fit and args.minutes == float("inf"):
+        raise ValueError("--fit needs --minutes: the time that the steps are to fit into.")
     if args.threads:
         torch.set_num_threads(args.threads)
     rank = int(os.environ.get("LOCAL_RANK", "0"))
@@ -62,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         start=load_chosen(args.start, args.models) if args.start else None,
         shard_bytes=args.shard_mib << 20,
     )
-    trainer.run(args.until, args.minutes * 60)
+    trainer.run(args.until, args.minutes * 60, fit=args.fit)
     if dist.is_initialized():
         dist.destroy_process_group()
     return 0

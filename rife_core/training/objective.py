@@ -79,8 +79,8 @@ def objective(
     weights: LossWeights,
     detach: bool,
     perceptual: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = NONE,
-) -> tuple[Tensor, dict[str, float]]:
-    """The loss of a batch and the figures to log.
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of a batch and the figures to log, without gradient.
 
     Args:
         network, batch, scales, detach: see `FlowNetwork.flow_pyramid`.
@@ -138,9 +138,7 @@ def objective(
         figures["psnr"] = psnr(frame, batch.gt).clamp(max=_MOST_PSNR).mean()
         if flow is not None:
             figures |= _flow_figures(estimates[-1], flow)
-        # All of them at once: a device is waited for once, not once for each.
-        read = torch.stack([value.detach().float() for value in figures.values()]).tolist()
-    return loss, dict(zip(figures, read, strict=True))
+    return loss, {name: value.detach() for name, value in figures.items()}
 
 
 def _frame_loss(frame: Tensor | None, gt: Tensor) -> Tensor:

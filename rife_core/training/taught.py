@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import copy
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from types import EllipsisType
 from typing import NamedTuple
@@ -244,6 +246,7 @@ class TaughtCrops:
             raise ValueError(f"{folder.name} holds no crops; `rife-video crops` writes them.")
         self.size, self.seed, self.device = SIDE, seed, torch.device(device)
         self._files = [_load(path, device) for path in paths]
+        self._starts = [0, *accumulate(len(file["images"]) for file in self._files)]
 
     def of_size(self, size: int) -> TaughtCrops:
         """The same crops, of which batches show parts of another size.
@@ -263,13 +266,29 @@ class TaughtCrops:
         return [images[1] for file in self._files for images in file["images"]]
 
     def __len__(self) -> int:
-        return sum(len(file["images"]) for file in self._files)
+        return self._starts[-1]
 
     def batch(self, index: int, count: int) -> SceneBatch:
         """Batch number `index` of this seed: see `SceneBatch`; all at timestep 0.5."""
         generator = torch.Generator().manual_seed((self.seed << 32) + index)
-        samples = [self._sample(generator) for _ in range(count)]
-        images, flow, mask, error = (torch.stack(each) for each in zip(*samples, strict=True))
+        parts, turns = zip(*(self._part(generator) for _ in range(count)), strict=True)
+        # Turned as a whole: a device takes longer to be told of each sample than to turn it.
+        images, flow, mask, error = (torch.stack(each) for each in zip(*parts, strict=True))
+        images, mask, flow, error = images / 255, mask / 255, flow.float(), error.float()
+        back, *flips, over = torch.tensor(turns, device=self.device)[..., None, None, None].unbind(
+            1
+        )
+        images = torch.where(back[..., None], images.flip(1), images)
+        flow = torch.where(back, flow[:, [2, 3, 0, 1]], flow)
+        mask = torch.where(back, 1 - mask, mask)
+        for flip, axis, signs in zip(flips, (-1, -2), ((-1.0, 1.0), (1.0, -1.0)), strict=True):
+            images = torch.where(flip[..., None], images.flip(axis), images)
+            mask, error = (torch.where(flip, each.flip(axis), each) for each in (mask, error))
+            mirrored = flow.flip(axis) * flow.new_tensor(signs * 2).reshape(4, 1, 1)
+            flow = torch.where(flip, mirrored, flow)
+        images = torch.where(over[..., None], images.mT, images)
+        mask, error = (torch.where(over, each.mT, each) for each in (mask, error))
+        flow = torch.where(over, flow.mT[:, [1, 0, 3, 2]], flow)
         taught = F.interpolate(torch.cat((flow, error), 1), scale_factor=2, mode="bilinear")
         img0, gt, img1 = images.unbind(1)
         middle = torch.full((count,), 0.5, device=self.device)
@@ -280,36 +299,24 @@ class TaughtCrops:
             teacher_mask=mask,
         )
 
-    def _item(self, index: int) -> dict[str, Tensor]:
-        for file in self._files:
-            if index < len(file["images"]):
-                return {name: tensor[index] for name, tensor in file.items()}
-            index -= len(file["images"])
-        raise IndexError(index)
+    def _part(self, generator: torch.Generator) -> tuple[tuple[Tensor, ...], tuple[bool, ...]]:
+        """A part of a crop as it is stored, and its turns: backwards, across, down, transposed.
 
-    def _sample(self, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """A part of a crop: images 3 3 H W, flow 4 h w, mask 1 H W, error 1 h w; h is H / 2."""
-        item = self._item(pick(len(self), generator))
-        half = self.size // 2
+        Shape:
+            images 3 3 H W, flow 4 h w, mask 1 H W, error 1 h w; h is H / 2
+        """
+        index = pick(len(self), generator)
+        file = bisect_right(self._starts, index) - 1
+        place, half = index - self._starts[file], self.size // 2
         top, left = (pick(SIDE // 2 - half + 1, generator) for _ in range(2))
-        whole = (..., slice(2 * top, 2 * top + self.size), slice(2 * left, 2 * left + self.size))
-        images, mask = (item[name][whole].float() / 255 for name in ("images", "mask"))
-        part = (..., slice(top, top + half), slice(left, left + half))
-        flow, error = item["flow"][part].float(), item["error"][part].float()
-        if pick(2, generator):  # backwards
-            images, flow, mask = images.flip(0), flow[[2, 3, 0, 1]], 1 - mask
-        for axis, signs in ((-1, (-1.0, 1.0)), (-2, (1.0, -1.0))):
-            if pick(2, generator):
-                images, flow, mask, error = (
-                    each.flip(axis) for each in (images, flow, mask, error)
-                )
-                flow = flow * flow.new_tensor(signs * 2).reshape(4, 1, 1)
-        if pick(2, generator):
-            images, flow, mask, error = (
-                each.transpose(-1, -2) for each in (images, flow, mask, error)
-            )
-            flow = flow[[1, 0, 3, 2]]
-        return images, flow, mask, error
+        small = (place, ..., slice(top, top + half), slice(left, left + half))
+        whole = (
+            *(place, ...),
+            *(slice(2 * start, 2 * start + self.size) for start in (top, left)),
+        )
+        places = {"images": whole, "flow": small, "mask": whole, "error": small}
+        parts = tuple(self._files[file][name][places[name]] for name in _STORED)
+        return parts, tuple(bool(pick(2, generator)) for _ in range(4))
 
 
 def _load(path: Path, device: torch.device | str) -> dict[str, Tensor]:

@@ -101,21 +101,39 @@ class Trainer:
         else:
             self._resume(state)
 
-    def run(self, until: int | None = None, seconds: float = math.inf) -> None:
-        """Trains to step `until` (or the end), or for so many seconds; then saves."""
-        config = self.config
-        end = config.total_steps if until is None else min(until, config.total_steps)
+    def run(
+        self, until: int | None = None, seconds: float = math.inf, *, fit: bool = False
+    ) -> None:
+        """Trains to step `until` (or the end), or for so many seconds; then saves.
+
+        With `fit` the last stage has as many steps as the time allows, so that its learning
+        rate has fallen when the time is over.
+
+        Raises:
+            ValueError: several processes are to fit, which would each count on its own.
+        """
+        if fit and self.world > 1:
+            raise ValueError("Several processes cannot fit their steps to the time; train in one.")
         began = saved = time.monotonic()
         log = Means()
         with kept_memory(), _stop_on_signal() as stopped:
-            while self.step < end and time.monotonic() - began < seconds and not stopped:
+            while time.monotonic() - began < seconds and not stopped:
+                config = self.config
+                end = min(config.total_steps, config.total_steps if until is None else until)
+                if self.step >= end:
+                    break
                 stage, inside = config.place(self.step)
                 if stage != self.stage:
                     self._enter(stage, self.network)
                 log.add(self.train_step(inside))
                 self.step += 1
-                if self.step % config.log_every == 0 and self.rank == 0:
-                    self._log(config.stages[stage].name, log.take(), end)
+                if self.step % config.log_every == 0:
+                    means = log.take()
+                    if self.rank == 0:
+                        self._log(config.stages[stage].name, means, end)
+                    if fit and stage == len(config.stages) - 1:
+                        left = seconds - (time.monotonic() - began)
+                        self._fit(inside + 1 + int(left / means["seconds"]))
                 if time.monotonic() - saved > config.save_minutes * 60:
                     self.save()
                     saved = time.monotonic()
@@ -128,9 +146,9 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        log = Means()
+        found: list[dict[str, Tensor]] = []
         coarse, turn = is_turn(inside, plan.coarse.share if plan.coarse else 0.0)
-        if coarse and plan.coarse:
+        if coarse and plan.coarse and self.coarse:
             weights, scales, batches = plan.coarse.weights, plan.coarse.scales, self.coarse
         else:
             weights, scales, batches = plan.weights, self.scales, self.batches
@@ -144,12 +162,16 @@ class Trainer:
                     self.network, batch, scales, weights, plan.detach, self.perceptual
                 )
             (loss * self.world / shards).backward()
-            log.add(figures)
+            found.append(figures)
             if self.config.preview_every and self.step % self.config.preview_every == 0:
                 self._preview(batch)
         self._share_gradients()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
-        figures = {**self._shared(log), "norm": float(norm), "lr": rate}
+        found.append({"norm": norm})
+        log = Means()
+        for figures in read_figures(found):
+            log.add(figures)
+        figures = {**self._shared(log), "lr": rate}
         if not math.isfinite(figures["norm"]):
             self._skip()
             return {"lr": rate}
@@ -193,6 +215,15 @@ class Trainer:
         if (self.out / LOG).is_file():
             (self.out / CURVE).write_text(curve_of_log(self.out / LOG))
 
+    def _fit(self, steps: int) -> None:
+        """Makes the last stage, which is under way, so many steps long."""
+        *before, last = self.config.stages
+        last = replace(last, steps=steps)
+        self.config = replace(self.config, stages=(*before, last))
+        self.plan = last
+        for batches in filter(None, (self.batches, self.coarse)):
+            batches.indices = range(steps * self.config.shards)
+
     def _resume(self, state: dict[str, Any]) -> None:
         self._enter(state["stage"], None)
         cut_log(self.out / LOG, state["step"])
@@ -227,6 +258,7 @@ class Trainer:
         pictures = clips.pictures if isinstance(clips, TaughtCrops) else ()
         scenes = SceneGenerator(plan.scenes, seed, self.device, pictures)
         self.batches = self._ahead(Mixture(scenes, clips, plan.real), plan.batch)
+        self.coarse = None
         if plan.coarse:
             small = SceneGenerator(plan.coarse.scenes, seed + 1, self.device, pictures)
             self.coarse = self._ahead(small, plan.coarse.batch)
@@ -290,6 +322,13 @@ class Trainer:
             )[-1]
         rows = (batch.img0[:4], batch.gt[:4], last.blend(), batch.img1[:4])
         (self.out / PREVIEW).write_bytes(preview_png(rows))
+
+
+def read_figures(found: Sequence[Mapping[str, Tensor]]) -> list[dict[str, float]]:
+    """Figures as numbers, read at once: a device is waited for once, not once for each."""
+    values = [value.float() for figures in found for value in figures.values()]
+    read = iter(torch.stack(values).tolist())
+    return [{name: next(read) for name in figures} for figures in found]
 
 
 def is_turn(step: int, share: float) -> tuple[bool, int]:

@@ -33,10 +33,13 @@ def main(device: str, folder: str) -> int:
         arguments = ["interpolate", str(source), str(target), "--device", device, *options]
         code = rife_video(arguments)
         spent = time.perf_counter() - began
+        worst = max(worst, code)
+        if code:
+            print(f"| {encoder} | ended with {code} |")
+            continue
         with av.open(str(target)) as container:
             made = sum(1 for _ in container.decode(video=0))
         print(f"| {encoder} | {made} frames | {made / spent:.1f} frames a second, start included |")
-        worst = max(worst, code)
     return worst
 
 

@@ -77,7 +77,8 @@ def steps(args: argparse.Namespace) -> list[Step]:
     tests = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", "--tb=short")
     tests = (*tests, "--continue-on-collection-errors", "--maxfail=200", "--durations=8")
     chosen = ("tests/gpu", "-k", "any_size or timesteps") if small else ("tests",)
-    resident = ("--resident", "--backends", backends)
+    backend = ("--backends", backends)
+    resident = ("--resident", *backend)
     profiled = (str(HERE / "profile_step.py"), device, "96x64" if small else "1080p")
     files = (str(HERE / "file_to_file.py"), device, str(out))
     # Each of the benchmark's steps is short: its figures are written at its end.
@@ -85,11 +86,11 @@ def steps(args: argparse.Namespace) -> list[Step]:
         Step("machine", (str(HERE / "machine.py"), device), 60),
         Step("tests", (*tests, f"--junitxml={out}/tests.xml", *chosen), 150),
         bench("resident", 60, "1080p", *resident, rows="4.26,deep"),
-        bench("image-path", 80, "1080p", *peers, rows="4.26"),
+        bench("image-path", 80, "1080p", *backend, *peers, rows="4.26"),
         Step("profile", profiled, 60),
         Step("files", files, 60, _no_av),
         bench("resident-more", 60, "1080p", *resident, rows="4.6,rife"),
-        bench("image-path-more", 80, "1080p", *peers, rows="4.6"),
+        bench("image-path-more", 80, "1080p", *backend, *peers, rows="4.6"),
         bench("720p", 60, "720p", *resident, rows="4.26,deep"),
         bench("compile", 90, "1080p", "--resident", "--backends", "compile", rows="4.26"),
         bench("precisions", 60, "720p", "--resident", "--precisions", "fp32,bf16", rows="4.26"),

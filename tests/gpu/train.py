@@ -32,8 +32,6 @@ from safetensors.torch import save_file
 CONFIG = ROOT / "weights" / "default.gpu.toml"
 WORK = Path(tempfile.gettempdir()) / "rife-video-gpu-train"
 SHARD_MIB = 15
-WRITERS = 12
-"""Processes that write crops at once: each decodes clips while another's teachers look."""
 WEIGHTS, OTHERS = "weights.safetensors", ("log.csv", "curve.svg", "preview.png")
 LOOK_SECONDS = 10
 
@@ -60,17 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = [sys.executable, *map(str, options)]
         return subprocess.Popen(command, cwd=ROOT, env=environment)
 
-    writers = min(WRITERS, args.files, os.cpu_count() or 1)
     crops = (Path(__file__).with_name("write_crops.py"), pack, work / "crops", args.device)
-    shares = [args.files // writers + (n < args.files % writers) for n in range(writers)]
-    at_work = [start(*crops, share, seed) for seed, share in enumerate(shares)]
-    end = time.monotonic() + 12 * args.minutes
-    for process in at_work:
-        try:
-            process.wait(timeout=max(0, end - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.terminate()
-            process.wait()
+    process = start(*crops, args.files)
+    try:
+        process.wait(timeout=12 * args.minutes)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
     if not any((work / "crops").glob("*.safetensors")):
         sys.exit("No file of crops was written, so there is nothing to train on; see above why.")
     config = work / args.config.name
@@ -82,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shards = ("--shard-mib", SHARD_MIB)
     process = start(
         *("-m", "rife_video.rife_core.cli", "train", config, "--out", work / "run"),
-        *("--device", args.device, "--minutes", f"{left:.2f}"),
+        *("--device", args.device, "--minutes", f"{left:.2f}", "--fit"),
         *("--start", ROOT / "weights" / "default.safetensors", *shards, *ending),
     )
     while True:

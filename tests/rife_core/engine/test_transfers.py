@@ -182,5 +182,6 @@ class TestOnDevice:
         finally:
             network.cpu()
         assert_close(made, expected, atol=2e-3, rtol=0)
-        assert torch.equal(torch.stack(streamed), made)
+        # Not to the bit: on a device, sums of one convolution are not always in one order.
+        assert_close(torch.stack(streamed), made, atol=2e-3, rtol=0)
         assert not any(frame.is_pinned() for frame in streamed)

@@ -177,7 +177,7 @@ for kind in ("*fp32", "*fp16", "*bf16"):
     build(kernels._warp_kernel, {**images, "rows": floats, "columns": floats},
           at_points=False, block=256, source_w=1, flow_w=1)
     build(kernels._warp_kernel, {**images, "rows": places, "columns": places},
-          at_points=True, block=256, planes=1)
+          at_points=True, block=256, source_c=1)
 names = ("img0", "img1", "flow", "mask", "out")
 build(kernels._blend_kernel, {**dict.fromkeys(names, floats), "out_kind": "i64"}, block=256)
 """

@@ -1,10 +1,12 @@
 """The trainer: learns, resumes bit for bit, shares its work between processes."""
 
 import csv
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -12,7 +14,7 @@ import torch
 from rife_video.rife_core.checkpoints.rife import load_rife
 from rife_video.rife_core.losses.pretrained import MissingWeightsError
 from rife_video.rife_core.training.config import parse_config
-from rife_video.rife_core.training.trainer import Trainer
+from rife_video.rife_core.training.trainer import Trainer, schedule
 from support import TINY_TRAINING
 
 
@@ -147,6 +149,29 @@ def test_other_kinds_of_rows_train(row, tmp_path):
     Trainer(parse_config(content), tmp_path).run()
     assert len(losses(tmp_path)) == 1
     assert losses(tmp_path)[0] > 0
+
+
+def test_the_last_stage_fits_into_the_time(config, tmp_path, monkeypatch):
+    """A step takes a second of a clock that only steps move."""
+    clock = itertools.count()
+    now = [0]
+    monkeypatch.setattr(time, "monotonic", lambda: float(now[0]))
+    stages = tuple(replace(stage, warmup=1) for stage in config.stages)
+    longer = replace(config, stages=stages, log_every=5, save_minutes=1000)
+    trainer = Trainer(longer, tmp_path)
+    rates: list[float] = []
+
+    def step(inside):
+        now[0] = next(clock) + 1
+        rates.append(schedule(inside, trainer.plan))
+        return {"loss": 1.0}
+
+    monkeypatch.setattr(trainer, "train_step", step)
+    before = trainer.config.total_steps
+    trainer.run(seconds=40, fit=True)
+    assert before < 20
+    assert trainer.step == trainer.config.total_steps == 40
+    assert rates[-1] == pytest.approx(trainer.plan.lr_end, abs=0.01)
 
 
 def test_two_processes_compute_what_one_does(tmp_path):

@@ -78,7 +78,8 @@ class TestOnDevice:
             warnings.simplefilter("error")
             made = frames(network, batch_size=2)
             assert network.backend._programs
-            assert_close(frames(network, batch_size=2), made, atol=1e-4, rtol=0)
+            # Sums of one convolution are not always in one order.
+            assert_close(frames(network, batch_size=2), made, atol=2e-3, rtol=0)
         assert (psnr(made[1:2], expected[1:2]) > 50).all()
 
     def test_graphs_of_several_sizes_share_their_memory(self, own):
