@@ -13,11 +13,12 @@ from ..files.clip import Clip
 from ..files.convert import SOUNDS, FileReport, interpolate_file
 from ..files.destination import check_destination, is_written_one_by_one
 from ..files.resume import parts_folder
+from ..files.timing import Timing
 from ..video import FILE_TYPES, PIPE
 from . import jobs
 from .clips import add_encoding, add_source, request_of, source_of
 from .network import add_network, network_of, options_of
-from .timing import add_timing, finds_frames, timing_of
+from .timing import add_timing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,12 +54,12 @@ def run(args: argparse.Namespace) -> int:
     if args.output_dir:
         return jobs.run(args)
     args.input, args.output = _source_and_destination(args.input)
-    request = request_of(args)
-    reader = source_of(args, args.output, request, skip_damaged=finds_frames(args))
+    request, asked = request_of(args), Timing.of(args)
+    reader = source_of(args, args.output, request, skip_damaged=asked.finds_frames)
     is_pipe = args.output == PIPE
     if not is_written_one_by_one(args.output):
         check_destination(args.output, reader)
-    timeline, scenes = timing_of(args, reader.fps)
+    timeline, scenes = asked.timeline(reader.fps), asked.scenes
     reader.check()
     # Both refuse what does not fit, before the network is loaded.
     Clip.of(reader, timeline, scenes.replaced)

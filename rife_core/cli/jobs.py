@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shlex
 import signal
 import sys
@@ -14,8 +15,6 @@ from typing import Any
 from tqdm import tqdm
 
 from ..engine.memory_plan import GIB
-from ..engine.scenes import SceneRules
-from ..files.convert import SOUNDS
 from ..files.jobs import JobReport, Recipe, Workers, interpolate_files
 from ..files.jobs.drive import Watch, driving, job_folder, open_job, place_of
 from ..files.jobs.hand_out import GRACE
@@ -25,11 +24,11 @@ from ..files.jobs.local_workers import LocalWorkers, local_devices
 from ..files.jobs.progress import Progress
 from ..files.jobs.ray_workers import RayWorkers
 from ..files.jobs.remote import folder_at
+from ..files.timing import Timing
 from ..inference.precision import default_device
 from .weights import chosen_file
 
 LOCAL, RAY = "local", "ray"
-_RULES = SceneRules()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,12 +82,8 @@ def run(args: argparse.Namespace) -> int:
     single = {
         "--no-resume (to begin a job anew, remove its folder)": not args.resume,
         "--start, --stop and --frames": args.start or args.stop or args.frames,
-        "--speed, --replace and --sound": args.speed or args.replace or args.sound != SOUNDS[0],
         "--hwaccel": args.hwaccel,
-        "--blur and --pacing": args.blur or args.pacing != _RULES.pacing,
         "--raw, --size and --gaps": args.raw or args.size or args.gaps != "refuse",
-        "--repeat-threshold and --longest-repeat": (args.repeat_threshold, args.longest_repeat)
-        != (_RULES.repeat_threshold, _RULES.longest_repeat),
     }
     for options, given in single.items():
         if given:
@@ -122,16 +117,13 @@ def run(args: argparse.Namespace) -> int:
 
 def recipe_of(args: argparse.Namespace) -> Recipe:
     """What the options of the command ask for."""
+    timing = Timing.of(args)
+    # One job, whether its default multiplier is spelt out or not.
+    settled = dataclasses.replace(timing, multiplier=str(timing.rate))
     return Recipe(
         *chosen_file(args.model, args.models),
-        multiplier=args.multiplier or 2,
-        fps=args.fps,
-        schedule=args.schedule,
-        slow_motion=args.slow_motion,
-        end=args.end,
-        at_cut=args.at_cut,
-        cuts=args.cuts,
-        repeats=args.repeats,
+        **vars(settled),
+        sound=args.sound,
         scale=args.scale,
         ensemble=args.ensemble,
         batch_size=args.batch_size,
@@ -197,7 +189,8 @@ def tell(report: JobReport) -> None:
 
 def tell_of_film(film: FilmReport) -> None:
     """Prints what became of a film."""
-    print(f"{film.path}: {film.frames} frames at {film.fps} fps ({film.made} made).")  # noqa: T201
+    made = f"{film.made} exposures made" if film.blurred else f"{film.made} made"
+    print(f"{film.path}: {film.frames} frames at {film.fps} fps ({made}).")  # noqa: T201
     for note in film.notes:
         print(f"  {note}")  # noqa: T201
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from ..files.clip import Clip
 from ..files.preview import NO_PIPE, PLACES, Preview, preview
+from ..files.timing import Timing
 from ..video import PIPE, EncoderRequest, encode_png
 from ..whole_file import room_for, whole_file
 from .clips import add_source, source_of
 from .network import add_network, network_of, options_of
-from .timing import add_timing, finds_frames, timing_of
+from .timing import add_timing
 
 _AS_IF = "preview.mp4"  # what the clip is read for: without transparency, in display light
 
@@ -43,8 +44,9 @@ def run(args: argparse.Namespace) -> int:
     room_for(args.picture)
     if args.input == PIPE:
         raise ValueError(NO_PIPE)
-    reader = source_of(args, _AS_IF, EncoderRequest(), skip_damaged=finds_frames(args))
-    timeline, scenes = timing_of(args, reader.fps)
+    asked = Timing.of(args)
+    reader = source_of(args, _AS_IF, EncoderRequest(), skip_damaged=asked.finds_frames)
+    timeline, scenes = asked.timeline(reader.fps), asked.scenes
     reader.check()
     clip = Clip.of(reader, timeline, scenes.replaced)
     options = options_of(args, scenes)

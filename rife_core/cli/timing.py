@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
-from fractions import Fraction
-from typing import NamedTuple
 
-from ..engine.scenes import AT_CUT, PACINGS, REPEATS, SceneRules, parse_cuts
-from ..timeline import ENDS, Timeline
-from ..timeline.replaced import parse_replaced
-from ..timeline.shutter import DEFAULT_EXPOSURES, Shutter
-from ..timeline.speed_curve import SpeedCurve
+from ..engine.scenes import AT_CUT, PACINGS, REPEATS, SceneRules
+from ..timeline import ENDS
+from ..timeline.shutter import DEFAULT_EXPOSURES
 
-_AUTO = "auto"
 _RULES = SceneRules()
 
 
-class Timing(NamedTuple):
-    """What `add_timing` was told.
-
-    Attributes:
-        timeline: which frames are wanted.
-        scenes: what is done at cuts, with repeated frames and with those that are made anew.
-    """
-
-    timeline: Timeline
-    scenes: SceneRules
-
-
 def add_timing(parser: argparse.ArgumentParser) -> None:
-    """Which frames are wanted."""
+    """Which frames are wanted; `Timing.of` reads what was told."""
     rate = parser.add_mutually_exclusive_group()
     rate.add_argument(
         "-m",
@@ -133,48 +115,3 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
         help="frames; where a picture stands still for longer it is meant to "
         f"(default: {_RULES.longest_repeat})",
     )
-
-
-def finds_frames(args: argparse.Namespace) -> bool:
-    """Whether the frames to make anew are to be found: repeats, and those that are damaged."""
-    return args.replace.strip() == _AUTO
-
-
-def timing_of(args: argparse.Namespace, source_fps: Fraction) -> Timing:
-    """What `add_timing` was told, for a source of `source_fps`.
-
-    Raises:
-        ValueError: options that exclude each other, or that cannot be read.
-    """
-    if args.fps and (args.schedule or args.slow_motion):
-        raise ValueError(
-            "--fps goes with neither --schedule nor --slow-motion; give --multiplier instead."
-        )
-    if args.speed and args.slow_motion:
-        raise ValueError("--speed and --slow-motion both say how fast to run; give one of them.")
-    if args.blur is not None and args.replace:
-        raise ValueError(
-            "--blur averages every frame, and --replace copies all but some; give one of them."
-        )
-    timeline = (
-        Timeline.retime(source_fps, args.fps, args.end)
-        if args.fps
-        else Timeline.multiply(
-            args.multiplier or (1 if args.replace else 2), args.end, args.schedule
-        )
-    )
-    if args.speed:
-        timeline = replace(timeline, speed=SpeedCurve.parse(args.speed))
-    if args.blur is not None:
-        timeline = replace(timeline, shutter=Shutter(Fraction(args.blur), args.exposures))
-    finds_repeats = finds_frames(args)
-    scenes = SceneRules(
-        args.at_cut,
-        parse_cuts(args.cuts),
-        "retime" if finds_repeats else args.repeats,
-        repeat_threshold=args.repeat_threshold,
-        longest_repeat=args.longest_repeat,
-        pacing=args.pacing,
-        replaced=frozenset[int]() if finds_repeats else parse_replaced(args.replace),
-    )
-    return Timing(timeline, scenes)

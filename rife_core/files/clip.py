@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -54,6 +54,7 @@ class Clip:
         slots: of uneven clips whose frames are multiplied, the output frame that each source
             frame becomes; all of them are shown.
         note: a sentence where the rate is not what was asked for.
+        replaced: numbers of the frames, from 1, that are made anew.
     """
 
     reader: FrameSource
@@ -63,6 +64,7 @@ class Clip:
     interval: Fraction = Fraction(1)
     slots: NDArray[np.int64] | None = None
     note: str | None = None
+    replaced: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         self.last_place = Fraction(-1)
@@ -92,7 +94,7 @@ class Clip:
                 timeline = replace(timeline, second=reader.fps)
             _check_ratio(timeline.step)
             check_replaced(replaced, clock.count)
-            return cls(reader, timeline, True, fps)
+            return cls(reader, timeline, True, fps, replaced=replaced)
         if replaced:
             raise ValueError(
                 f"{reader.path.name} has uneven frame times; none of them is replaced."
@@ -131,7 +133,7 @@ class Clip:
 
     def frames(self, first: int) -> Iterator[tuple[Fraction, Tensor]]:
         """Frames from number `first` on, each with its place; places rise."""
-        self.last_place = self._place(first - 1) if first else Fraction(-1)
+        self.last_place, self.given = self._place(first - 1) if first else Fraction(-1), 0
         for index, (seconds, frame) in enumerate(self.reader.timed(first), first):
             place = self._placed(index, seconds)
             self.last_place = place
@@ -179,12 +181,12 @@ class Clip:
         """How many output frames come before the place of the last source frame."""
         return -(-self._before_place(last) // self.timeline.exposures)
 
-    def entry(self, done: int, lead_in: int) -> tuple[int, int]:
+    def entry(self, done: int, read_from: Callable[[int], int]) -> tuple[int, int]:
         """Where to go on after `done` output frames.
 
         Args:
             done: so many there are.
-            lead_in: source frames that are looked at again before.
+            read_from: which source frame is read first for work that begins with one.
 
         Returns:
             The source frame to begin with, and how many of the output frames that
@@ -194,7 +196,7 @@ class Clip:
             return 0, done
         exposures = self.timeline.exposures
         pair = bisect_right(range(self.count - 1), done * exposures, key=self._before) - 1
-        begin = max(0, pair - lead_in)
+        begin = read_from(pair)
         return begin, done - self._before(begin) // exposures
 
     def window(self, first: int, stop: int | None = None) -> Window:
@@ -204,14 +206,16 @@ class Clip:
     def segments(self, length: int) -> list[Segment]:
         """The clip in segments of at least `length` output frames each; the rest is the last.
 
-        They begin where the engine begins a new batch, so that each can be made alone.
+        They begin where the engine begins a new batch and no frame is being exposed, so that each
+        can be made alone.
         """
         assert self.total is not None, "only a clip that is known to its end can be divided"
         starts = [0] if self.timeline.end == "loop" else self._block_starts()
-        kept, firsts, before = [0], [0], 0
+        kept, firsts, places = [0], [0], 0
         for last, start in pairwise(starts):
-            before += self.timeline.count(self._place(last), self._place(start))
-            if before - firsts[-1] >= length and before < self.total:
+            places += self.timeline.count(self._place(last), self._place(start))
+            before, exposed = divmod(places, self.timeline.exposures)
+            if not exposed and before - firsts[-1] >= length and before < self.total:
                 kept.append(start)
                 firsts.append(before)
         stops = [*kept[1:], None]
@@ -222,7 +226,10 @@ class Clip:
         """Source frames that are the first ones in a block of the engine."""
         frames, block = range(self.count - 1), BLOCK * self.rhythm.interval
         if self.even:
-            return list(frames[::BLOCK])
+            blocks = (frames[begin : begin + BLOCK] for begin in frames[::BLOCK])
+            # A batch begins with the first frame of a block that is not made anew itself.
+            kept = ((each for each in block if each + 1 not in self.replaced) for block in blocks)
+            return [start for each in kept if (start := next(each, None)) is not None]
         last = self._place(max(0, self.count - 2)) // block
         starts = {
             bisect_left(frames, number * block, key=self._place) for number in range(1, last + 1)

@@ -94,7 +94,7 @@ def interpolate_file(
             pitch; with "tape" its pitch follows, too. "none" leaves all but the picture out.
         resume: goes on where an earlier run with the same source and options stopped,
             and keeps the finished segments of this one (see `resume`) if it is stopped.
-            Loops, damaged sources and replaced frames are always made in one go.
+            Loops and damaged sources are always made in one go.
         progress: called with the frames written so far and in all (None: not known);
             whatever it raises stops the work.
         watch: see `engine.Watch`.
@@ -221,9 +221,9 @@ def pace_of(clip: Clip, fps: Fraction, sound: Sound = "auto") -> Pace:
 
 
 def _can_resume(conversion: Conversion) -> bool:
-    clip, replaced = conversion.clip, conversion.options.scenes.replaced
+    clip = conversion.clip
     again = clip.reader.identity() is not None
-    whole = clip.timeline.end == "loop" or clip.reader.allow_damaged or replaced
+    whole = clip.timeline.end == "loop" or clip.reader.allow_damaged
     return again and not whole
 
 

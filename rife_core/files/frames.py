@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from itertools import count, islice
 
 from torch import Tensor
@@ -29,7 +30,7 @@ from .segments import count_from
 
 LEAD_IN = LONGEST_RUN + 2
 """Source frames that are looked at again before work goes on: cuts and runs of equal
-frames are told by what comes before them. For rules as they usually are; see `further_back`."""
+frames are told by what comes before them. For rules as they usually are; see `read_from`."""
 
 
 @contextmanager
@@ -96,7 +97,7 @@ class Conversion:
     @contextmanager
     def frames_after(self, done: int) -> Generator[Iterator[Tensor]]:
         """The output frames after the first `done`, which are there already."""
-        self.begin, skip = self.clip.entry(done, LEAD_IN + further_back(self.options))
+        self.begin, skip = self.clip.entry(done, partial(read_from, rules=self.options.scenes))
         with frames_of(
             self.network, self.clip, self.begin, self.report, self.options, plan=self.plan
         ) as frames:
@@ -115,11 +116,19 @@ class Conversion:
         )
 
 
-def further_back(options: Options) -> int:
-    """How many more source frames than `LEAD_IN` are looked at again under these options."""
-    rules = options.scenes
+def read_from(source: int, rules: SceneRules) -> int:
+    """The source frame that is read first for work that begins with `source`; both from 0.
+
+    Example:
+        >>> read_from(100, SceneRules()), read_from(100, SceneRules(pacing="eased"))
+        (92, 84)
+        >>> read_from(100, SceneRules(replaced=frozenset({98, 93})))  # nothing is told by these
+        90
+    """
     spans = 1 if rules.pacing == "even" else 2  # its pace is told by the span before, too
-    return max(0, spans * (rules.longest_repeat + 2) - LEAD_IN)
+    looked_at = max(LEAD_IN, spans * (rules.longest_repeat + 2))
+    told_by = (each for each in range(source - 1, -1, -1) if each + 1 not in rules.replaced)
+    return next(islice(told_by, looked_at - 1, None), 0)
 
 
 def _rules_from(begin: int, scenes: SceneRules, reader: FrameSource) -> SceneRules:

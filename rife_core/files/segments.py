@@ -129,6 +129,7 @@ def _entries(report: Report, first: int) -> dict[str, list[int] | list[tuple[int
     return {
         "made": report.made,
         "redone": report.redone,
+        "unsure": report.unsure,
         "cuts": [cut + first for cut in report.scenes.cuts],
         "runs": [(begin + first, end + first) for begin, end in report.scenes.runs],
         "beyond_range": beyond,

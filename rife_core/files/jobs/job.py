@@ -225,7 +225,7 @@ class Job:
                 vars(reader)["clock"] = unpack_clock(clock)
             except ValueError as error:
                 raise JobError(f"{self.folder}/{one.clock}: {error}; begin a new job.") from error
-        return Clip.of(reader, recipe.timeline(reader))
+        return recipe.clip(reader)
 
     def check_versions(self, here: Mapping[str, str] | None = None) -> None:
         """Raises a JobError unless the same releases run here as where it was planned."""

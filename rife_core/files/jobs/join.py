@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ...engine.report import Report
-from ..convert import notes_on, pace_of, writer_of
+from ..convert import notes_on, writer_of
 from ..resume import Record, sha256_of
 from .job import Job, JobError, joined_name, record_name
 from .part_maker import PartRecord
@@ -35,9 +35,10 @@ class FilmReport:
         path: the file, or its URL.
         frames: how many it has.
         fps: their rate.
-        made: how many were made by the network.
+        made: how many were made by the network; where frames are blurred, how many exposures.
         seconds: of work in all its parts.
         notes: sentences on what a person should know.
+        blurred: whether each frame is the mean of exposures.
     """
 
     path: str
@@ -46,6 +47,7 @@ class FilmReport:
     made: int
     seconds: float
     notes: tuple[str, ...] = ()
+    blurred: bool = False
 
 
 def join_film(job: Job, film: int) -> FilmReport:
@@ -87,7 +89,7 @@ def join_film(job: Job, film: int) -> FilmReport:
     path = results.path(unfinished)
     path.parent.mkdir(parents=True, exist_ok=True)
     reader = clip.reader
-    pace = pace_of(clip, fps)
+    pace = job.recipe.pace(clip, fps)
     whole = writer_of(path, clip, fps, job.recipe.request, pace, PurePosixPath(name).name)
     with whole:
         for part, segment, record in segments:
@@ -96,6 +98,7 @@ def join_film(job: Job, film: int) -> FilmReport:
     reader.check_unchanged()
     results.publish(unfinished, name)
     report = _merged([_met(part, record) for part, _, record in segments], records[parts[0]].plans)
+    report.shutter = str(clip.timeline.shutter or "")
     encoder_notes = _once(note for part in parts for note in records[part].notes)
     notes = [*notes_on(clip, whole, encoder_notes, pace), *report.remarks()]
     result = FilmReport(
@@ -105,6 +108,7 @@ def join_film(job: Job, film: int) -> FilmReport:
         report.made,
         round(sum(records[part].seconds for part in parts), 3),
         tuple(_once(notes)),
+        blurred=clip.timeline.shutter is not None,
     )
     job.folder.write(joined_name(film), json.dumps({**asdict(result), "fps": str(fps)}).encode())
     remove_parts(job, parts)
@@ -163,6 +167,7 @@ class _Met(NamedTuple):
 
     made: int
     redone: int
+    unsure: int
     cuts: list[int]
     runs: list[tuple[int, int]]
     beyond_range: list[int]
@@ -183,6 +188,7 @@ def _merged(entries: Sequence[_Met], plans: tuple[str, ...]) -> Report:
     for entry in entries:
         report.made += entry.made
         report.redone += entry.redone
+        report.unsure += entry.unsure
         report.scenes.cuts += entry.cuts
         report.scenes.runs += entry.runs
         report.beyond_range += entry.beyond_range

@@ -17,7 +17,7 @@ from ...inference.rife import RIFE
 from ...video import FILE_TYPES, VideoError
 from ..clip import Clip
 from ..convert import check_encoder, kind_of
-from ..frames import LEAD_IN, frames_of
+from ..frames import compare, frames_of, read_from
 from ..resume import LENGTH, Record, sha256_of
 from ..segments import Encoding, write_segments
 from .folder import Folder
@@ -35,7 +35,8 @@ class PartRecord:
         records: one for each of them.
         worker: who made it.
         seconds: how long that took.
-        notes: sentences on what the encoder cannot keep.
+        notes: sentences on what the encoder cannot keep, and of a film that is made in one go on
+            what was met in its source.
         plans: how frames were made; see `Report`.
     """
 
@@ -118,7 +119,8 @@ class PartMaker:
         started = time.perf_counter()
         part = self.job.parts[number]
         clip = self._clip_of(part.film)
-        reader, begin = clip.reader, max(0, part.source - LEAD_IN)
+        reader, options = clip.reader, self.job.recipe.options()
+        begin = read_from(part.source, options.scenes)
         film = self.job.films[part.film]
         destination = Path(film.destination)
         suffix = destination.suffix.lower()
@@ -139,7 +141,7 @@ class PartMaker:
                 clip,
                 begin,
                 report,
-                self.job.recipe.options(),
+                options,
                 clip.window(part.source, part.stop),
             ) as frames:
 
@@ -158,7 +160,9 @@ class PartMaker:
                     progress=advance,
                     watch=None,
                 )
-            if part.segments and store.count != part.count:
+            if not part.segments:
+                compare(clip, begin, report, store.count)
+            elif store.count != part.count:
                 raise VideoError(
                     f"{part.count} frames were due in part {number + 1} of {reader.path.name}, and "
                     f"{store.count} came out; it was not kept."
@@ -169,7 +173,7 @@ class PartMaker:
                 tuple(store.records),
                 self.name,
                 round(time.perf_counter() - started, 3),
-                lost,
+                (*lost, *(() if part.segments else reader.notes())),
                 tuple(report.plans),
             )
             if self.job.folder.create(record_name(number), record.to_json()):

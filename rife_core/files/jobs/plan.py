@@ -15,7 +15,7 @@ from ...video.clock_file import pack_clock
 from ..clip import Clip
 from ..convert import check_encoder
 from ..destination import check_destination
-from ..frames import LEAD_IN
+from ..frames import read_from
 from ..resume import LENGTH, sha256_of
 from .folder import Folder
 from .job import Film, Job, JobError, Part, film_of, versions
@@ -52,8 +52,8 @@ def plan(
         JobError: no clip can be done.
         ValueError: the recipe does not fit the device.
     """
-    if recipe.cuts and len(clips) > 1:
-        raise JobError("--cuts names frames of one clip, but there are several.")
+    if recipe.names_frames and len(clips) > 1:
+        raise JobError("--cuts and --replace name frames of one clip, but there are several.")
     job = Job(
         folder,
         output,
@@ -73,8 +73,9 @@ def plan(
             reader = recipe.open(local_copy(source), Path(destination).suffix)
             _check_destination(f"{output}/{destination}", source, reader)
             reader.check()
-            clip = Clip.of(reader, recipe.timeline(reader))
-            fps = recipe.output_fps(reader) or clip.fps
+            clip = recipe.clip(reader)
+            fps = recipe.fps_of(clip)
+            recipe.pace(clip, fps)
             check_encoder(Path(destination), reader, fps, recipe.request)
         except (ValueError, OSError) as error:
             left_out[source] = str(error)
@@ -83,7 +84,9 @@ def plan(
         clock = f"clocks/{number:06}.npz"
         folder.write(clock, pack_clock(reader.clock))
         length = part_frames or _work(device, reader)
-        own = list(_parts_of(number, clip, length)) if _divides(clip) else [_whole(number, clip)]
+        own = (
+            [*_parts_of(number, clip, length, recipe)] if _divides(clip) else [_whole(number, clip)]
+        )
         frames = sum(part.count for part in own)
         films.append(
             replace(film_of(source, destination), frames=frames, fps=str(fps), clock=clock)
@@ -141,8 +144,12 @@ def _bring_weights(folder: Folder, weights: Path) -> dict[str, str]:
 
 
 def _divides(clip: Clip) -> bool:
-    """Whether parts of a clip can be made alone."""
-    return clip.timeline.end != "loop" and clip.total is not None
+    """Whether parts of a clip can be made alone.
+
+    A loop ends on its first frame, and which frames are damaged only decoding all of them tells.
+    """
+    whole = clip.timeline.end == "loop" or clip.reader.skip_damaged
+    return not whole and clip.total is not None
 
 
 def _whole(number: int, clip: Clip) -> Part:
@@ -156,7 +163,7 @@ def _work(device: str, reader: VideoReader) -> int:
     return max(1, round(_PART_SECONDS / seconds))
 
 
-def _parts_of(number: int, clip: Clip, length: int) -> Iterator[Part]:
+def _parts_of(number: int, clip: Clip, length: int, recipe: Recipe) -> Iterator[Part]:
     """A clip in parts of about `length` output frames, each of whole segments."""
     segments = clip.segments(min(length, LENGTH))
     while segments:
@@ -165,7 +172,7 @@ def _parts_of(number: int, clip: Clip, length: int) -> Iterator[Part]:
         if frames[-1] - frames[taken - 1] < length / 2:  # too short to be a part of its own
             taken = len(segments)
         own, segments = segments[:taken], segments[taken:]
-        begin = max(0, own[0].source - LEAD_IN)
+        begin = read_from(own[0].source, recipe.timing.scenes)
         key = next(clip.reader.clock.starts_before(begin), None)
         key_frame = key.frame if key else 0
         yield Part(

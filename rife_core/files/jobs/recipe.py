@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 from ...checkpoints.published import load_release
 from ...checkpoints.rife import load_rife
 from ...engine.options import AUTO, Options, Scale, Unsure
-from ...engine.scenes import AtCut, Repeats, SceneRules, parse_cuts
+from ...engine.scenes import AtCut, Pacing, Repeats, SceneRules
 from ...inference.backends import set_backend
 from ...inference.precision import resolve_precision, set_precision
 from ...inference.rife import RIFE
-from ...timeline import End, Timeline
+from ...timeline import End
+from ...timeline.shutter import DEFAULT_EXPOSURES
 from ...video import EncoderRequest, VideoReader, keeps_alpha
+from ..clip import Clip
+from ..convert import Pace, Sound, pace_of
+from ..timing import Timing
+
+_RULES = SceneRules()
 
 
 @dataclass(frozen=True)
@@ -24,12 +31,13 @@ class Recipe:
     Attributes:
         weights: a weights file.
         release: the published network that it holds; else that is told by the file.
-        multiplier, fps, schedule, slow_motion, end: which frames are wanted; see `Timeline`.
-        at_cut, cuts, repeats: see `SceneRules`; `cuts` as text.
+        multiplier, fps, schedule, slow_motion, end, at_cut, cuts, repeats: see `Timing`.
         scale, ensemble, batch_size, max_memory, unsure: see `Options`.
         precision, backend: see `set_precision` and `set_backend`.
         encoder, quality, preset, pixel_format: see `EncoderRequest`.
         source_fps, deinterlace, allow_damaged: see `VideoReader`.
+        speed, blur, exposures, replace, repeat_threshold, longest_repeat, pacing: see `Timing`.
+        sound: see `interpolate_file`.
 
     Raises:
         ValueError: options that exclude each other, or that cannot be read.
@@ -59,14 +67,27 @@ class Recipe:
     source_fps: str | None = None
     deinterlace: bool = False
     allow_damaged: bool = False
+    speed: str | None = None
+    blur: float | None = None
+    exposures: int = DEFAULT_EXPOSURES
+    replace: str = ""
+    repeat_threshold: float = _RULES.repeat_threshold
+    longest_repeat: int = _RULES.longest_repeat
+    pacing: Pacing = _RULES.pacing
+    sound: Sound = "auto"
 
     def __post_init__(self) -> None:
-        if self.fps and (self.schedule or self.slow_motion):
-            raise ValueError(
-                "--fps goes with neither --schedule nor --slow-motion; give --multiplier instead."
-            )
-        Timeline.multiply(self.multiplier, self.end, self.schedule)
-        SceneRules(self.at_cut, parse_cuts(self.cuts), self.repeats)
+        _ = self.timing  # refuses what cannot be read
+
+    @cached_property
+    def timing(self) -> Timing:
+        """Which frames are wanted."""
+        return Timing.of(self)
+
+    @property
+    def names_frames(self) -> bool:
+        """Whether it names frames by their numbers, which are those of one clip."""
+        return bool(self.cuts or self.timing.scenes.replaced)
 
     def open(self, source: str | Path, suffix: str) -> VideoReader:
         """The source of a file that ends in `suffix`."""
@@ -76,22 +97,33 @@ class Recipe:
             fps=self.source_fps,
             deinterlace=self.deinterlace,
             alpha=keeps_alpha(suffix.lower(), self.request),
+            skip_damaged=self.timing.finds_frames,
         )
+
+    def clip(self, reader: VideoReader) -> Clip:
+        """What is wanted of a source.
+
+        Raises:
+            ValueError: that does not fit it.
+        """
+        return Clip.of(reader, self.timing.timeline(reader.fps), self.timing.scenes.replaced)
 
     @property
     def request(self) -> EncoderRequest:
         """What is asked of the encoder."""
         return EncoderRequest(self.encoder, self.quality, self.preset, self.pixel_format)
 
-    def timeline(self, reader: VideoReader) -> Timeline:
-        """Which frames are wanted of a clip."""
-        if self.fps:
-            return Timeline.retime(reader.fps, self.fps, self.end)
-        return Timeline.multiply(self.multiplier, self.end, self.schedule)
+    def fps_of(self, clip: Clip) -> Fraction:
+        """The rate of the result; as fast as the source, unless that is to be slower."""
+        return clip.reader.fps if self.slow_motion else clip.fps
 
-    def output_fps(self, reader: VideoReader) -> Fraction | None:
-        """The rate of the result where that is not as fast as the source."""
-        return reader.fps if self.slow_motion else None
+    def pace(self, clip: Clip, fps: Fraction) -> Pace:
+        """What becomes of sound where frames are shown at rate `fps`.
+
+        Raises:
+            ValueError: sound cannot be stretched to it.
+        """
+        return pace_of(clip, fps, self.sound)
 
     def options(self) -> Options:
         """What the engine is told."""
@@ -101,7 +133,7 @@ class Recipe:
             batch_size=self.batch_size,
             max_memory=self.max_memory,
             unsure=self.unsure,
-            scenes=SceneRules(self.at_cut, parse_cuts(self.cuts), self.repeats),
+            scenes=self.timing.scenes,
         )
 
     def network(self, device: str, weights: Path | None = None) -> RIFE:

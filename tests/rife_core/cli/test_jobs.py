@@ -46,6 +46,31 @@ def test_many_clips_become_a_folder(call, tmp_path, capsys):
     assert (tmp_path / "out/square.mkv").is_file()
 
 
+def test_options_of_time_reach_the_job(call, tmp_path, capsys):
+    assert call("--speed", "0-0.25s:0.5", "--sound", "none", "--fps", "24") == 0
+    told = capsys.readouterr().out
+    assert "square.mp4: 17 frames at 24 fps" in told
+    assert "Left out, as asked for: audio (aac)." in told
+    assert call("--blur", "180", "--exposures", "2") == 0
+    told = capsys.readouterr().out
+    assert "11 frames at 24 fps (15 exposures made)." in told
+    assert "each frame, source frames too, is the mean of 2 exposures" in told
+    assert call("--replace", "3, 5") == 0
+    assert "6 frames at 12 fps (2 made)." in capsys.readouterr().out
+    assert call("--replace", "3, 5", "-m", "1", "--repeats", "retime", "--pacing", "eased") == 0
+    recipe = Job.read(Folder(tmp_path / "out/.rife-job")).recipe
+    assert (recipe.replace, recipe.multiplier, recipe.pacing) == ("3, 5", "1", "eased")
+
+
+@pytest.mark.parametrize(
+    "words", [("--start", "1"), ("--frames", "3"), ("--hwaccel", "auto"), ("--gaps", "keep")]
+)
+def test_options_of_one_clip_are_refused(call, capsys, words):
+    assert call(*words) == 1
+    assert f"{words[0]}" in (told := capsys.readouterr().err)
+    assert "cannot be had together with --output-dir." in told
+
+
 def test_a_job_is_planned_shared_and_joined(call, tmp_path, capsys):
     job = str(tmp_path / "job")
     assert call("--plan-only", "--job", job) == 0

@@ -386,6 +386,20 @@ def test_cuts_are_counted_from_the_beginning_of_the_file(tmp_path, network, shor
     assert torch.equal(frames_of(result), frames_of(tmp_path / "whole.mp4"))
 
 
+def test_replaced_frames_are_made_after_a_stop_as_well(tmp_path, network, short_parts):
+    """Frame 9 would be the first one that is looked at again."""
+    rules = SceneRules("hold", replaced=frozenset({4, 9, 16, 17, 21}))
+    source, result = write(tmp_path / "in.mp4", noise(24, 16, 16)), tmp_path / "r.mp4"
+    interpolate_file(network, source, tmp_path / "whole.mp4", DOUBLE, scenes=rules, crf=0)
+    with pytest.raises(KeyboardInterrupt):
+        interpolate_file(
+            network, source, result, DOUBLE, scenes=rules, progress=stopped_at(33), crf=0
+        )
+    report = interpolate_file(network, source, result, DOUBLE, scenes=rules, crf=0)
+    assert (report.resumed, report.frames) == (32, 47)
+    assert torch.equal(frames_of(result), frames_of(tmp_path / "whole.mp4"))
+
+
 def test_uneven_clips_go_on_too(tmp_path, network, short_parts, monkeypatch):
     monkeypatch.setattr(frames_module, "LEAD_IN", 1)
     times = [k * 80 + 37 * (k % 3) for k in range(14)]

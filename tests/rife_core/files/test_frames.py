@@ -1,5 +1,6 @@
 """A stretch of a clip that is made alone equals the same frames of the whole clip, bit for bit."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -8,11 +9,15 @@ from rife_video.rife_core.engine.options import Options
 from rife_video.rife_core.engine.report import Report
 from rife_video.rife_core.engine.scenes import SceneRules
 from rife_video.rife_core.files.clip import Clip
-from rife_video.rife_core.files.frames import LEAD_IN, frames_of
+from rife_video.rife_core.files.frames import frames_of, read_from
 from rife_video.rife_core.timeline import Timeline
+from rife_video.rife_core.timeline.shutter import Shutter
+from rife_video.rife_core.timeline.speed_curve import SpeedCurve
 from rife_video.rife_core.video import VideoReader, VideoWriter
 
 FRAMES = 27
+HALF_SPEED = SpeedCurve.parse("0.15-0.8s:0.5 ease")
+REPLACED = frozenset({4, 9, 10, 11, 17, 18})  # of which 9 and 17 would begin a batch
 
 
 def _pictures():
@@ -30,6 +35,18 @@ def source(tmp_path_factory):
     with VideoWriter(path, Fraction(24), crf=0) as writer:
         for picture in _pictures():
             writer.write(picture)
+    return path
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory):
+    """A pan that stands still from frame 2 to 9 and from 10 to 17."""
+    texture = torch.rand(24, 120, 3, generator=torch.Generator().manual_seed(1))
+    path = tmp_path_factory.mktemp("clips") / "held.mp4"
+    with VideoWriter(path, Fraction(24), crf=0) as writer:
+        for index in range(FRAMES):
+            shown = 1 if 1 <= index < 9 else 9 if 9 <= index < 17 else index
+            writer.write(texture[:, shown : shown + 32].contiguous())
     return path
 
 
@@ -53,14 +70,16 @@ def uneven(tmp_path_factory, source):
     return path
 
 
-def _all_and_alone(network, path, timeline, length=8, **options):
+def _all_and_alone(network, path, timeline, length=8, spare=4, **options):
+    rules = options.get("scenes", SceneRules())
+
     def made(source=0, stop=None):
-        clip, report = Clip.of(VideoReader(path), timeline), Report()
-        begin, window = max(0, source - LEAD_IN), clip.window(source, stop)
+        clip, report = Clip.of(VideoReader(path), timeline, rules.replaced), Report()
+        begin, window = read_from(source, rules), clip.window(source, stop)
         with frames_of(network, clip, begin, report, Options(**options), window) as frames:
             return list(frames), report
 
-    clip = Clip.of(VideoReader(path), timeline)
+    clip = Clip.of(VideoReader(path), timeline, rules.replaced)
     segments = clip.segments(length)
     whole, report = made()
     assert len(whole) == clip.total == sum(segment.count for segment in segments)
@@ -70,7 +89,8 @@ def _all_and_alone(network, path, timeline, length=8, **options):
         due = whole[segment.first : segment.first + segment.count]
         assert len(alone) == segment.count
         assert all(torch.equal(a, b) for a, b in zip(alone, due, strict=True)), segment
-        assert own.made <= segment.count + 4  # what lies before is looked at, not made
+        most = (segment.count + spare) * timeline.exposures
+        assert own.made <= most  # what lies before is looked at, not made
     return whole, report
 
 
@@ -82,8 +102,34 @@ def _all_and_alone(network, path, timeline, length=8, **options):
         (Timeline.retime(24, 60, "keep_duration"), {"scenes": SceneRules("blend")}),
         (Timeline.multiply(2, "last_frame", "1-9:1, 10:4"), {"scale": 1.0, "batch_size": 3}),
         (Timeline.retime(24, 15), {"scenes": SceneRules("nearest", frozenset({9, 14}))}),
+        (replace(Timeline.multiply(2), speed=HALF_SPEED), {"scenes": SceneRules("hold")}),
+        (Timeline.multiply(2), {"scenes": SceneRules("hold", repeats="retime", pacing="eased")}),
+        (Timeline.multiply(2), {"scenes": SceneRules("hold", replaced=REPLACED), "batch_size": 3}),
+        (
+            replace(Timeline.multiply(2), shutter=Shutter(Fraction(360), 3)),
+            {"scenes": SceneRules("hold")},
+        ),
+        (
+            replace(Timeline.retime(24, 30), speed=HALF_SPEED, shutter=Shutter(Fraction(90), 2)),
+            {"scenes": SceneRules("hold")},
+        ),
+        (
+            Timeline.retime(24, 60),
+            {
+                "scenes": SceneRules(
+                    "carry_on",
+                    repeats="retime",
+                    longest_repeat=3,
+                    pacing="eased",
+                    replaced=REPLACED,
+                )
+            },
+        ),
     ],
-    ids=["cuts", "repeats", "60 fps", "schedule", "15 fps"],
+    ids=[
+        *("cuts", "repeats", "60 fps", "schedule", "15 fps", "speed", "pacing", "replaced"),
+        *("blur", "blur at another speed", "all rules of scenes"),
+    ],
 )
 def test_segments_made_alone_equal_the_whole(network, seeded, source, timeline, options):
     length = 4 if timeline.step > 1 else 8
@@ -99,6 +145,21 @@ def test_segments_of_uneven_clips(network, seeded, uneven):
 
 def test_segments_by_halving(midpoint_network, seeded, source):
     _all_and_alone(midpoint_network, source, Timeline.multiply(2), scale=1.0)
+
+
+def test_the_pace_of_a_long_run_is_told_by_the_one_before(network, seeded, held):
+    rules = SceneRules(repeats="retime", longest_repeat=8, pacing="eased")
+    _, report = _all_and_alone(network, held, Timeline.multiply(2), spare=20, scenes=rules)
+    assert report.scenes.runs == [(2, 9), (10, 17)]
+
+
+def test_no_frame_is_exposed_in_two_segments(network, seeded, source):
+    """At place 16 the shutter is open; at 8 it is, too, but all exposures are made."""
+    shutter = Shutter(Fraction(300), 3)
+    timeline = replace(Timeline.retime(24, 20, "keep_duration"), shutter=shutter)
+    clip = Clip.of(VideoReader(source), timeline)
+    assert [segment.source for segment in clip.segments(1)] == [0, 8, 24]
+    _all_and_alone(network, source, timeline, 1, scenes=SceneRules("hold"))
 
 
 def test_a_loop_is_one_segment(source):

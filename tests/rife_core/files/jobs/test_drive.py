@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import pytest
 import rife_video
+import torch
 from rife_video.rife_core.files.convert import interpolate_file
 from rife_video.rife_core.files.jobs import DebugWorkers, LocalWorkers, drive, interpolate_files
 from rife_video.rife_core.files.jobs.drive import driving, run_job
@@ -19,7 +20,8 @@ from rife_video.rife_core.files.jobs.join import join_film
 from rife_video.rife_core.files.jobs.part_maker import PartMaker, PartRecord
 from rife_video.rife_core.files.jobs.progress import Progress, failures
 from rife_video.rife_core.files.jobs.workers import Outcome
-from rife_video.rife_core.video import VideoError, VideoReader
+from rife_video.rife_core.video import EncoderRequest, VideoError, VideoReader, VideoWriter
+from support import moving_square
 
 PART = 16
 DOCUMENT = Path(rife_video.__file__).parent / "docs/cluster.md"
@@ -27,6 +29,22 @@ DOCUMENT = Path(rife_video.__file__).parent / "docs/cluster.md"
 
 def job_of(output):
     return Job.read(Folder(output / ".rife-job"))
+
+
+def alone(recipe, source, result):
+    """What the plain command makes of a clip."""
+    reader = recipe.open(source, result.suffix)
+    clip = recipe.clip(reader)
+    return interpolate_file(
+        recipe.network("cpu"),
+        reader,
+        result,
+        clip.timeline,
+        fps=recipe.fps_of(clip),
+        encoder=recipe.request,
+        sound=recipe.sound,
+        **vars(recipe.options()),
+    )
 
 
 @pytest.fixture
@@ -68,18 +86,71 @@ def test_a_job_makes_what_single_runs_make(make, clips, recipe, tmp_path, refere
         assert len(container.streams.audio) == 1
         times = [frame.pts * frame.time_base for frame in container.decode(video=0)]
     assert times == [index / report.films[0].fps for index in range(51)]
-    # The plain command makes the same frames.
-    reader = VideoReader(clips / "more/short.mkv")
-    alone = tmp_path / "alone.mkv"
-    interpolate_file(
-        recipe.network("cpu"),
-        reader,
-        alone,
-        recipe.timeline(reader),
-        encoder=recipe.request,
-        **vars(recipe.options()),
-    )
+    alone(recipe, clips / "more/short.mkv", tmp_path / "alone.mkv")
     assert digests(tmp_path)["alone.mkv"] == reference["more/short.mkv"]
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ({"speed": "0.4-1.4s:0.5 ease"}, 3),
+        ({"speed": "0.4-1.4s:2", "sound": "none"}, 2),
+        ({"slow_motion": True, "sound": "tape"}, 3),
+        ({"blur": 180.0, "exposures": 3}, 3),
+        ({"blur": 270.0, "exposures": 2, "speed": "0.4-1.4s:0.5"}, 3),
+        (
+            {
+                "pacing": "eased",
+                "repeats": "retime",
+                "repeat_threshold": 3.0,
+                "longest_repeat": 2,
+                "unsure": "hold",
+            },
+            3,
+        ),
+        ({"replace": "5, 9-10", "pacing": "eased"}, 2),
+        ({"replace": "9-11", "fps": "20"}, 2),
+        ({"replace": "auto", "multiplier": 1}, 1),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_all_that_is_said_of_time_is_carried_to_the_parts(
+    make, clips, recipe, tmp_path, digests, options, parts
+):
+    recipe, source = replace(recipe, **options), clips / "long.mp4"
+    report = make(sources=[source], recipe=recipe)
+    assert report.is_complete
+    assert len(job_of(tmp_path / "out").parts) == parts
+    whole = alone(recipe, source, tmp_path / "alone/long.mp4")
+    found, expected = digests(tmp_path / "out"), digests(tmp_path / "alone")
+    assert found == expected
+    one, other = (VideoReader(tmp_path / f"{place}/long.mp4") for place in ("out", "alone"))
+    assert one.audio_codecs == other.audio_codecs
+    if one.audio_codecs:
+        assert torch.equal(one.read_audio()["waveform"], other.read_audio()["waveform"])
+    (film,) = report.films
+    assert (film.frames, film.fps) == (whole.frames, whole.fps)
+    assert [*whole.notes, *whole.engine.remarks()] == [*film.notes]
+
+
+def test_damaged_frames_are_made_and_named(make, clips, recipe, tmp_path, digests):
+    """Which ones they are, the one who decodes the clip tells."""
+    source = tmp_path / "broken.mov"
+    with VideoWriter(source, 12, encoder=EncoderRequest("prores")) as writer:
+        for frame in moving_square(20, 32, 100, 2):
+            writer.write(frame[:, :32].contiguous())
+    with av.open(source) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0)]
+    content = source.read_bytes()
+    source.write_bytes(content.replace(packets[9], bytes(len(packets[9]))))
+    (film,) = make(sources=[source], recipe=replace(recipe, replace="auto", multiplier=1)).films
+    assert (film.frames, film.made) == (20, 1)
+    assert "1 of 20 frames of the source cannot be decoded" in " ".join(film.notes)
+
+
+def test_sound_that_cannot_follow_leaves_the_clip_out(make, recipe):
+    with pytest.raises(JobError, match="cannot be stretched along a schedule"):
+        make(recipe=replace(recipe, schedule="1:4", sound="stretch"))
 
 
 def test_a_driver_that_was_stopped_goes_on(make, tmp_path, reference, digests):
