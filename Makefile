@@ -21,7 +21,8 @@ test: setup lint
 
 fast: setup
 	$(BIN)/ruff check .
-	$(BIN)/pytest -n auto -m "not slow and not long and not published" --durations 5 --durations-min 1 $(FAST)
+	$(BIN)/pytest -q -p no:xdist -p no:logging --hypothesis-profile quick \
+		-m "not slow and not long and not published" --durations 5 --durations-min 1 $(FAST)
 
 lint: setup
 	$(BIN)/ruff check .

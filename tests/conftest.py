@@ -1,5 +1,8 @@
 """Fixtures that several folders use."""
 
+# ruff: noqa: E402  (the garbage collector rests during the imports)
+
+import gc
 import hashlib
 import os
 import threading
@@ -8,6 +11,7 @@ from fractions import Fraction
 from urllib.request import Request, urlopen
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: a second thread only waits
+gc.disable()  # until all is imported: see pytest_collection_finish
 
 import av
 import pytest
@@ -18,14 +22,21 @@ from rife_video.rife_core.checkpoints import fetch
 from rife_video.rife_core.checkpoints.download import FetchError
 from rife_video.rife_core.checkpoints.published import find_release
 from rife_video.rife_core.checkpoints.rife import save_rife
-from rife_video.rife_core.inference.rife import RIFE, build_network
+from rife_video.rife_core.inference.rife import RIFE
 from rife_video.rife_core.networks.specs import get_spec
 from rife_video.rife_core.video import VideoWriter
-from support import LITE, OTHER, fill, moving_square
+from support import LITE, OTHER, fill, moving_square, released
 
 settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
 settings.register_profile("no shrinking", deadline=None, phases=(Phase.explicit, Phase.generate))
+settings.register_profile("quick", deadline=None, max_examples=30)  # make fast
 settings.load_profile("no deadline")
+
+
+def pytest_collection_finish():
+    """What was imported stays; looking through it again and again took 5 % of the tests' time."""
+    gc.freeze()
+    gc.enable()
 
 
 def _small(version, channels):
@@ -37,7 +48,9 @@ def _small(version, channels):
 @pytest.fixture
 def seeded():
     """The same random numbers in every run, and one thread: many small steps gain from no more."""
-    torch.manual_seed(0)
+    # torch.manual_seed also takes down the stack for every kind of device that is not there.
+    seed = torch.manual_seed if torch.cuda.is_available() else torch.default_generator.manual_seed
+    seed(0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -138,8 +151,7 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("assets")
     made = {}
     for version in (LITE, OTHER):
-        torch.manual_seed(0)
-        state = {f"module.{k}": v for k, v in build_network(version).state_dict().items()}
+        state = {f"module.{k}": v for k, v in released(version).state_dict().items()}
         torch.save(state, folder / version)
         made[version] = (folder / version).read_bytes()
     return made
@@ -149,9 +161,8 @@ def files(tmp_path_factory):
 def early_files(tmp_path_factory):
     """Bytes of the three files of release 3.1, in half precision, by their names as assets."""
     path = tmp_path_factory.mktemp("early") / "part"
-    torch.manual_seed(0)
     parts = {"flownet": {}, "contextnet": {}, "unet": {}}
-    for name, tensor in build_network("3.1").state_dict().items():
+    for name, tensor in released("3.1").state_dict().items():
         part = name.partition(".")[0]
         state = parts[part if part in parts else "flownet"]
         state[f"module.{name.removeprefix(f'{part}.') if part in parts else name}"] = tensor.half()
@@ -166,8 +177,7 @@ def early_files(tmp_path_factory):
 def server(monkeypatch):
     """A server of released networks, asked in place of the public one."""
     server = AssetServer()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     monkeypatch.setenv(fetch.MIRRORS, server.base)
     monkeypatch.setattr(fetch, "PUBLIC", f"{server.base}/public")
     monkeypatch.delenv(fetch.OFFLINE, raising=False)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from rife_video.rife_core.inference.backends.checked import Checked
+from rife_video.rife_core.inference.rife import build_network
 from safetensors import safe_open
 from torch.testing import assert_close
 
@@ -80,6 +81,12 @@ def pyproject():
     """The project's own configuration."""
     tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     return tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))
+
+
+@cache
+def released(version):
+    """A network of a release's widths, with weights drawn once; not to be changed."""
+    return build_network(version)
 
 
 @contextmanager
@@ -181,6 +188,11 @@ def assert_golden(found, expected):
 
 def texture(seed, height=120, width=180):
     """A picture with detail of every size, H W 3."""
+    return _texture(seed, height, width).clone()
+
+
+@lru_cache(maxsize=64)
+def _texture(seed, height, width):
     generator = torch.Generator().manual_seed(seed)
     picture = torch.zeros(1, 3, height, width)
     for cells in (3, 6, 12, 24, 48):

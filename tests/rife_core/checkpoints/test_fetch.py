@@ -16,8 +16,7 @@ from rife_video.rife_core.checkpoints.published import (
     load_release,
     verify_release,
 )
-from rife_video.rife_core.inference.rife import build_network
-from support import ASSET, LITE, OTHER, nothing_left
+from support import ASSET, LITE, OTHER, nothing_left, released
 
 
 def test_no_index_host_stands_in_the_code():
@@ -34,8 +33,7 @@ def test_an_asset_becomes_safetensors_with_its_digest(server, files, tmp_path):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert (path.parent / f"{path.name}.sha256").read_text() == f"{digest}  {path.name}\n"
     assert told[-1] == (len(files[LITE]), len(files[LITE]))
-    torch.manual_seed(0)
-    expected = build_network(LITE).state_dict()
+    expected = released(LITE).state_dict()
     found = load_release(LITE, path).state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
     assert sorted(file.name for file in path.parent.iterdir()) == [path.name, f"{path.name}.sha256"]
@@ -152,10 +150,11 @@ def test_offline_nothing_is_asked(server, tmp_path, monkeypatch, value):
 
 
 @pytest.mark.parametrize("base", ["ftp://example.org", "/etc", "javascript:x"])
-def test_only_some_addresses_are_asked(server, files, tmp_path, monkeypatch, base):
+def test_only_some_addresses_are_asked(server, tmp_path, monkeypatch, base):
     monkeypatch.setenv(fetch.MIRRORS, base)
-    server.answers[f"/public/model/{ASSET}"] = {"body": files[LITE]}
-    assert fetch_release(LITE, tmp_path).is_file()
+    with pytest.raises(FetchError, match=r"is no address.*answered 404"):
+        fetch_release(LITE, tmp_path)
+    assert server.asked == [f"/public/model/{ASSET}"]
     with pytest.raises(FetchError, match="is no address"):
         download(f"{base}/x", tmp_path / "x", lambda *_: None)
 

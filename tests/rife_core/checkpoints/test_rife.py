@@ -14,10 +14,10 @@ from rife_video.rife_core.checkpoints.rife import (
     save_rife,
 )
 from rife_video.rife_core.checkpoints.tensor_files import CheckpointError
-from rife_video.rife_core.inference.rife import RIFE, build_network
+from rife_video.rife_core.inference.rife import RIFE
 from rife_video.rife_core.networks.specs import distinct_specs, get_spec
 from safetensors.torch import save_file
-from torch.testing import assert_close
+from support import released
 
 NARROW = replace(get_spec("4.6"), channels=(16, 12, 8, 8))
 
@@ -29,7 +29,7 @@ def shapes_of(network):
 def assert_same_weights(network, state):
     assert network.state_dict().keys() == state.keys()
     for name, tensor in network.state_dict().items():
-        assert_close(tensor, state[name].float(), rtol=0, atol=0)
+        assert torch.equal(tensor, state[name].float()), name
 
 
 @pytest.mark.parametrize("spec", distinct_specs(), ids=lambda spec: spec.version)
@@ -40,7 +40,7 @@ def test_every_row_is_detected(spec):
 
 @pytest.mark.parametrize("suffix", [".pkl", ".pth", ".safetensors"])
 def test_round_trip(tmp_path, suffix):
-    network = build_network("4.25.lite")
+    network = released("4.25.lite")
     path = tmp_path / f"weights{suffix}"
     if suffix == ".safetensors":
         save_rife(network, path)
@@ -65,7 +65,7 @@ def test_round_trip(tmp_path, suffix):
     ],
 )
 def test_published_spellings(tmp_path, rename):
-    network = build_network("4.25.lite")
+    network = released("4.25.lite")
     state = {rename(name): tensor for name, tensor in network.state_dict().items()}
     torch.save(state, tmp_path / "flownet.pkl")
     assert_same_weights(load_rife(tmp_path / "flownet.pkl"), network.state_dict())
@@ -73,9 +73,7 @@ def test_published_spellings(tmp_path, rename):
 
 @pytest.mark.parametrize("wrapper", ["state_dict", "model"])
 def test_wrapped_state_and_half_precision(tmp_path, wrapper):
-    state = {
-        name: tensor.half() for name, tensor in build_network("4.25.lite").state_dict().items()
-    }
+    state = {name: tensor.half() for name, tensor in released("4.25.lite").state_dict().items()}
     torch.save({wrapper: state, "epoch": 3}, tmp_path / "w.pth")
     loaded = load_rife(tmp_path / "w.pth")
     assert next(loaded.parameters()).dtype == torch.float32
@@ -84,8 +82,8 @@ def test_wrapped_state_and_half_precision(tmp_path, wrapper):
 
 @pytest.mark.long
 def test_known_strays_are_dropped_and_unknown_ones_are_not(tmp_path):
-    network = build_network("4.0")
-    paper = build_network("rife")
+    network = released("4.0")
+    paper = released("rife")
     strays = {f"teacher.{name}": torch.zeros(1) for name in ("a", "b")}
     strays |= {"caltime.0.weight": torch.zeros(2)}
     strays |= {
@@ -102,7 +100,7 @@ def test_known_strays_are_dropped_and_unknown_ones_are_not(tmp_path):
 
 @pytest.mark.long
 def test_the_teacher_may_be_left_out(tmp_path):
-    state = build_network("rife").state_dict()
+    state = released("rife").state_dict()
     state = {name: tensor for name, tensor in state.items() if not name.startswith("block_tea.")}
     torch.save(state, tmp_path / "w.pkl")
     network = load_rife(tmp_path / "w.pkl")
@@ -120,7 +118,7 @@ def test_own_widths_travel_in_the_metadata(tmp_path):
 
 
 def test_release_numbers_travel_in_the_metadata(tmp_path):
-    save_rife(build_network("4.26"), tmp_path / "w.safetensors")
+    save_rife(released("4.26"), tmp_path / "w.safetensors")
     assert load_rife(tmp_path / "w.safetensors").spec.version == "4.26"
 
 
@@ -233,6 +231,7 @@ def test_weights_are_found_by_name_and_by_path(tmp_path):
         find_weights("other", [tmp_path])
 
 
+@pytest.mark.long
 def test_a_release_of_three_files_is_read_by_its_flownet(early_files, tmp_path):
     for name, content in early_files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -248,6 +247,6 @@ def test_a_release_of_three_files_is_read_by_its_flownet(early_files, tmp_path):
 
 
 def test_what_lies_beside_a_whole_network_is_not_read(tmp_path):
-    torch.save(build_network("4.6").state_dict(), tmp_path / "flownet.pkl")
+    torch.save(released("4.6").state_dict(), tmp_path / "flownet.pkl")
     (tmp_path / "unet.pkl").write_bytes(b"damaged")
     assert load_rife(tmp_path / "flownet.pkl").spec.version == "4.6"

@@ -6,32 +6,27 @@ import pytest
 import torch
 from rife_video.rife_core.losses import pretrained as module
 from rife_video.rife_core.losses.lpips import LPIPS
-from rife_video.rife_core.losses.pretrained import (
-    vgg_features,
-)
+from rife_video.rife_core.losses.pretrained import USED_LAYERS, vgg_features
 from support import fill, manifest
-
-WIDTHS = (64, 128, 256, 512, 512)
 
 
 @pytest.fixture(scope="package")
 def vgg19():
-    return fill(vgg_features(19)).state_dict()
+    with torch.device("meta"):
+        network = vgg_features(19)[:USED_LAYERS]
+    return fill(network.to_empty(device="cpu")).state_dict()
 
 
 @pytest.fixture(scope="package")
 def lpips_files():
     """VGG-16 and linear weights under their published names, drawn as the golden vectors' are."""
-    nets = [n for n in manifest()["lpips_vgg16"]["keys"] if n.startswith("net.")]
-    bare = LPIPS(
-        weights=vgg_features(16).state_dict(),
-        linear_weights={
-            f"lin{i}.model.1.weight": torch.zeros(1, c, 1, 1) for i, c in enumerate(WIDTHS)
-        },
-    )
-    state = fill(bare).state_dict()
-    vgg = {"features." + n.split(".", 2)[2]: state[n] for n in nets}
-    return vgg, {n: t.abs() for n, t in state.items() if n.startswith("lin")}
+    shapes = manifest()["lpips_vgg16"]["keys"]
+    numbers = {n: n.split(".", 2)[2] for n in shapes if n.startswith("net.")}
+    vgg = {number: torch.empty(shapes[name]) for name, number in numbers.items()}
+    linear = {name: torch.empty(shape) for name, shape in shapes.items() if name.startswith("lin")}
+    state = fill(LPIPS(weights=vgg, linear_weights=linear)).state_dict()
+    vgg = {f"features.{number}": state[name] for name, number in numbers.items()}
+    return vgg, {name: state[name].abs() for name in linear}
 
 
 @pytest.fixture

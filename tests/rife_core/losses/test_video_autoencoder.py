@@ -15,7 +15,6 @@ from rife_video.rife_core.losses.discriminators.models import (
     Discriminator3D,
     Discriminator3DWithfirstframe,
 )
-from rife_video.rife_core.losses.lpips import LPIPS
 from rife_video.rife_core.losses.pretrained import MissingWeightsError
 from rife_video.rife_core.losses.video_autoencoder import (
     VideoAutoencoderLoss,
@@ -44,18 +43,10 @@ RIVAL = FREE | {"adversarial_loss_weight": 1.0}
 # --- Golden vectors
 
 
-@pytest.fixture(scope="module")
-def lpips_state():
-    """LPIPS weights as the golden vectors have them, as a file's two state dicts."""
-    names = manifest()["lpips_vgg16"]["keys"]
-    nets = {n: s for n, s in names.items() if n.startswith("net.")}
-    linear = {n: torch.empty(s) for n, s in names.items() if n.startswith("lin")}
-    vgg = {n.split(".", 2)[2]: torch.empty(s) for n, s in nets.items()}
-    state = fill(LPIPS(weights=vgg, linear_weights=linear)).state_dict()
-    return {
-        "vgg_weights": {n.split(".", 2)[2]: state[n] for n in nets},
-        "lpips_weights": {n: state[n].abs() for n in linear},
-    }
+@pytest.fixture
+def lpips_state(lpips_files):
+    """LPIPS weights as arguments."""
+    return dict(zip(("vgg_weights", "lpips_weights"), lpips_files, strict=True))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize("size", [(32, 64), (15, 20), (1, 7)])
 def test_resizing_is_that_of_pytorch(factor, size):
     x = torch.randn(2, 5, *size)[:, 1:4]
-    if min(int(side * factor) for side in size) < 1:
+    if not 1 <= min(size) * factor < 1000:
         return
     expected = torch.nn.functional.interpolate(
         x, scale_factor=factor, mode="bilinear", align_corners=False

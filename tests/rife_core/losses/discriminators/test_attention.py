@@ -58,7 +58,8 @@ def test_attention_keeps_little_for_the_backward_pass():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_attention_sums_in_full_precision(dtype):
     q, k, v = torch.randn(3, 1, 1, 5000, 8).to(dtype)
-    expected = naive_attention(q.float(), k.float(), v.float())
+    some = slice(None, None, 10)
+    expected = naive_attention(q[:, :, some].float(), k.float(), v.float())
     found = taylor_attention(q, k, v)
     assert found.dtype == dtype
-    assert_close(found.float(), expected, atol=0.01, rtol=0.01)
+    assert_close(found[:, :, some].float(), expected, atol=0.01, rtol=0.01)
