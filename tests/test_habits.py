@@ -4,6 +4,7 @@ import doctest
 import importlib.util
 import re
 import shutil
+import subprocess
 import textwrap
 import types
 from pathlib import Path
@@ -165,6 +166,21 @@ def test_tests_mirror_the_source_file_by_file():
             if re.search(r"^ *(async )?def ", path.read_text(encoding="utf-8"), re.M):
                 source = path.relative_to(ROOT)
                 assert any((ROOT / "tests" / test).is_file() for test in mirrors(source)), source
+
+
+BINARIES = {"docs", "tests/golden", "tests/rife_core/files/cases", "weights", "workflows"}
+"""Where pictures, clips and weights belong."""
+
+
+def test_pictures_clips_and_weights_are_where_they_belong():
+    """None that a test or a try has left is committed by mistake."""
+    command = ["git", "ls-files", "-z"]
+    tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.split("\0")
+    if tracked == [""]:
+        pytest.skip("not a checkout")
+    for path in map(Path, filter(None, tracked)):
+        if (ROOT / path).is_file() and not {p.as_posix() for p in path.parents} & BINARIES:
+            assert b"\0" not in (ROOT / path).read_bytes(), path
 
 
 def test_what_is_tested_elsewhere_is_there():

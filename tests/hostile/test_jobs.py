@@ -14,6 +14,16 @@ NOTE = {"part": 1, "worker": "x/1/cpu", "since": 0.0, "frames": 3, "at": 5.0}
 FAILURE = {"task": 1, "worker": "x", "what": "failed", "error": "e", "trace": "t"}
 
 
+@pytest.fixture(autouse=True)
+def nothing_here(tmp_path, monkeypatch):
+    """The current folder, in which nothing may be written, nor in those that it lies in."""
+    here = tmp_path / "one/two/three"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    yield
+    assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["one", "two", "three"]
+
+
 @pytest.fixture(scope="module")
 def started(clip_file, small_weights, tmp_path_factory):
     """The folder of a job: one of two parts is done, one has failed and is in the making."""
@@ -74,6 +84,20 @@ def test_values_that_were_changed(started, tally, capsys):
 @pytest.mark.slow
 def test_many_values_that_were_changed(started, tally, capsys):
     _try(started, tally, capsys, _mutations(started, range(25, 1000)))
+
+
+@pytest.mark.parametrize("output", ["", "x", "../../x"])
+def test_results_go_to_no_folder_that_depends_on_where_one_stands(started, output, capsys):
+    job = started / "tried"
+    shutil.rmtree(job, ignore_errors=True)
+    shutil.copytree(started / "job", job)
+    content = json.loads((job / "job.json").read_text())
+    content["parts"] = [part for part in content["parts"] if part["film"] == 0]
+    content["films"] = content["films"][:1]
+    (job / "job.json").write_text(json.dumps({**content, "output": output}))
+    for call in ("join", "status", "work"):
+        assert main([call, str(job)]) == 1
+        assert f"{output!r}, is no absolute path" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["../evil.mp4", "/tmp/evil.mp4", "a/../../evil.mp4", "..", ""])

@@ -18,7 +18,7 @@ from ...video.encoders import ENCODER_TABLE, fault_of
 from ..clip import Clip
 from .folder import Folder
 from .recipe import Recipe
-from .remote import local_copy, state_of
+from .remote import is_url, local_copy, state_of
 from .stored import is_inside, parse, stored
 
 JOB = "job.json"
@@ -117,6 +117,8 @@ class Job:
     left_out: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
+        if not is_url(self.output) and not Path(self.output).is_absolute():
+            raise ValueError(f"its output, {self.output!r}, is no absolute path here")
         names = [self.weights.get("file", "")]
         names += (name for film in self.films for name in (film.destination, film.clock))
         for name in names:
