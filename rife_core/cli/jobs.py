@@ -118,8 +118,10 @@ def run(args: argparse.Namespace) -> int:
 def recipe_of(args: argparse.Namespace) -> Recipe:
     """What the options of the command ask for."""
     timing = Timing.of(args)
-    # One job, whether its default multiplier is spelt out or not.
-    settled = dataclasses.replace(timing, multiplier=str(timing.rate))
+    rate = timing.rate  # one job, however its multiplier is spelt, if at all
+    settled = dataclasses.replace(
+        timing, multiplier=int(rate) if rate.denominator == 1 else str(rate)
+    )
     return Recipe(
         *chosen_file(args.model, args.models),
         **vars(settled),

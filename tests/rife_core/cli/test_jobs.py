@@ -59,7 +59,7 @@ def test_options_of_time_reach_the_job(call, tmp_path, capsys):
     assert "6 frames at 12 fps (2 made)." in capsys.readouterr().out
     assert call("--replace", "3, 5", "-m", "1", "--repeats", "retime", "--pacing", "eased") == 0
     recipe = Job.read(Folder(tmp_path / "out/.rife-job")).recipe
-    assert (recipe.replace, recipe.multiplier, recipe.pacing) == ("3, 5", "1", "eased")
+    assert (recipe.replace, recipe.multiplier, recipe.pacing) == ("3, 5", 1, "eased")
 
 
 @pytest.mark.parametrize(
