@@ -131,7 +131,9 @@ class Trainer:
                     means = log.take()
                     if self.rank == 0:
                         self._log(config.stages[stage].name, means, end)
-                    if fit and stage == len(config.stages) - 1:
+                    # The first steps tell of no pace: libraries try and choose their ways in them.
+                    settled = inside + 1 >= 2 * config.log_every
+                    if fit and settled and stage == len(config.stages) - 1:
                         left = seconds - (time.monotonic() - began)
                         self._fit(inside + 1 + int(left / means["seconds"]))
                 if time.monotonic() - saved > config.save_minutes * 60:

@@ -156,7 +156,7 @@ def test_the_last_stage_fits_into_the_time(config, tmp_path, monkeypatch):
     clock = itertools.count()
     now = [0]
     monkeypatch.setattr(time, "monotonic", lambda: float(now[0]))
-    stages = tuple(replace(stage, warmup=1) for stage in config.stages)
+    stages = tuple(replace(stage, steps=15, warmup=1) for stage in config.stages)
     longer = replace(config, stages=stages, log_every=5, save_minutes=1000)
     trainer = Trainer(longer, tmp_path)
     rates: list[float] = []
@@ -167,9 +167,7 @@ def test_the_last_stage_fits_into_the_time(config, tmp_path, monkeypatch):
         return {"loss": 1.0}
 
     monkeypatch.setattr(trainer, "train_step", step)
-    before = trainer.config.total_steps
     trainer.run(seconds=40, fit=True)
-    assert before < 20
     assert trainer.step == trainer.config.total_steps == 40
     assert rates[-1] == pytest.approx(trainer.plan.lr_end, abs=0.01)
 
