@@ -7,7 +7,7 @@ take are never offered, and an encoder that needs hardware is tried on one frame
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
@@ -22,13 +22,14 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from ..ops.shared import environment, shared
-from .pixels import reformat
+from .pixels import ColorTags, reformat
 
 DEFAULT_CRF = 17
 _PLACE = "{}"  # where the number goes in an option that sets the quality
 ISO = (".mp4", ".m4v", ".mov")
 _SVT_LOG, _ERRORS = "SVT_LOG", "1"
 _TRIED_RATE = Fraction(24)
+_BT709, _CURVES_OF_BT709, _LIMITED_RANGE = 1, (6, 14, 15), 1  # codes of ITU-T H.273
 
 _420 = ("yuv420p", "yuv420p10le")
 _444 = ("yuv444p", "yuv444p10le")
@@ -97,6 +98,7 @@ class Encoder:
         takes_odd: whether odd widths and heights go with halved colour.
         smallest: the least width and height.
         tags: by file type, the name under which players look for it.
+        writable: of colour tags, those of the same meaning that it can write.
         about: a few words for a person.
     """
 
@@ -110,6 +112,7 @@ class Encoder:
     takes_odd: bool = False
     smallest: tuple[int, int] = (1, 1)
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    writable: Callable[[ColorTags], ColorTags] = lambda color: color
     about: str = ""
 
     @property
@@ -139,6 +142,17 @@ class Encoder:
         if suffix == ".avi":
             options["bf"] = "0"  # AVI writes down when a frame is decoded, not when it is shown
         return options
+
+
+def _of_prores(color: ColorTags) -> ColorTags:
+    """Its frames are always of limited range; the curves of BT.601 and BT.2020 are BT.709's."""
+    transfer = _BT709 if color.transfer in _CURVES_OF_BT709 else color.transfer
+    return color._replace(transfer=transfer, range=_LIMITED_RANGE)
+
+
+def _of_dnxhr(color: ColorTags) -> ColorTags:
+    """Its frames say that they are BT.709 of limited range, whatever the file says besides."""
+    return color._replace(matrix=_BT709, range=_LIMITED_RANGE)
 
 
 _CRF = Quality({"crf": _PLACE}, 0, 51, DEFAULT_CRF)
@@ -235,6 +249,7 @@ ENCODER_TABLE: Mapping[str, Encoder] = MappingProxyType(
             ("yuv422p10le",),
             {"profile": "hq", "vendor": "apl0"},
             takes_odd=True,
+            writable=_of_prores,
             about="ProRes 422 HQ, for editing",
         ),
         "prores-4444": Encoder(
@@ -243,6 +258,7 @@ ENCODER_TABLE: Mapping[str, Encoder] = MappingProxyType(
             ("yuv444p10le", "yuva444p10le"),
             {"profile": "4444", "alpha_bits": "16", "vendor": "apl0"},
             takes_odd=True,
+            writable=_of_prores,
             about="ProRes 4444, for editing; keeps transparency",
         ),
         "dnxhr": Encoder(
@@ -252,6 +268,7 @@ ENCODER_TABLE: Mapping[str, Encoder] = MappingProxyType(
             {"profile": "dnxhr_hqx"},
             takes_odd=True,
             smallest=(256, 120),
+            writable=_of_dnxhr,
             about="DNxHR HQX, for editing",
         ),
         "ffv1": Encoder(

@@ -29,7 +29,9 @@ _BITS_A_CHANNEL = 96000  # a second, where a codec loses something
 _USUAL_RATE = 48000  # hertz; the only one of the usual rates that Opus takes
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _AUDIO_CHUNK = 1024  # samples
-_GAP = Fraction(1, 20)  # seconds without sound that are filled with silence
+GAP = Fraction(1, 20)
+"""Seconds without sound that are filled with silence."""
+
 _ENDLESS = 2**62  # samples
 
 AnyPacket: TypeAlias = "Packet[AudioStream] | Packet[SubtitleStream]"
@@ -136,11 +138,11 @@ def in_step(
         for frame in frames:
             if frame.pts is not None and frame.time_base:
                 due = round((frame.pts * Fraction(frame.time_base) - start) * rate)
-                if due < -_GAP * rate and stop is None:
+                if due < -GAP * rate and stop is None:
                     tell("What {name} plays before the first picture is left out.")
                 if due + frame.samples <= 0:
                     continue
-                if due - position > _GAP * rate:
+                if due - position > GAP * rate:
                     if due > shown * rate:
                         tell(
                             f"What {{name}} plays from {due / rate:.2f} s on is left out: the "

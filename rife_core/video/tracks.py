@@ -30,6 +30,7 @@ from .encoders import FILE_TYPES
 from .probe import is_chapter_text, name_of
 from .reader import Audio, VideoReader
 from .sound import (
+    GAP,
     AnyPacket,
     Sound,
     Tell,
@@ -44,6 +45,9 @@ from .stretched_sound import Stretch, stretched
 _TRIED = 8  # packets that are written to memory
 _NEVER = -(2**62)  # ticks
 _TICK = Fraction(1, 1000)  # seconds; the coarsest that file types count in
+_TIMELESS = {".avi": FILE_TYPES[".avi"].container}
+"""File types, and FFmpeg's names of them, in which all tracks begin at one time."""
+
 _DISORDER = 16  # packets among which the next one is looked for
 _PAUSE = b"\0\0"  # between two subtitles in an mp4; written anew where it is needed
 
@@ -114,13 +118,14 @@ def plan_tracks(source: VideoReader, suffix: str, speed: Stretch | None = None) 
     if speed is not None:
         streams = [each for each in streams if each[1] == "audio"]
     for index, kind, name in streams:
+        is_late = kind == "audio" and suffix in _TIMELESS and _sets_in_late(source, index)
         if kind == "attachment" and suffix == ".mkv" and hasattr(OutputContainer, "add_attachment"):
             continue  # see `descriptions`
         if kind in ("data", "attachment"):
             left_out.append(f"{kind} ({name})")
         if kind not in ("audio", "subtitle"):
             continue
-        candidates = [_Planned(index, None)] if speed is None else []
+        candidates = [_Planned(index, None)] if speed is None and not is_late else []
         if kind == "audio":
             candidates += [_Planned(index, each) for each in _sounds(source, index, suffix)]
         planned = next((each for each in candidates if _is_taken(source, [each], suffix)), None)
@@ -160,7 +165,7 @@ def add_tracks(
         # Each track is read by its own handle, so that neither waits for the other.
         container = resources.enter_context(open_input(source.path))
         packets = _packets_for(planned, source, container, output, tell, plan.speed)
-        tracks.append(Track(packets))
+        tracks.append(Track(_from_zero(packets, output)))
     return tracks
 
 
@@ -170,7 +175,35 @@ def add_sound(
     """Adds a waveform to `output`, stretched along `speed`."""
     sound, frames = sound_of(audio, suffix)
     target = add_encoder(output, sound)
-    return Track(encoded(frames if speed is None else stretched(frames, speed), target))
+    packets = encoded(frames if speed is None else stretched(frames, speed), target)
+    return Track(_from_zero(packets, output))
+
+
+def _from_zero(packets: Iterator[AnyPacket], output: OutputContainer) -> Iterator[AnyPacket]:
+    """Packets that do not begin before the picture, where a file type cannot say so.
+
+    FFmpeg would let the picture begin a frame later instead. What encoders hold back and what
+    lies before a part of a clip is mostly heard before it, and goes; the rest begins with it.
+    """
+    if output.format.name not in _TIMELESS.values():
+        yield from packets
+        return
+    for packet in packets:
+        early = -(packet.pts or 0)
+        if early > 0:
+            if 2 * early >= (packet.duration or 0):
+                continue
+            packet.pts = packet.dts = 0
+        yield packet
+
+
+def _sets_in_late(source: VideoReader, index: int) -> bool:
+    """Whether the first packet of a track comes so much later than the picture that it counts."""
+    with open_input(source.path) as container:
+        first = next(_packets(source, container, container.streams[index]), None)
+        if first is None or first.pts is None:
+            return False
+        return first.pts * Fraction(first.time_base) - source.start > GAP
 
 
 def _sounds(source: VideoReader, index: int, suffix: str) -> list[Sound]:

@@ -22,7 +22,7 @@ from ..whole_file import PartFile
 from .containers import VideoError, open_input, open_output, packets_of
 from .descriptions import carry_attachments, carry_chapters, carry_lines, describe, not_taken
 from .encoder_choice import EncoderRequest, choose_encoder
-from .encoders import FILE_TYPES, ISO, quiet_encoders
+from .encoders import ENCODER_TABLE, FILE_TYPES, ISO, quiet_encoders
 from .pixels import ColorTags, PixelKind, depth_of, is_rgb, reformat, to_frame, writable
 from .reader import Audio, VideoReader
 from .stretched_sound import Stretch
@@ -150,6 +150,9 @@ class VideoWriter:
                 dst_color_range=self._tags.range,
             )
             picture.pts, picture.time_base = self.count, 1 / self.fps
+            with suppress(AttributeError):  # of older PyAV; ProRes then says nothing of them
+                picture.color_primaries = self._tags.primaries
+                picture.color_trc = self._tags.transfer
             self._encode(picture)
             self.count += 1
             self._carry_until(self.count / self.fps)
@@ -266,7 +269,7 @@ class VideoWriter:
         stream.width, stream.height, stream.pix_fmt = width, height, choice.layout
         layout = VideoFormat(choice.layout)
         self._is_deep = depth_of(layout) > _BYTE
-        self._tags = self.kind.color
+        self._tags = ENCODER_TABLE[choice.name].writable(self.kind.color)
         if is_rgb(layout):
             self._tags = self._tags._replace(matrix=_RGB, range=_FULL_RANGE)
         stream.options = {**choice.options}

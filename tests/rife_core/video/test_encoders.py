@@ -8,6 +8,7 @@ import torch
 from rife_video.rife_core.ops.psnr import psnr
 from rife_video.rife_core.video import (
     ENCODER_TABLE,
+    FILE_TYPES,
     ColorTags,
     EncoderRequest,
     PixelKind,
@@ -57,6 +58,26 @@ def test_each_encoder_writes_each_of_its_file_types(tmp_path, name, suffix):
         answered = not any("does not answer" in note for note in writer.notes)
         codec = av.open(str(path)).streams.video[0].codec_context.name
         assert answered or codec in ("h264", "hevc", "libdav1d", "av1")
+
+
+@pytest.mark.parametrize("tags", [ColorTags(9, 9, 16, 1), ColorTags(5, 5, 6, 2)], ids=str)
+@pytest.mark.parametrize(("name", "suffix"), CASES, ids=[f"{n}{s}" for n, s in CASES])
+def test_colours_mean_the_same_in_each_of_them(tmp_path, name, suffix, tags):
+    """HDR, and full range of BT.601: ProRes and DNxHR frames speak for themselves."""
+    frames, row, request = list(_frames()), ENCODER_TABLE[name], EncoderRequest(name)
+    part, path = tmp_path / f"part{FILE_TYPES[suffix].segment}", tmp_path / f"clip{suffix}"
+    with VideoWriter(part, 25, color=tags, encoder=request, file_type=suffix) as writer:
+        for frame in frames:
+            writer.write(frame)
+    with VideoWriter(path, 25, color=tags) as whole:
+        whole.append(part, writer.reorder)
+    reader = VideoReader(path)
+    assert psnr(torch.stack(list(reader)), torch.stack(frames)).min() > 34
+    tells = hasattr(av.VideoFrame, "color_trc") or row.codec != "prores_ks"
+    if tells and not (suffix == ".avi" and name == "ffv1"):  # which says nothing of colours
+        curve = {6: 1} if row.codec == "prores_ks" else {}  # other names of one curve
+        expected = tags.primaries, curve.get(tags.transfer, tags.transfer)
+        assert (reader.color.primaries, reader.color.transfer) == expected
 
 
 def test_16_bits_pass_ffv1_bit_for_bit(tmp_path):

@@ -189,6 +189,40 @@ def test_packets_of_one_moment_follow_each_other(tmp_path):
         assert times == sorted(set(times))
 
 
+def times_in(path, kind):
+    with av.open(path) as container:
+        return [packet.dts for packet in container.demux(**{kind: 0}) if packet.size]
+
+
+@pytest.mark.parametrize("source", ["a file", "a waveform"])
+def test_sound_in_avi_lets_no_frame_wait(tmp_path, clip_file, tone, source):
+    """What an encoder holds back begins before the picture, which AVI cannot say."""
+    sound = VideoReader(clip_file) if source == "a file" else tone
+    with VideoWriter(tmp_path / "out.avi", 12, audio=sound) as writer:
+        for picture in moving_square():
+            writer.write(picture)
+    assert times_in(tmp_path / "out.avi", "video") == [*range(6)]
+    assert times_in(tmp_path / "out.avi", "audio")[0] == 0
+    heard = VideoReader(tmp_path / "out.avi").read_audio()
+    assert heard["waveform"].shape[2] / heard["sample_rate"] == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("late", [0.0, 0.25])
+def test_sound_in_avi_sets_in_when_it_should(tmp_path, late):
+    """All tracks of an AVI begin at once: what sets in later is encoded after silence."""
+
+    def place(number, packet):
+        packet.pts = packet.dts = packet.pts + round(late / packet.time_base)
+
+    wave = (8000 * np.sin(np.arange(24192) / 20)).astype(np.int16)
+    frame = av.AudioFrame.from_ndarray(np.repeat(wave, 2)[None], "s16", "stereo")
+    reader = clip_with(tmp_path / "in.mkv", "pcm_s16le", frame, place)
+    heard = VideoReader(copied(reader, tmp_path / "out.avi"))
+    loud = heard.read_audio()["waveform"][0, 0].abs() > 0.1
+    assert int(loud.int().argmax()) / 48000 == pytest.approx(late, abs=0.005)
+    assert heard.audio_codecs == (["mp3float"] if late else ["pcm_s16le"])
+
+
 def test_sound_that_sets_in_again_after_the_picture_is_named(tmp_path):
     """The encoded track ends with the picture; the note says what is missing."""
 
