@@ -3,8 +3,18 @@
 from fractions import Fraction
 
 import pytest
+from rife_video.rife_core.files.jobs import drive, hand_out, ray_workers
 from rife_video.rife_core.video import VideoWriter
 from support import moving_square
+
+
+@pytest.fixture(autouse=True)
+def attentive(monkeypatch):
+    """Drivers that look all the time: what is to happen to a job happens at once."""
+    for module in (drive, hand_out):
+        monkeypatch.setattr(module, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(drive, "_LOOK_SHARE", 100.0)  # however long it takes
+    monkeypatch.setattr(ray_workers, "_LOOK_FOR_NODES", 0.5)
 
 
 @pytest.fixture(scope="session")

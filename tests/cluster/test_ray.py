@@ -9,7 +9,7 @@ import fsspec
 import pytest
 import torch
 from cluster.held import let_go, open_held, strike
-from cluster.watching import TESTS, is_alive, pid_of, until, working
+from cluster.watching import TESTS, is_alive, parent_of, pid_of, until, working
 from rife_video.rife_core.files.jobs import DebugWorkers, RayWorkers, drive, interpolate_files
 from rife_video.rife_core.files.jobs.film_maker import open_maker
 from rife_video.rife_core.files.jobs.folder import Folder
@@ -39,13 +39,20 @@ def cluster():
             patch.setenv(name, value)
         patch.delenv("RAY_ADDRESS", raising=False)
         store = {"object_store_memory": 80 << 20}  # the least there can be
-        cluster = Cluster(True, head_node_args={"num_cpus": 0, "include_dashboard": False, **store})
+        head = {"num_cpus": 0, "include_dashboard": False, "include_log_monitor": False}
+        cluster = Cluster(True, head_node_args={**head, "no_monitor": True, **store})
         cluster.machine = lambda **offers: cluster.add_node(**offers, **store)
         cluster.machines = [cluster.machine(num_cpus=1), cluster.machine(num_cpus=1)]
         patch.setenv("RAY_ADDRESS", cluster.address)
         yield cluster
         ray.shutdown()
         cluster.shutdown()
+
+
+def raylet(machine):
+    """The process whose children are the actors on a machine."""
+    (started,) = machine.all_processes["raylet"]
+    return started.process.pid
 
 
 @pytest.fixture
@@ -100,23 +107,30 @@ def wait_for_two(folder):
 def test_killed_actors_and_machines_change_nothing(
     cluster, make, reference, digests, tmp_path, monkeypatch
 ):
+    """Once some parts are made, an actor dies, a machine goes, and another one joins."""
     monkeypatch.setattr(drive, "open_maker", open_held)
-    output, befell, before = tmp_path / "out", [], 3
+    output, befell, joined, before = tmp_path / "out", set(), set(), 3
+    let_go(output, before)
 
     def happen(now):
-        pids = {pid_of(note) for note in working(output)} - {*befell}
-        if not befell and pids:
-            befell.append(pids.pop())
-            os.kill(befell[0], signal.SIGKILL)
-            let_go(output, before)
-        elif len(befell) == 1 and now.parts >= before and len(pids) == 2:  # all hold a part
-            befell.extend(pids)
-            cluster.remove_node(cluster.machines.pop(), allow_graceful=False)
+        pids = {pid_of(note) for note in working(output)} - befell
+        both_hold_a_part = len(pids) == 2 and now.parts >= before
+        if not befell and both_hold_a_part:
+            befell.update(pids)
+            machine = cluster.machines.pop()
+            with_it = {pid for pid in pids if parent_of(pid) == raylet(machine)}
+            assert len(with_it) == 1
+            os.kill(*(pids - with_it), signal.SIGKILL)
+            cluster.remove_node(machine, allow_graceful=False)
+        elif len(cluster.machines) == 1:  # while a new actor starts in the place of the other
             cluster.machines.append(cluster.machine(num_cpus=1))
+        elif befell and both_hold_a_part and not joined:
+            joined.update(pid for pid in pids if parent_of(pid) == raylet(cluster.machines[-1]))
             let_go(output)
 
     report = make(progress=happen)
-    assert len(befell) == 3
+    assert len(befell) == 2
+    assert len(joined) == 1
     assert report.is_complete
     assert digests(output) == reference
     folder = Folder(output / ".rife-job")

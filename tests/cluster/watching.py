@@ -1,7 +1,6 @@
 """What tests see of workers from outside: notes in the folder of a job, and processes."""
 
 import json
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -26,12 +25,20 @@ def pid_of(note):
     return int(note["worker"].split("/")[1])
 
 
+def _state(pid):
+    """What Linux tells of a process: its state, its parent ..."""
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rsplit(")", 1)[1].split()
+
+
 def is_alive(pid):
     with suppress(OSError):
-        os.kill(pid, 0)
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+        return _state(pid)[0] != "Z"
     return False
+
+
+def parent_of(pid):
+    return int(_state(pid)[1])
 
 
 def until(there):
