@@ -1,8 +1,10 @@
 """Twelve clips and one long film."""
 
+import sys
 from fractions import Fraction
 
 import pytest
+from cluster import held
 from rife_video.rife_core.files.jobs import drive, hand_out, ray_workers
 from rife_video.rife_core.video import VideoWriter
 from support import moving_square
@@ -15,6 +17,13 @@ def attentive(monkeypatch):
         monkeypatch.setattr(module, "LOOK_EVERY", 0.1)
     monkeypatch.setattr(drive, "_LOOK_SHARE", 100.0)  # however long it takes
     monkeypatch.setattr(ray_workers, "_LOOK_FOR_NODES", 0.5)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drivers():
+    """A process to fork them from gets ready beside the first tests."""
+    if sys.platform == "linux":
+        held.prepare()
 
 
 @pytest.fixture(scope="session")
