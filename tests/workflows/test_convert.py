@@ -202,6 +202,113 @@ def test_wires_of_the_page_are_kept_where_the_input_is_the_same():
         convert(page)
 
 
+LINK = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
+
+
+def subgraph_of(graph, key, name):
+    """A graph without its first two nodes as a subgraph, whose input is their result."""
+    page = page_of(graph)
+    nodes = [node for node in page["nodes"] if node["id"] > 2]
+    links = [dict(zip(LINK, link, strict=True)) for link in page["links"] if link[3] > 2]
+    for link in links:
+        if link["origin_id"] <= 2:
+            link["origin_id"] = -10
+    into = [link["id"] for link in links if link["origin_id"] == -10]
+    return {
+        **{"id": key, "name": name, "nodes": nodes, "links": links},
+        **{"inputNode": {"id": -10}, "outputNode": {"id": -20}, "outputs": []},
+        "inputs": [{"name": "frames", "type": "IMAGE", "linkIds": into}],
+        "state": {"lastNodeId": 5, "lastLinkId": 5},
+    }
+
+
+def instance(number, key, shown):
+    properties = {"proxyWidgets": [list(entry) for entry in shown]}
+    return {"id": number, "type": key, "inputs": [], "outputs": [], "properties": properties}
+
+
+def shown_by(node):
+    return [tuple(entry) for entry in node["properties"]["proxyWidgets"]]
+
+
+def check_links(graph):
+    """Each link stands in the node or the input that it comes from, and where it leads to."""
+    nodes = {node["id"]: node for node in graph["nodes"]}
+    for link in graph["links"]:
+        number, source, slot, target, place, _ = [link[name] for name in LINK]
+        ends = graph["inputs"][slot]["linkIds"] if source == -10 else None
+        assert number in (ends or nodes[source]["outputs"][slot]["links"])
+        assert nodes[target]["inputs"][place]["link"] == number
+    numbers = [link["id"] for link in graph["links"]]
+    assert len(set(numbers)) == len(numbers)
+    for entry in graph["inputs"]:
+        assert set(entry["linkIds"]) <= set(numbers)
+
+
+def test_subgraphs():
+    """Those in subgraphs, too; what instances show of them keeps its place under its new name."""
+    widgets = ("multiplier", "scale_factor", "ckpt_name", "fast_mode")
+    inner = subgraph_of(CFI, "inner", "Smooth")
+    outer = {
+        **subgraph_of({}, "outer", "Both"),
+        "nodes": [
+            instance(7, "inner", [("4", name) for name in widgets] + [("3", "is_skip_list")])
+        ],
+    }
+    page = {
+        "nodes": [instance(20, "outer", [("7", "scale_factor"), ("7", "fast_mode"), ("7", "x")])],
+        **{"links": [], "definitions": {"subgraphs": [outer, inner]}, "version": 0.4},
+    }
+    converted = convert(page)
+    assert "RIFE VFI (node 4 of Smooth) became Interpolate Frames." in converted.notes[0]
+    outer, inner = converted.graph["definitions"]["subgraphs"]
+    kinds = {node["id"]: node["type"] for node in inner["nodes"]}
+    assert kinds == {4: "InterpolateFrames", 5: "SaveImage", 21: "LoadRIFE"}
+    assert inner["state"]["lastNodeId"] == 21
+    check_links(inner)
+    (frames,) = [entry for entry in inner["nodes"][0]["inputs"] if entry["name"] == "frames"]
+    assert inner["inputs"][0]["linkIds"] == [frames["link"]]
+    shown = [("4", "multiplier"), ("4", "scale"), ("21", "model_name")]
+    assert shown_by(outer["nodes"][0]) == shown
+    assert shown_by(converted.graph["nodes"][0]) == [("7", "scale"), ("7", "x")]
+
+
+def test_a_wire_from_the_input_of_a_subgraph_is_taken_away():
+    inner = subgraph_of(CFI, "inner", "")
+    (node,) = [node for node in inner["nodes"] if node["id"] == 4]
+    node["inputs"].append({"name": "scale_factor", "link": 9})
+    link = dict(zip(LINK, (9, -10, 1, 4, 2, "FLOAT"), strict=True))
+    inner["links"].append({**link, "parentId": 1})
+    inner["inputs"].append({"name": "scale", "type": "FLOAT", "linkIds": [9]})
+    converted = convert({"nodes": [], "links": [], "definitions": {"subgraphs": [inner]}})
+    (inner,) = converted.graph["definitions"]["subgraphs"]
+    assert "(node 4 of a subgraph)" in converted.notes[0]
+    assert "scale_factor came by a wire" in converted.notes[0]
+    assert inner["inputs"][1]["linkIds"] == []
+    check_links(inner)
+
+
+def test_a_model_goes_into_a_subgraph():
+    """The loader is outside; wires and sockets between carry the new kind of model."""
+    inner = subgraph_of(CORE, "inner", "Smooth")
+    inner["nodes"] = [node for node in inner["nodes"] if node["id"] != 3]
+    (link,) = [link for link in inner["links"] if link["origin_id"] == 3]
+    link |= {"origin_id": -10, "origin_slot": 1, "type": "INTERP_MODEL"}
+    inner["inputs"].append({"name": "m", "type": "INTERP_MODEL", "linkIds": [link["id"]]})
+    page = page_of({"3": CORE["3"]})
+    page["nodes"].append(instance(8, "inner", []))
+    page["nodes"][1]["inputs"] = [{"name": "m", "type": "INTERP_MODEL", "link": 1}]
+    page["nodes"][0]["outputs"][0] |= {"type": "INTERP_MODEL", "links": [1]}
+    page["links"] = [dict(zip(LINK, (1, 3, 0, 8, 0, "INTERP_MODEL"), strict=True))]
+    graph = convert({**page, "definitions": {"subgraphs": [inner]}}).graph
+    (inner,) = graph["definitions"]["subgraphs"]
+    assert [node["type"] for node in graph["nodes"]] == ["LoadRIFE", "inner"]
+    assert graph["links"][0]["type"] == graph["nodes"][1]["inputs"][0]["type"] == "RIFE_MODEL"
+    assert [entry["type"] for entry in inner["inputs"]] == ["IMAGE", "RIFE_MODEL"]
+    check_links(inner)
+    assert "INTERP_MODEL" not in json.dumps(graph)
+
+
 def test_nothing_to_convert():
     with pytest.raises(WorkflowError, match="nothing to convert"):
         convert({"1": CFI["1"]})
