@@ -98,7 +98,8 @@ def teach(teachers: Sequence[Teacher], img0: Tensor, img1: Tensor, gt: Tensor) -
     height, width = gt.shape[-2:]
     for network, scale in teachers:
         frame0, frame1 = network.prepare(img0, scale), network.prepare(img1, scale)
-        estimate = network.estimate(frame0, frame1, 0.5, scale)
+        # Of 3.1 and older, only refinement gives the mask; what it adds to the blend is left out.
+        estimate = network.synthesize(frame0, frame1, 0.5, scale).estimate
         flows.append(estimate.flow[..., :height, :width])
         masks.append(estimate.mask[..., :height, :width].sigmoid())
         errors.append(frame_error(estimate.blend()[..., :height, :width], gt))

@@ -1,11 +1,14 @@
 """Taught crops: the better teacher is followed, what is stored comes back, turned as a whole."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 import torch
+from rife_video.rife_core.inference.rife import RIFE, Synthesis
 from rife_video.rife_core.networks.estimate import Estimate
+from rife_video.rife_core.networks.specs import get_spec
 from rife_video.rife_core.ops.warp import warp
 from rife_video.rife_core.training import taught
 from rife_video.rife_core.training.scene import SceneSettings
@@ -13,6 +16,7 @@ from rife_video.rife_core.training.synthetic import SceneGenerator
 from rife_video.rife_core.training.taught import TaughtCrops, Teacher, teach, write_crops
 from rife_video.rife_core.video import VideoWriter
 from safetensors.torch import load_file, save_file
+from support import GAINS, fill
 
 SPEED = 4
 LIKED = 1 / (1 + math.exp(-SPEED / 4))
@@ -29,10 +33,12 @@ class Fixed:
     def prepare(self, img, scale):
         return img
 
-    def estimate(self, frame0, frame1, timestep, scale):
+    def synthesize(self, frame0, frame1, timestep, scale):
         flow = frame0.new_zeros(len(frame0), 4, *frame0.shape[-2:])
         flow[:, 0], flow[:, 2] = -self.dx / 2, self.dx / 2
-        return Estimate.of(flow, torch.full_like(flow[:, :1], self.dx / 8), frame0, frame1)
+        liked = torch.full_like(flow[:, :1], self.dx / 8)
+        estimate = Estimate.of(flow, liked, frame0, frame1)
+        return Synthesis(estimate.blend(), estimate)
 
     def parameters(self):
         yield torch.zeros(1)
@@ -77,6 +83,18 @@ def test_each_pixel_keeps_flow_and_mask_of_the_better_teacher():
     torch.testing.assert_close(inside, right)
     assert error[..., 20:-20, 20:-20].max() < 0.01
     assert mask[..., 20:-20, 20:-20].unique().tolist() == pytest.approx([LIKED])
+
+
+def test_the_mask_is_that_of_the_refinement_where_blocks_have_none():
+    spec = replace(get_spec("3.1"), channels=(8, 8, 8))
+    network = fill(RIFE(spec, teacher=False), GAINS).eval()
+    img0, gt, img1 = torch.stack(moving_texture(3)).permute(0, 3, 1, 2).split(1)
+    mask = teach([Teacher(network)], img0, img1, gt).mask
+    assert mask.std() > 0.001
+    pair = network.prepare(img0), network.prepare(img1)
+    right = network.synthesize(*pair).estimate.mask.sigmoid()
+    right = right[..., : gt.shape[-2], : gt.shape[-1]]
+    torch.testing.assert_close(mask, right, atol=1e-3, rtol=0)
 
 
 def test_stored_flow_leads_to_the_true_frame(crops):
