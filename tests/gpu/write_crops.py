@@ -16,7 +16,7 @@ from rife_video.rife_core.inference.precision import resolve_precision, set_prec
 from rife_video.rife_core.training.clips import sources_in
 from rife_video.rife_core.training.taught import Clip, Teacher, write_crops
 
-SCALES = {"4.0": (1.0, 0.5)}
+SCALES = {"4.0": (1.0, 0.5), "3.1": (1.0, 0.5)}
 """At which a teacher looks, by its row; others look at 1 alone."""
 
 WRITERS = 4
