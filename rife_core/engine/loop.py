@@ -295,7 +295,8 @@ class Run:
             for span in found:
                 if self.window.stop is not None and span.start >= self.window.stop:
                     break
-                if span.start // block != reached:
+                # So does one with what leads into the next block, in whose midst work may begin.
+                if span.start // block != reached or span.stop > (reached + 1) * block:
                     reached = span.start // block
                     yield from scheduler.started()
                 if span.stop > self.window.start:
@@ -326,13 +327,13 @@ class Run:
         """Puts down what is wanted of a span; hands on what is there before too much waits."""
         seen = span.moving or span
         pair = Pair(cast(SourceFrame, seen.left), cast(SourceFrame, seen.right))
-        stop = span.stop if self.window.stop is None else min(span.stop, self.window.stop)
+        begin, stop = self.window
         moves_from = self.rhythm.moves_from(span.start, span.stop) if self.rhythm else span.start
         self.report.pairs.append(0)
-        for place in self.timeline.places(span.start, stop):
+        for place in self.timeline.places(span.start, span.stop):
             timestep = max(Fraction(0), (place - moves_from) / (span.stop - moves_from))
             self.report.pairs[-1] += 1
-            is_wanted = place >= self.window.start
+            is_wanted = begin <= place and (stop is None or place < stop)
             if timestep and span.moving:
                 timestep = span.pace.at(timestep) if span.pace else timestep
                 yield from scheduler.add(Task(pair, timestep, is_wanted, self._scene))

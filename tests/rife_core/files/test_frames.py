@@ -8,6 +8,7 @@ import torch
 from rife_video.rife_core.engine.options import Options
 from rife_video.rife_core.engine.report import Report
 from rife_video.rife_core.engine.scenes import SceneRules
+from rife_video.rife_core.engine.scheduler import FrameScheduler
 from rife_video.rife_core.files.clip import Clip
 from rife_video.rife_core.files.frames import frames_of, read_from
 from rife_video.rife_core.timeline import Timeline
@@ -136,6 +137,43 @@ def test_segments_made_alone_equal_the_whole(network, seeded, source, timeline, 
     _, report = _all_and_alone(network, source, timeline, length, **options)
     if options.get("scenes", SceneRules()).at_cut != "interpolate":
         assert 14 in report.scenes.cuts
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [SceneRules(repeats="retime"), SceneRules(replaced=REPLACED)],
+    ids=["repeats", "replaced"],
+)
+def test_what_is_made_together_does_not_depend_on_where_work_begins(
+    network, seeded, source, monkeypatch, rules
+):
+    """Frames come out a little different in other company, on a GPU and on more than one core."""
+    batches, start = [], FrameScheduler._start
+
+    def record(self, tasks):
+        found = [(one.wanted.pair.left.number + first, one.wanted.middle) for one in tasks]
+        batches.append((found, any(one.is_wanted for one in tasks)))
+        start(self, tasks)
+
+    def made(begin, window):
+        nonlocal first
+        batches.clear()
+        first = begin
+        clip = Clip.of(VideoReader(source), Timeline.multiply(4), rules.replaced)
+        options = Options(batch_size=3, scenes=rules)
+        with frames_of(network, clip, begin, Report(), options, window) as frames:
+            list(frames)
+        return [found for found, is_wanted in batches if is_wanted]
+
+    first = 0
+    monkeypatch.setattr(FrameScheduler, "_start", record)
+    clip = Clip.of(VideoReader(source), Timeline.multiply(4), rules.replaced)
+    whole = made(0, clip.window(0))
+    segments = clip.segments(8)
+    assert len(segments) > 2
+    for segment in segments:
+        alone = made(read_from(segment.source, rules), clip.window(segment.source, segment.stop))
+        assert [batch for batch in alone if batch not in whole] == []
 
 
 def test_segments_of_uneven_clips(network, seeded, uneven):
