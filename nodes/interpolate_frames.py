@@ -449,7 +449,7 @@ class Inputs:
 
     def timeline(self, source_fps: Fraction | float) -> Timeline:
         """The timeline that they mean."""
-        shutter = Shutter(Fraction(self.blur), self.exposures) if self.blur else None
+        shutter = Shutter.of(self.blur, self.exposures) if self.blur else None
         return replace(self._timeline(source_fps), shutter=shutter)
 
     def _timeline(self, source_fps: Fraction | float) -> Timeline:

@@ -34,9 +34,11 @@ from .graph import (
     read,
     set_input,
 )
+from .plain_text import plain
 
 _PAGE_ONLY = ("preview", "upload")  # ends of the names of inputs that only the page reads
 _LONGEST_NAME = 200
+_LONGEST_REASON = 2000
 
 KNOWN_NODES: dict[str, type] = {**core_nodes.NODE_CLASS_MAPPINGS, **nodes.NODE_CLASS_MAPPINGS}
 
@@ -98,10 +100,15 @@ def _declared(node_id: str, node: dict[str, Any], say: Callable[[str], None]) ->
     if node_class := KNOWN_NODES.get(class_type):
         known = inputs_of(node_class)
         given = list(_flat(inputs))
-        inputs = {name: value for name, value in given if name in known}
+        # An optional input without a value is left out, so that its default holds.
+        inputs = {
+            name: value
+            for name, value in given
+            if name in known and (value is not None or known[name].required)
+        }
         for name, value in given:
             own = name.rpartition(".")[2]
-            if own in known:
+            if own in known and value is not None:
                 inputs.setdefault(own, value)
             elif value and not name.endswith(_PAGE_ONLY):
                 say(f"Node {node_id} ({class_type}): input {name!r} is ignored without a server.")
@@ -137,7 +144,7 @@ def _run(graph: Graph, folders: Folders, say: Callable[[str], None]) -> Result:
         try:
             outputs = _call(node_id, graph, values)
         except Exception as error:
-            reason = str(error) or type(error).__name__
+            reason = plain(error, _LONGEST_REASON) or type(error).__name__
             raise WorkflowError(f"Node {node_id} ({class_type}) failed: {reason}") from error
         say(f"{title} took {time.perf_counter() - started:.1f} s")
         ui = outputs.get("ui", {}) if isinstance(outputs, dict) else {}

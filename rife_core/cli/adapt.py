@@ -15,6 +15,7 @@ from ..inference.precision import default_device
 from ..training.adapt import adapt
 from ..training.clips import clip_frames
 from ..whole_file import room_for
+from .values import device_here
 from .weights import add_model, load_chosen
 
 
@@ -29,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frames", type=int, default=200, help="read at most so many (default 200)"
     )
-    parser.add_argument("--device", default=str(default_device()), help="cpu, cuda or mps")
+    parser.add_argument(
+        "--device", type=device_here, default=str(default_device()), help="cpu, cuda or mps"
+    )
 
 
 def advance(bar: tqdm[Any], done: int) -> None:

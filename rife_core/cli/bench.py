@@ -30,6 +30,7 @@ from ..inference.backends import EAGER
 from ..inference.precision import PRECISIONS, default_device, precision_name, resolve_precision
 from ..video import VideoReader
 from ..whole_file import content_of, room_for
+from .values import device_here
 from .weights import add_model, chosen_file
 
 _MAX_BYTES = 64 * 2**20  # of the file of earlier runs
@@ -75,7 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--end-to-end", type=Path, metavar="CLIP", help="time whole programs on this video too"
     )
     parser.add_argument("--start-up", action="store_true", help="time the way to the first frame")
-    parser.add_argument("--device", default=str(default_device()), help="cpu, cuda or mps")
+    parser.add_argument(
+        "--device", type=device_here, default=str(default_device()), help="cpu, cuda or mps"
+    )
     parser.add_argument(
         "--resident", action="store_true", help="frames lie on the device before the clock starts"
     )

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from ..inference.precision import default_device, resolve_precision, set_precision
 from ..training.taught import PER_FILE, Teacher, write_crops
+from .values import device_here, whole
 from .weights import add_model, load_chosen
 
 
@@ -26,10 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the flow of the one that interpolates it best",
     )
     parser.add_argument(
-        "--files", type=int, default=60, help=f"of {PER_FILE} crops each (default: 60)"
+        "--files", type=whole(1), default=60, help=f"of {PER_FILE} crops each (default: 60)"
     )
     parser.add_argument("--seed", type=int, default=0, help="decides which crops are taken")
-    parser.add_argument("--device", default=str(default_device()), help="cpu, cuda or mps")
+    parser.add_argument(
+        "--device", type=device_here, default=str(default_device()), help="cpu, cuda or mps"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -33,6 +33,7 @@ from ..whole_file import room_for
 from .adapt import advance
 from .jobs import add_workers, workers_of
 from .network import add_scale
+from .values import above, device, several, whole
 from .weights import add_model, chosen_file
 
 
@@ -45,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL_OR_CLIP",
         help="videos or folders of frames, and networks to measure on them",
     )
-    parser.add_argument("--frames", type=int, default=200, help="read at most so many of each clip")
+    parser.add_argument(
+        "--frames", type=whole(1), default=200, help="read at most so many of each clip"
+    )
     parser.add_argument(
         "--ladder",
         action="store_true",
@@ -59,14 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--speeds",
-        type=lambda text: [float(part) for part in _listed(text)],
+        type=several(above(0)),
         default=list(SPEEDS),
         metavar="LIST",
         help=f"its speeds, pixels a frame (default: {','.join(map(str, SPEEDS))})",
     )
     parser.add_argument(
         "--pictures",
-        type=int,
+        type=whole(1),
         default=1,
         help="over how many of the clips' pictures each motion is painted (default: 1)",
     )
@@ -98,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="in what numbers the network computes (default: auto, bf16 where that is faster)",
     )
-    parser.add_argument("--device", help="cpu, cuda or mps (default: the best)")
+    parser.add_argument("--device", type=device, help="cpu, cuda or mps (default: the best)")
 
 
 def _listed(text: str) -> list[str]:

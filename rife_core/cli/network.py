@@ -12,6 +12,7 @@ from ..engine.scenes import SceneRules
 from ..inference.backends import AUTO, BACKEND_NAMES, set_backend
 from ..inference.precision import PRECISIONS, default_device, resolve_precision, set_precision
 from ..inference.rife import RIFE
+from .values import device
 from .weights import add_model, load_chosen
 
 
@@ -53,7 +54,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         help="memory that making frames may take; smaller tiles are used below it "
         "(default: no limit)",
     )
-    parser.add_argument("--device", help="cpu, cuda or mps (default: the best)")
+    parser.add_argument("--device", type=device, help="cpu, cuda or mps (default: the best)")
 
 
 def add_scale(parser: argparse.ArgumentParser) -> None:

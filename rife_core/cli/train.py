@@ -15,6 +15,7 @@ import torch.distributed as dist
 from ..training.batches import clips_of
 from ..training.config import load_config
 from ..training.trainer import Trainer
+from .values import MOST_THREADS, above, device_here, whole
 from .weights import add_model, load_chosen
 
 
@@ -27,11 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for state, weights, log and curve; a state there is gone on with "
         "(default: runs/NAME-OF-CONFIG)",
     )
-    parser.add_argument("--device", help="cpu, cuda or mps (default: the best)")
-    parser.add_argument("--threads", type=int, help="threads of the network on a CPU")
+    parser.add_argument("--device", type=device_here, help="cpu, cuda or mps (default: the best)")
+    parser.add_argument(
+        "--threads", type=whole(1, MOST_THREADS), help="threads of the network on a CPU"
+    )
     add_model(parser, "--start", help="where to start")
-    parser.add_argument("--until", type=int, help="stop after this step")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this time")
+    parser.add_argument("--until", type=whole(0), help="stop after this step")
+    parser.add_argument(
+        "--minutes", type=above(0), default=float("inf"), help="stop after this time"
+    )
     parser.add_argument(
         "--fit",
         action="store_true",
@@ -40,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--shard-mib",
-        type=int,
+        type=whole(0),
         default=0,
         help="write the state in files of at most this size, for places that take no larger ones",
     )

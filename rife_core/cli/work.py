@@ -13,6 +13,7 @@ from ..files.jobs.progress import Progress
 from ..files.jobs.remote import folder_at
 from ..files.jobs.workers import DebugWorkers
 from ..inference.precision import default_device
+from .values import device_here
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "work: 3/64 in a job array of 64 (default: all parts)",
     )
     parser.add_argument(
-        "--device", default=str(default_device()), help="cpu, cuda or mps (default: the best)"
+        "--device",
+        type=device_here,
+        default=str(default_device()),
+        help="cpu, cuda or mps (default: the best)",
     )
 
 

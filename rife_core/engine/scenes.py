@@ -8,6 +8,7 @@ blocks are still found. Across a cut most of them are not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -29,6 +30,7 @@ PACINGS: tuple[Pacing, ...] = get_args(Pacing)
 
 LONGEST_RUN = 6
 """Frames; where a picture stands still for longer it is usually meant to."""
+_NUMBER = re.compile(r"\d{1,9}")
 _LONGEST_EVER = 240  # frames that are looked at again where work goes on
 _MOST_ALIKE = 64  # 255ths; at more, different pictures are alike
 
@@ -181,7 +183,7 @@ def parse_cuts(text: str) -> frozenset[int] | None:
         [25, 60]
     """
     words = text.replace(",", " ").split()
-    if not all(word.isdigit() and int(word) > 1 for word in words):
+    if not all(_NUMBER.fullmatch(word) and int(word) > 1 for word in words):
         raise ValueError(
             f"The cuts {text!r} cannot be read. Write the numbers of the frames that begin a "
             "new scene, counted from 1, such as '25, 60'."

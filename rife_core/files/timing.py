@@ -97,9 +97,8 @@ class Timing:
         if self.speed:
             timeline = dataclasses.replace(timeline, speed=SpeedCurve.parse(self.speed))
         if self.blur is not None:
-            timeline = dataclasses.replace(
-                timeline, shutter=Shutter(Fraction(self.blur), self.exposures)
-            )
+            shutter = Shutter.of(self.blur, self.exposures)
+            timeline = dataclasses.replace(timeline, shutter=shutter)
         return timeline
 
     @property

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import SupportsIndex, cast
+from typing import Any, SupportsIndex, cast
 
 import torch
 from torch import Tensor
@@ -136,13 +136,39 @@ def check_numbers(
         Traceback (most recent call last):
         ...
         ValueError: LapLoss: data_range is nan; it must be a number above 0.
+        >>> check_numbers("a stage", most=1, real=2)
+        Traceback (most recent call last):
+        ...
+        ValueError: a stage: real is 2; it must be a number of 0 or more, and at most 1.
     """
     words = f"above {least:g}" if above else f"of {least:g} or more"
+    if most < _LARGEST:
+        words += f", and at most {most:g}"
     for name, value in values.items():
         number = _number(value)
         if not least <= number <= most or (above and number == least):
             raise ValueError(
                 f"{_named(owner)}: {name} is {_shown(value)}; it must be a number {words}."
+            )
+
+
+def check_ranges(owner: object, *, most: float = _LARGEST, **ranges: object) -> None:
+    """Raises ValueError unless all are two numbers above 0, the smaller one first.
+
+    Example:
+        >>> check_ranges("scenes", speed=(12.0, 1.0))
+        Traceback (most recent call last):
+        ...
+        ValueError: scenes: speed is (12.0, 1.0); it must be two numbers, the smaller one first.
+    """
+    for name, value in ranges.items():
+        ends: list[Any] = list(cast("Iterable[Any]", value)) if type(value) in (tuple, list) else []
+        for end in ends:
+            check_numbers(owner, above=True, most=most, **{name: end})
+        if len(ends) != 2 or _number(ends[0]) > _number(ends[1]):
+            raise ValueError(
+                f"{_named(owner)}: {name} is {_shown(value)}; it must be two numbers, the smaller "
+                "one first."
             )
 
 

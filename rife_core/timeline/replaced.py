@@ -15,6 +15,9 @@ def parse_replaced(text: str) -> frozenset[int]:
     Example:
         >>> sorted(parse_replaced("3-5, 9"))
         [3, 4, 5, 9]
+
+    Raises:
+        ValueError: an entry cannot be read, or names more frames in a row than can be made.
     """
     numbers: set[int] = set()
     for entry in filter(None, map(str.strip, text.split(","))):
@@ -24,7 +27,9 @@ def parse_replaced(text: str) -> frozenset[int]:
                 f"The frames {entry!r} cannot be read. Write numbers counted from 1, such as "
                 "'120-123, 500', or 'auto' for repeats."
             )
-        numbers.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+        first, last = int(match[1]), int(match[2] or match[1])
+        _check_run(first, last - first + 1)
+        numbers.update(range(first, last + 1))
     return frozenset(numbers)
 
 
@@ -44,7 +49,12 @@ def check_replaced(replaced: frozenset[int], count: int) -> None:
         )
     for first in replaced:
         if all(number in replaced for number in range(first, first + LONGEST_STEP)):
-            raise ValueError(
-                f"From frame {first} on {LONGEST_STEP} frames or more are to be replaced; at most "
-                f"{LONGEST_STEP - 1} in a row can be."
-            )
+            _check_run(first, LONGEST_STEP)
+
+
+def _check_run(first: int, count: int) -> None:
+    if count >= LONGEST_STEP:
+        raise ValueError(
+            f"From frame {first} on {LONGEST_STEP} frames or more are to be replaced; at most "
+            f"{LONGEST_STEP - 1} in a row can be."
+        )

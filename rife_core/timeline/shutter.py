@@ -34,16 +34,28 @@ class Shutter:
     exposures: int = DEFAULT_EXPOSURES
 
     def __post_init__(self) -> None:
-        if not 0 < self.angle <= 360:
-            raise ValueError(
-                f"The shutter angle is {float(self.angle):g}; it must be above 0 and up to 360 "
-                "degrees."
-            )
+        _check_angle(self.angle)
         if not 2 <= self.exposures <= _MOST_EXPOSURES:
             raise ValueError(
                 f"{self.exposures} exposures were asked for; a blurred frame is the mean of 2 to "
                 f"{_MOST_EXPOSURES}."
             )
+
+    @classmethod
+    def of(cls, degrees: float, exposures: int = DEFAULT_EXPOSURES) -> Shutter:
+        """A shutter of an angle that may be no finite number.
+
+        Raises:
+            ValueError: it is none, or see the class.
+
+        Example:
+            >>> Shutter.of(float("nan"))
+            Traceback (most recent call last):
+            ...
+            ValueError: The shutter angle is nan; it must be above 0 and up to 360 degrees.
+        """
+        _check_angle(degrees)
+        return cls(Fraction(degrees), exposures)
 
     def __str__(self) -> str:
         """For reports."""
@@ -72,3 +84,10 @@ class Shutter:
         frame = floor(moment)
         exposure = ceil((moment - frame) * self.exposures / self.open)
         return frame * self.exposures + min(exposure, self.exposures)
+
+
+def _check_angle(degrees: Fraction | float) -> None:
+    if not 0 < degrees <= 360:
+        raise ValueError(
+            f"The shutter angle is {float(degrees):g}; it must be above 0 and up to 360 degrees."
+        )

@@ -17,8 +17,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 _ENTRY = re.compile(
-    r"(?P<start>\d+(?:\.\d+)?)\s*s?\s*-\s*(?P<stop>\d+(?:\.\d+)?)?\s*s?\s*:\s*"
-    r"(?P<speed>\d+(?:\.\d+)?)\s*(?P<percent>%)?\s*x?\s*(?P<ease>ease)?",
+    r"(?P<start>\d{1,9}(?:\.\d{1,12})?)\s*s?\s*-\s*"
+    r"(?P<stop>\d{1,9}(?:\.\d{1,12})?)?\s*s?\s*:\s*"
+    r"(?P<speed>\d{1,9}(?:\.\d{1,12})?)\s*(?P<percent>%)?\s*x?\s*(?P<ease>ease)?",
     re.IGNORECASE,
 )
 _SLOWEST, _FASTEST = Fraction(1, 1000), Fraction(100)

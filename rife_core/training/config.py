@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from ..networks.specs import NetworkSpec, get_spec, with_channels
+from ..files.jobs.stored import fitted
+from ..losses.checks import check_numbers, check_sizes
+from ..networks.padding import forward_multiple
+from ..networks.specs import MAX_CHANNELS, NetworkSpec, get_spec, with_channels
 from ..whole_file import content_of
 from .clips import GAPS
-from .objective import LossWeights
+from .objective import OF_CROPS, OF_FRAMES, OF_SCENES, LossWeights
 from .scene import SceneSettings
 
 if sys.version_info >= (3, 11):
@@ -21,6 +25,10 @@ else:  # the same library under its older name
     import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 _MAX_BYTES = 2**20
+_SEEDS = 2**31
+_LARGEST_SCALE = 1024
+_TABLE = Mapping[str, Any]
+_KINDS = {"scenes": SceneSettings, "weights": LossWeights}
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,12 @@ class CoarseSteps:
     batch: int
     weights: LossWeights = field(default_factory=LossWeights)
     scenes: SceneSettings = field(default_factory=SceneSettings)
+
+    def __post_init__(self) -> None:
+        _check_pyramid("coarse", self.scales, self.batch)
+        check_numbers("coarse", most=1, share=self.share)
+        if not self.scales:
+            raise ValueError("coarse: scales is empty; it must list those of the first blocks.")
 
 
 @dataclass(frozen=True)
@@ -82,6 +96,14 @@ class Stage:
     real: float = 0.0
     coarser: float = 0.0
     coarse: CoarseSteps | None = None
+
+    def __post_init__(self) -> None:
+        owner = f"stage {self.name!r}"
+        _check_pyramid(owner, self.scales, self.batch)
+        check_sizes(owner, steps=self.steps)
+        check_numbers(owner, above=True, lr=self.lr)
+        check_numbers(owner, lr_end=self.lr_end, warmup=self.warmup)
+        check_numbers(owner, most=1, real=self.real, coarser=self.coarser)
 
 
 @dataclass(frozen=True)
@@ -130,6 +152,40 @@ class TrainConfig:
     log_every: int = 20
     preview_every: int = 0
 
+    def __post_init__(self) -> None:
+        owner = "a training"
+        check_sizes(owner, shards=self.shards, log_every=self.log_every)
+        check_sizes(owner, **{f"gaps[{i}]": gap for i, gap in enumerate(self.gaps)})
+        check_numbers(owner, least=-_SEEDS, most=_SEEDS, seed=self.seed)
+        check_numbers(owner, weight_decay=self.weight_decay, preview_every=self.preview_every)
+        check_numbers(owner, most=math.inf, save_minutes=self.save_minutes)
+        check_numbers(owner, above=True, most=math.inf, clip=self.clip)
+        check_numbers(owner, most=1, ema=self.ema)
+        check_numbers(owner, most=MAX_CHANNELS, tied_width=self.tied_width)
+        if not self.gaps:
+            raise ValueError(f"{owner}: gaps is empty; it must list numbers of 1 or more.")
+        spec = self.spec  # raises where the network does not exist
+        for stage in self.stages:
+            self._check_stage(f"stage {stage.name!r}", stage, spec)
+
+    def _check_stage(self, owner: str, stage: Stage, spec: NetworkSpec) -> None:
+        """Raises ValueError where a stage does not fit the network, or the processes."""
+        scales = stage.scales or spec.scales
+        if stage.tied:
+            spec = dataclasses.replace(spec, scales=scales)
+        blocks = len(spec.scales)
+        _check_fit(owner, stage, scales, spec, blocks, self.shards)
+        losses = (*OF_FRAMES, *(("distill",) if spec.teacher else ()))
+        if stage.real < 1:
+            _check_learns(owner, stage.weights, (*losses, *OF_SCENES), "scenes")
+        if stage.real:
+            losses += OF_CROPS if self.taught else ()
+            _check_learns(owner, stage.weights, losses, "real clips")
+        if stage.coarse:
+            owner, coarse = f"{owner}, coarse", stage.coarse
+            _check_fit(owner, coarse, coarse.scales, spec, blocks, self.shards)
+            _check_learns(owner, coarse.weights, (*losses, *OF_SCENES), "scenes")
+
     @property
     def spec(self) -> NetworkSpec:
         """The row, in the widths asked for."""
@@ -149,6 +205,48 @@ class TrainConfig:
         return len(self.stages), 0
 
 
+def _check_pyramid(owner: str, scales: Sequence[float], batch: int) -> None:
+    check_sizes(owner, batch=batch)
+    for scale in scales:
+        check_numbers(owner, above=True, most=_LARGEST_SCALE, scales=scale)
+
+
+def _check_learns(owner: str, weights: LossWeights, names: Sequence[str], material: str) -> None:
+    """Raises ValueError where no loss counts: a step would have no gradient."""
+    if not any(getattr(weights, name) for name in names):
+        raise ValueError(
+            f"{owner}: there is nothing to learn from {material}; give at least one of these a "
+            f"weight above 0: {', '.join(names)}."
+        )
+
+
+def _check_fit(
+    owner: str,
+    steps: Stage | CoarseSteps,
+    scales: Sequence[float],
+    spec: NetworkSpec,
+    blocks: int,
+    shards: int,
+) -> None:
+    if len(scales) > blocks:
+        raise ValueError(
+            f"{owner}: scales lists {len(scales)}, but the network {spec.version!r} has "
+            f"{blocks} blocks."
+        )
+    size, multiple = steps.scenes.size, forward_multiple(spec, scales)
+    if isinstance(steps, Stage) and steps.coarser:
+        multiple *= 2
+    if size % multiple:
+        raise ValueError(
+            f"{owner}: scenes have size {size}; at scales {list(scales)} it must be a multiple of "
+            f"{multiple}."
+        )
+    if steps.batch % shards:
+        raise ValueError(
+            f"{owner}: batch is {steps.batch}, which {shards} shards cannot share evenly."
+        )
+
+
 def load_config(path: str | Path) -> TrainConfig:
     """Reads a TOML file.
 
@@ -160,47 +258,56 @@ def load_config(path: str | Path) -> TrainConfig:
         content = tomllib.loads(content_of(path, _MAX_BYTES).decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path.name} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path.name} is no training: it is nested too deeply.") from None
     return parse_config(content, path.name)
 
 
 def parse_config(content: Mapping[str, Any], name: str = "config") -> TrainConfig:
     """A configuration from nested dictionaries; see `load_config`."""
     content = dict(content)
-    shared = content.pop("scenes", {})
+    shared = fitted(content.pop("scenes", {}), _TABLE, f"{name}: scenes")
     stages: list[Stage] = []
-    for number, entry in enumerate(content.pop("stages", [])):
-        where = f"{name}, stage {number + 1}"
-        entry = dict(entry)
-        entry.setdefault("name", str(number + 1))
-        if "coarse" in entry:
-            coarse = _with_material(dict(entry["coarse"]), shared, f"{where}, coarse")
-            entry["coarse"] = _filled(CoarseSteps, coarse, f"{where}, coarse")
-        stages.append(_filled(Stage, _with_material(entry, shared, where), where))
-    config = _filled(TrainConfig, {**content, "stages": tuple(stages)}, name)
+    entries = fitted(content.pop("stages", []), list[_TABLE], f"{name}: stages")
+    for number, entry in enumerate(entries, 1):
+        stages.append(_stage({"name": str(number), **entry}, shared, f"{name}, stage {number}"))
     if not stages:
         raise ValueError(f"{name} has no [[stages]]; it needs at least one.")
-    _ = config.spec  # raises where the network does not exist
-    return config
+    return _filled(TrainConfig, content, name, stages=tuple(stages))
 
 
-def _with_material(entry: dict[str, Any], shared: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The entry with its scenes and loss weights made of what it says of them."""
-    scenes = {**shared, **entry.pop("scenes", {})}
-    entry["scenes"] = _filled(SceneSettings, scenes, f"{where}, scenes")
-    entry["weights"] = _filled(LossWeights, entry.pop("weights", {}), f"{where}, weights")
-    return entry
+def _stage(entry: dict[str, Any], shared: Mapping[str, Any], where: str) -> Stage:
+    coarse = entry.pop("coarse", None)
+    made = _material(entry, shared, where)
+    if coarse is not None:
+        inside = f"{where}, coarse"
+        coarse = dict(fitted(coarse, _TABLE, inside))
+        material = _material(coarse, shared, inside)
+        made["coarse"] = _filled(CoarseSteps, coarse, inside, **material)
+    return _filled(Stage, entry, where, **made)
 
 
-def _filled(kind: Any, entries: Mapping[str, Any], where: str) -> Any:
+def _material(entry: dict[str, Any], shared: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The scenes and the loss weights, made of what the entry says of them and taken out of it."""
+    own = {name: fitted(entry.pop(name, {}), _TABLE, f"{where}: {name}") for name in _KINDS}
+    own["scenes"] = {**shared, **own["scenes"]}
+    return {name: _filled(kind, own[name], f"{where}, {name}") for name, kind in _KINDS.items()}
+
+
+def _filled(kind: Any, entries: Mapping[str, Any], where: str, **made: object) -> Any:
+    """A dataclass of the entries of a table, each of its type, and of what is made already."""
     known = {f.name: f for f in dataclasses.fields(kind)}
-    unknown = sorted(set(entries) - set(known))
+    unknown = sorted(set(entries) - (known.keys() - made))
     if unknown:
         raise ValueError(f"{where}: unknown entry {unknown[0]!r}. Known: {', '.join(known)}.")
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
     needed = (dataclasses.MISSING, dataclasses.MISSING)
     missing = [
-        n for n, f in known.items() if (f.default, f.default_factory) == needed and n not in values
+        n
+        for n, f in known.items()
+        if (f.default, f.default_factory) == needed and n not in (*entries, *made)
     ]
     if missing:
         raise ValueError(f"{where}: {missing[0]!r} is missing.")
-    return kind(**values)
+    hints = get_type_hints(kind)
+    values = {n: fitted(value, hints[n], f"{where}: {n}") for n, value in entries.items()}
+    return kind(**made, **values)

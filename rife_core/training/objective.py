@@ -32,6 +32,12 @@ _PLAINLY_APART = 0.1  # of two sides: from here on the mask counts in full
 NONE: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType({})
 
 
+OF_FRAMES = ("frame", "frames", "squared", "census", "vgg", "lpips")
+OF_SCENES = ("flow", "mask")
+OF_CROPS = ("taught", "taught_mask")
+"""Losses by what they need: a true frame alone, a painted scene, a teacher's flow beside a crop."""
+
+
 @dataclass(frozen=True)
 class LossWeights:
     """How much each part counts.

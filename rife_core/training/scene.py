@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..losses.checks import check_numbers, check_ranges
 from ..ops.warp import warp
 from .shapes import Points, Shapes, relative_to, rotation, transform
 from .textures import Draw
@@ -31,6 +32,21 @@ INVERSION_STEPS = 3
 _CRISP = (0.6, 1.0)  # softness of a sharp rim, pixels
 _PERIOD = (0.12, 0.5)  # of a texture that repeats, as a share of the window
 _UNLIKE = 0.08  # how much lighter or darker one time is than the next
+_OWNER = "scenes"
+_FASTEST, _WIDEST = 1e5, 100.0
+_BOUNDS = {
+    (0, 1): (
+        *("still_camera", "midpoint", "noise", "exposure", "blur", "blocks"),
+        *("pictures", "crisp", "repeats"),
+    ),
+    (0, 0.9): ("zoom",),  # a layer as small as nothing has no inverse
+    (0, 10): ("turn", "waves", "acceleration", "wobble", "relief"),
+    (0, 64): ("layers",),
+    (0, 1e6): ("object_weight",),
+    (1, 1e6): ("textures", "renewed"),
+    (4, 2**14): ("size", "texture_size"),
+}
+"""Least and most of what is one number."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +111,13 @@ class SceneSettings:
     textures: int = 48
     texture_size: int = 320
     renewed: int = 8
+
+    def __post_init__(self) -> None:
+        check_ranges(_OWNER, most=_FASTEST, speed=self.speed, object_speed=self.object_speed)
+        check_ranges(_OWNER, most=_WIDEST, texels=self.texels, extent=self.extent)
+        for (least, most), names in _BOUNDS.items():
+            values = {name: getattr(self, name) for name in names}
+            check_numbers(_OWNER, least=least, most=most, **values)
 
 
 class Scene:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import io
+import math
+import pickle
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
+from ..files.jobs.stored import fitted
 from ..whole_file import whole_file
 
 STATE = "state.pt"
+_PICKLES = (pickle.UnpicklingError, AttributeError, TypeError)
+"""What a broken pickle may raise beside errors of values."""
 
 
 class Means:
@@ -40,10 +47,10 @@ class Means:
         return means
 
 
-def write_state(state: dict[str, Any], folder: Path, shard_bytes: int = 0) -> None:
+def write_state(state: State, folder: Path, shard_bytes: int = 0) -> None:
     """Writes a state as state.pt, or as state.pt.000 and so on of at most `shard_bytes`."""
     buffer = io.BytesIO()
-    torch.save(state, buffer)
+    torch.save({**state._asdict(), "optimizer": state.optimizer._asdict()}, buffer)
     data, size = buffer.getbuffer(), shard_bytes or buffer.tell()
     shards = [data[start : start + size] for start in range(0, len(data), size)]
     names = [f"{STATE}.{i:03d}" for i in range(len(shards))] if shard_bytes else [STATE]
@@ -52,18 +59,85 @@ def write_state(state: dict[str, Any], folder: Path, shard_bytes: int = 0) -> No
             files.enter_context(whole_file(folder / name)).write_bytes(shard)
 
 
-def read_state(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """The state in a folder, whole or in shards; None where there is none."""
+class Moments(NamedTuple):
+    """What the optimiser remembers: its `state_dict`."""
+
+    state: Mapping[int, Mapping[str, Tensor]]
+    param_groups: list[Mapping[str, Any]]
+
+    def are_of(self, shapes: Sequence[torch.Size]) -> bool:
+        """Whether they are those of parameters of these shapes, in this order."""
+        numbers = [number for group in self.param_groups for number in group.get("params", ())]
+        return numbers == [*range(len(shapes))] and all(
+            number in numbers and moment.shape in ((), shapes[number])
+            for number, moments in self.state.items()
+            for moment in moments.values()
+        )
+
+
+class State(NamedTuple):
+    """What a training goes on from.
+
+    Attributes:
+        step: of the whole training.
+        stage: the number of the stage that it is in.
+        updates: steps of this stage that changed the weights.
+        skipped: steps whose gradient was not finite.
+        network, ema, optimizer: see `Trainer`.
+    """
+
+    step: int
+    stage: int
+    updates: int
+    skipped: int
+    network: Mapping[str, Tensor]
+    ema: Mapping[str, Tensor]
+    optimizer: Moments
+
+
+def read_state(folder: Path, device: torch.device) -> State | None:
+    """The state in a folder, whole or in shards; None where there is none.
+
+    Raises:
+        ValueError: what is there is no state.
+    """
     files = [folder / STATE] if (folder / STATE).is_file() else sorted(folder.glob(f"{STATE}.???"))
     if not files:
         return None
     joined = io.BytesIO(b"".join(file.read_bytes() for file in files))
-    return torch.load(joined, map_location=device, weights_only=True)
+    try:
+        state = fitted(torch.load(joined, map_location=device, weights_only=True), State, "it")
+        if min(state.step, state.stage, state.updates, state.skipped) < 0:
+            raise ValueError("a number in it is negative")
+    except (ValueError, RuntimeError, LookupError, EOFError, *_PICKLES) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        words = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(
+            f"{files[0]} is no state of a training ({words}). Train into another folder, or delete "
+            "this file to begin anew."
+        ) from None
+    return state
 
 
 def cut_log(path: Path, step: int) -> None:
     """Takes out what was logged after the state was saved; it will be logged again."""
     if not path.is_file():
         return
-    head, *rows = path.read_text().splitlines(keepends=True)
-    path.write_text(head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
+    head, *rows = path.read_text(errors="replace").splitlines(keepends=True) or [""]
+    if not head.startswith("step,"):
+        path.unlink()  # no log
+        return
+    kept = [row for row in rows if _step_of(row) <= step]
+    path.write_text(head + "".join(kept))
+
+
+def _step_of(row: str) -> float:
+    """Infinity where the row is none, as that of a full disk."""
+    first = row.split(",")[0]
+    return int(first) if first.isdecimal() and row.endswith("\n") else math.inf
+
+
+def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    """The shape of each tensor, by its name."""
+    return {name: tensor.shape for name, tensor in tensors.items()}

@@ -19,9 +19,10 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
+from ..checkpoints.tensor_files import read_tensors
 from ..inference.rife import RIFE
 from ..whole_file import whole_file
 from .clips import change, clip_frames, is_triplet_cut, pick, sources_in
@@ -44,7 +45,14 @@ _HOPELESS = 0.09
 """Mean error from which on nobody knows what happened between two frames."""
 _GIVE_UP = 200
 _WINDOW = 5
-_STORED = ("images", "flow", "mask", "error")
+_FIRST = "images"
+_STORED = {
+    _FIRST: (torch.uint8, 3, 3, SIDE, SIDE),
+    "flow": (torch.float16, 4, SIDE // 2, SIDE // 2),
+    "mask": (torch.uint8, 1, SIDE, SIDE),
+    "error": (torch.float16, 1, SIDE // 2, SIDE // 2),
+}
+"""What a file of crops holds: type and shape of each crop's."""
 
 
 class Teacher(NamedTuple):
@@ -238,7 +246,8 @@ class TaughtCrops:
         device: where the crops are kept and the batches made.
 
     Raises:
-        ValueError: the folder holds no crops, or some that an older version wrote.
+        ValueError: the folder holds no crops, or some that cannot be read or that an older
+            version wrote.
     """
 
     def __init__(self, folder: Path, seed: int, device: torch.device | str = "cpu") -> None:
@@ -247,7 +256,9 @@ class TaughtCrops:
             raise ValueError(f"{folder.name} holds no crops; `rife-video crops` writes them.")
         self.size, self.seed, self.device = SIDE, seed, torch.device(device)
         self._files = [_load(path, device) for path in paths]
-        self._starts = [0, *accumulate(len(file["images"]) for file in self._files)]
+        self._starts = [0, *accumulate(len(file[_FIRST]) for file in self._files)]
+        if not len(self):
+            raise ValueError(f"The files in {folder.name} hold no crops; write them again.")
 
     def of_size(self, size: int) -> TaughtCrops:
         """The same crops, of which batches show parts of another size.
@@ -324,12 +335,23 @@ def _load(path: Path, device: torch.device | str) -> dict[str, Tensor]:
     """A file of crops.
 
     Raises:
-        ValueError: something is not in it.
+        ValueError: it cannot be read, or is no file of crops.
     """
-    crops = load_file(path, device=str(device))
+    crops = {
+        name: tensor.to(device) for name, tensor in read_tensors("taught crops", path)[0].items()
+    }
     if missing := [name for name in _STORED if name not in crops]:
         raise ValueError(
             f"{path.name} has no {missing[0]}: an older version wrote it. Delete the folder "
             "and write the crops again (`rife-video crops`)."
         )
+    for name, (dtype, *shape) in _STORED.items():
+        found = crops[name]
+        if found.dtype != dtype or [*found.shape[1:]] != shape or len(found) != len(crops[_FIRST]):
+            raise ValueError(
+                f"{path.name} holds no crops: {name} is {found.dtype} of shape "
+                f"{tuple(found.shape)}, expected {dtype} of shape (N, {str(shape)[1:-1]})."
+            )
+    if not crops["flow"].isfinite().all() or not crops["error"].isfinite().all():
+        raise ValueError(f"{path.name} holds NaN or infinity. Delete it and write it again.")
     return crops

@@ -18,7 +18,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -35,7 +34,7 @@ from .batches import Ahead, BatchSource, Mixture
 from .config import Stage, TrainConfig
 from .growth import build_fresh, build_tied, transplant
 from .objective import objective
-from .state import Means, cut_log, read_state, write_state
+from .state import Means, Moments, State, cut_log, read_state, shapes_of, write_state
 from .synthetic import SceneBatch, SceneGenerator
 from .taught import TaughtCrops
 
@@ -134,7 +133,7 @@ class Trainer:
                     # The first steps tell of no pace: libraries try and choose their ways in them.
                     settled = inside + 1 >= 2 * config.log_every
                     if fit and settled and stage == len(config.stages) - 1:
-                        left = seconds - (time.monotonic() - began)
+                        left = max(seconds - (time.monotonic() - began), 0)
                         self._fit(inside + 1 + int(left / means["seconds"]))
                 if time.monotonic() - saved > config.save_minutes * 60:
                     self.save()
@@ -203,15 +202,15 @@ class Trainer:
         """Writes the state to go on from, the averaged weights and the curve."""
         if self.rank:
             return
-        state = {
-            "step": self.step,
-            "stage": self.stage,
-            "updates": self.updates,
-            "skipped": self.skipped,
-            "network": self.network.state_dict(),
-            "ema": self.ema,
-            "optimizer": self.optimizer.state_dict(),
-        }
+        state = State(
+            self.step,
+            self.stage,
+            self.updates,
+            self.skipped,
+            self.network.state_dict(),
+            self.ema,
+            Moments(**self.optimizer.state_dict()),
+        )
         write_state(state, self.out, self.shard_bytes)
         save_rife(self.averaged(), self.out / WEIGHTS)
         if (self.out / LOG).is_file():
@@ -226,13 +225,34 @@ class Trainer:
         for batches in filter(None, (self.batches, self.coarse)):
             batches.indices = range(steps * self.config.shards)
 
-    def _resume(self, state: dict[str, Any]) -> None:
-        self._enter(state["stage"], None)
-        cut_log(self.out / LOG, state["step"])
-        self.step, self.updates, self.skipped = state["step"], state["updates"], state["skipped"]
-        self.network.load_state_dict(state["network"])
-        self.ema = state["ema"]
-        self.optimizer.load_state_dict(state["optimizer"])
+    def _resume(self, state: State) -> None:
+        """Goes on from a state.
+
+        Raises:
+            ValueError: it is that of another training.
+        """
+        if not self._takes(state):
+            raise ValueError(
+                f"The state in {self.out} is that of another training: it does not fit the stages "
+                "or the network of this one. Train into another folder."
+            )
+        cut_log(self.out / LOG, state.step)
+        self.step, self.updates, self.skipped = state.step, state.updates, state.skipped
+        self.network.load_state_dict(state.network)
+        self.ema = dict(state.ema)
+        self.optimizer.load_state_dict(state.optimizer._asdict())
+
+    def _takes(self, state: State) -> bool:
+        """Whether a state fits; enters its stage."""
+        if state.stage >= len(self.config.stages):
+            return False
+        self._enter(state.stage, None)
+        own = shapes_of(dict(self.network.named_parameters()))
+        return (
+            shapes_of(state.network) == shapes_of(self.network.state_dict())
+            and shapes_of(state.ema) == own
+            and state.optimizer.are_of([*own.values()])
+        )
 
     def _enter(self, stage: int, source: FlowNetwork | None) -> None:
         """Builds network, optimiser and material of a stage; weights go on from `source`."""
@@ -360,7 +380,9 @@ def curve_of_log(path: Path) -> str:
         return [(float(row["step"]), float(row[name])) for row in rows if row.get(name)]
 
     ratio = [
-        (float(r["step"]), float(r["epe"]) / max(float(r["zero"]), 1e-9)) for r in rows if r["epe"]
+        (float(r["step"]), float(r["epe"]) / max(float(r["zero"]), 1e-9))
+        for r in rows
+        if r.get("epe") and r.get("zero")
     ]
     return curve_svg(
         [Curve("flow error, share of no flow", ratio), Curve("PSNR, dB", column("psnr"))],

@@ -10,6 +10,7 @@ import rife_video
 import torch
 from rife_video.__main__ import main
 from rife_video.nodes.host import Folders, use_folders
+from rife_video.nodes.interpolate_frames import InterpolateFrames
 from rife_video.workflows import core_nodes
 from rife_video.workflows.graph import WorkflowError, check, order, problems, read, set_input
 from rife_video.workflows.local import KNOWN_NODES, run_workflow
@@ -185,6 +186,27 @@ def test_changed_workflows(tally, tmp_path):
 @pytest.mark.slow
 def test_many_changed_workflows(tally, tmp_path):
     _try_changed(tally, range(100, 3000), tmp_path)
+
+
+def test_optional_inputs_without_a_value_have_their_defaults(tmp_path, clip_file, small_weights):
+    """Whatever the input: as if it were not there."""
+    folders = Folders(clip_file.parent, tmp_path / "out", (small_weights.parent,))
+    graph = json.loads(EXAMPLE.read_text())
+    node = next(each for each in graph.values() if each["class_type"] == "InterpolateFrames")
+    optional = InterpolateFrames.INPUT_TYPES()["optional"]
+    node["inputs"].update(dict.fromkeys(optional))
+    settings = (f"LoadVideo.file={clip_file.name}", f"LoadRIFE.model_name={small_weights.name}")
+    result = run_workflow(graph, settings=settings, folders=folders)
+    assert "became 11" in result.texts[0]
+
+
+def test_what_a_node_says_of_a_long_text_is_short(tmp_path, clip_file, small_weights):
+    folders = Folders(clip_file.parent, tmp_path / "out", (small_weights.parent,))
+    settings = (f"LoadVideo.file={clip_file.name}", f"LoadRIFE.model_name={small_weights.name}")
+    settings += (f"InterpolateFrames.cuts={'x' * 10**6}",)
+    with pytest.raises(WorkflowError, match="cuts") as error:
+        run_workflow(EXAMPLE, settings=settings, folders=folders)
+    assert len(str(error.value)) < 3000
 
 
 def _other_packs():

@@ -1,11 +1,16 @@
 """Folders of jobs in which somebody else has written: a sentence, and nothing outside them."""
 
+import dataclasses
 import json
+import math
 import shutil
 import time
+from fractions import Fraction
 
 import pytest
 from rife_video.__main__ import main
+from rife_video.rife_core.files.jobs import Recipe
+from rife_video.rife_core.files.jobs.stored import stored
 
 from .bad_server import mutated
 
@@ -84,6 +89,26 @@ def test_values_that_were_changed(started, tally, capsys):
 @pytest.mark.slow
 def test_many_values_that_were_changed(started, tally, capsys):
     _try(started, tally, capsys, _mutations(started, range(25, 1000)))
+
+
+NUMBERS = (0, -1, 2.5, 1e308, math.nan, math.inf, -math.inf, 10**9, 2**62, 1e-300, True, None)
+TEXTS = ("", "x", "0", "-1", "1/0", "1e400", "nan", "9" * 400, "9" * 5000, "\0", "\u00b2", "\ud800")
+TEXTS += ("1-999999999", "0-9s:0.001", "0-1s:" + "9" * 5000, "1:" + "9" * 5000, "0-0.1s:100 ease")
+RAW_WORDS = ("Exceeds the limit", "invalid literal", "cannot convert", "could not convert")
+
+
+def test_recipes_that_cannot_be_followed(tally):
+    """Every field with every value: what is no recipe is refused before a network is loaded."""
+    for field in dataclasses.fields(Recipe):
+        for value in (*NUMBERS, *TEXTS, [], {}):
+            with tally.one(f"{field.name} = {str(value)[:40]!r}"):
+                try:
+                    recipe = stored({"weights": "w", field.name: value}, Recipe)
+                    recipe.options()
+                    recipe.timing.timeline(Fraction(24)).output_count(10, 0)
+                except ValueError as error:
+                    words = str(error)
+                    assert not any(raw in words for raw in RAW_WORDS), words
 
 
 @pytest.mark.parametrize("output", ["", "x", "../../x"])

@@ -50,7 +50,7 @@ def stored(value: object, kind: type[_T], **given: object) -> _T:
         ...
         ValueError: height is '2', expected int
     """
-    return _made(value, kind, "it", given) if given else _fitted(value, kind, "it")
+    return _made(value, kind, "it", given) if given else fitted(value, kind, "it")
 
 
 def is_inside(name: str) -> bool:
@@ -71,11 +71,17 @@ def _made(value: object, kind: Any, where: str, given: Mapping[str, object]) -> 
     found = cast("dict[str, object]", value)
     if found.keys() - forms.keys() or needed - found.keys() - given.keys():
         raise ValueError(f"{where} has {sorted(found)}, expected {sorted(forms.keys() - given)}")
-    return kind(**given, **{name: _fitted(found[name], forms[name], name) for name in found})
+    return kind(**given, **{name: fitted(found[name], forms[name], name) for name in found})
 
 
-def _fitted(value: object, kind: Any, where: str) -> Any:
-    """`value` as a value of a type."""
+def fitted(value: object, kind: Any, where: str) -> Any:
+    """A plain value as a value of a type; see `stored`.
+
+    Args:
+        value: the value.
+        kind: the type.
+        where: what holds it, for the message.
+    """
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
         return value
@@ -84,7 +90,7 @@ def _fitted(value: object, kind: Any, where: str) -> Any:
     if origin in (Union, UnionType):
         for one in arguments:
             try:
-                return _fitted(value, one, where)
+                return fitted(value, one, where)
             except ValueError:
                 continue
     elif origin is Literal:
@@ -93,12 +99,12 @@ def _fitted(value: object, kind: Any, where: str) -> Any:
     elif origin in (tuple, list) and isinstance(value, list):
         several = cast("list[object]", value)
         if origin is list or arguments[-1] is Ellipsis:
-            return origin(_fitted(each, arguments[0], where) for each in several)
+            return origin(fitted(each, arguments[0], where) for each in several)
         if len(several) == len(arguments):
-            return tuple(map(_fitted, several, arguments, [where] * len(several)))
+            return tuple(map(fitted, several, arguments, [where] * len(several)))
     elif isinstance(value, dict) and origin and issubclass(origin, Mapping):
         entries = cast("dict[str, object]", value)
-        return {name: _fitted(each, arguments[1], name) for name, each in entries.items()}
+        return {name: fitted(each, arguments[1], name) for name, each in entries.items()}
     elif _is_plain(value, kind):
         return Fraction(cast(str, value)) if kind is Fraction else value
     raise _wrong(

@@ -25,6 +25,11 @@ def test_long_runs_are_not_replaced():
         check_replaced(parse_replaced("10-15"), 60)
 
 
+def test_a_run_of_a_milliard_frames_is_refused_before_it_is_counted():
+    with pytest.raises(ValueError, match="From frame 1 on 6 frames or more"):
+        parse_replaced("1-999999999")
+
+
 def test_where_the_length_is_not_known_the_end_is_not_checked():
     check_replaced(parse_replaced("2, 900"), 0)
     check_replaced(frozenset(), 1)

@@ -1,0 +1,111 @@
+"""Values on the command line that are looked at before anything is begun."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+MOST_THREADS = 1024
+"""For PyTorch on a CPU."""
+
+_MOST = 2**63 - 1
+
+_N = TypeVar("_N", int, float)
+
+
+def whole(least: int, most: int = _MOST) -> Callable[[str], int]:
+    """Reads a whole number from `least` to `most`.
+
+    Example:
+        >>> whole(1)("3")
+        3
+    """
+
+    def read(text: str) -> int:
+        number = _as(int, text)
+        if number is None or not least <= number <= most:
+            raise argparse.ArgumentTypeError(
+                f"found {text!r}, expected a whole number of {least} or more{_up_to(most)}"
+            )
+        return number
+
+    return read
+
+
+def above(least: float) -> Callable[[str], float]:
+    """Reads a number above `least`; infinity is one, too.
+
+    Example:
+        >>> above(0)("0.5")
+        0.5
+    """
+
+    def read(text: str) -> float:
+        number = _as(float, text)
+        if number is None or not number > least:
+            raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above {least:g}")
+        return number
+
+    return read
+
+
+def several(each: Callable[[str], float]) -> Callable[[str], list[float]]:
+    """Reads finite numbers with commas between: at least one.
+
+    Example:
+        >>> several(above(0))("8, 16")
+        [8.0, 16.0]
+    """
+
+    def read(text: str) -> list[float]:
+        numbers = [each(part.strip()) for part in text.split(",") if part.strip()]
+        if not numbers or not all(map(math.isfinite, numbers)):
+            raise argparse.ArgumentTypeError(f"found {text!r}, expected numbers between commas")
+        return numbers
+
+    return read
+
+
+def device(text: str) -> str:
+    """The name of a device, which may be that of another machine.
+
+    Example:
+        >>> device("cuda:1")
+        'cuda:1'
+    """
+    try:
+        found = torch.device(text)
+    except RuntimeError:
+        found = torch.device("meta")
+    if found.type == "meta":
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected cpu, cuda, cuda:1 or mps")
+    return text
+
+
+def device_here(text: str) -> str:
+    """The name of a device of this machine.
+
+    Example:
+        >>> device_here("cpu")
+        'cpu'
+    """
+    found = torch.device(device(text))
+    counted = {"cuda": torch.cuda.device_count, "mps": torch.mps.device_count}
+    if (found.index or 0) >= counted.get(found.type, lambda: math.inf)():
+        raise argparse.ArgumentTypeError(f"PyTorch finds no device {text!r} on this machine")
+    return text
+
+
+def _up_to(most: int) -> str:
+    return "" if most == _MOST else f", and at most {most}"
+
+
+def _as(kind: Callable[[str], _N], text: str) -> _N | None:
+    try:
+        return kind(text)
+    except ValueError:
+        return None
