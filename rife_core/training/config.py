@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from ..files.jobs.stored import fitted
+from ..checkpoints.stored import fitted
 from ..losses.checks import check_numbers, check_sizes
 from ..networks.padding import forward_multiple
 from ..networks.specs import MAX_CHANNELS, NetworkSpec, get_spec, with_channels

@@ -12,12 +12,12 @@ from typing import TypeVar
 
 from ..checkpoints.published import load_release
 from ..checkpoints.rife import load_rife
+from ..checkpoints.stored import parse, stored
 from ..engine.options import AUTO, Scale
 from ..files.jobs.folder import Folder
 from ..files.jobs.hand_out import HandOut
 from ..files.jobs.job import JobError
 from ..files.jobs.remote import folder_at
-from ..files.jobs.stored import parse, stored
 from ..files.jobs.workers import Outcome, Workers
 from ..inference.precision import resolve_precision, set_precision
 from .evaluation import Distance, Method, Score, baselines, evaluate, measures, network_method

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..files.jobs.stored import fitted
+from ..checkpoints.stored import fitted
 from ..whole_file import whole_file
 
 STATE = "state.pt"

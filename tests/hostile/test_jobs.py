@@ -9,8 +9,8 @@ from fractions import Fraction
 
 import pytest
 from rife_video.__main__ import main
+from rife_video.rife_core.checkpoints.stored import stored
 from rife_video.rife_core.files.jobs import Recipe
-from rife_video.rife_core.files.jobs.stored import stored
 
 from .bad_server import mutated
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import av
 
+from ...checkpoints.stored import is_inside, parse, stored
 from ...video.clock_file import unpack_clock
 from ...video.encoders import ENCODER_TABLE, fault_of
 from ..clip import Clip
 from .folder import Folder
 from .recipe import Recipe
 from .remote import is_url, local_copy, state_of
-from .stored import is_inside, parse, stored
 
 JOB = "job.json"
 PARTS, FAILED, WORKING, JOINED = "parts", "failed", "working", "joined"

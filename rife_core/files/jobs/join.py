@@ -10,13 +10,13 @@ from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from ...checkpoints.stored import parse, stored
 from ...engine.report import Report
 from ..convert import notes_on, writer_of
 from ..resume import Record, sha256_of
 from .job import Job, JobError, joined_name, record_name
 from .part_maker import PartRecord
 from .remote import folder_at
-from .stored import parse, stored
 
 
 class BadPartError(JobError):

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from ...checkpoints.stored import is_inside, parse, stored
 from ...engine.report import Report
 from ...inference.rife import RIFE
 from ...video import FILE_TYPES, VideoError
@@ -22,7 +23,6 @@ from ..resume import LENGTH, Record, sha256_of
 from ..segments import Encoding, write_segments
 from .folder import Folder
 from .job import PARTS, WORKING, Job, JobError, record_name
-from .stored import is_inside, parse, stored
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from ...checkpoints.stored import parse, stored
 from .job import WORKING, Job, failure_name
 from .part_maker import PartRecord
-from .stored import parse, stored
 from .workers import Outcome
 
 _STALE = 60  # seconds; who has not told of a part for so long does not work on it any more

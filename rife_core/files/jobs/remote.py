@@ -15,9 +15,9 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from ...checkpoints.stored import parse, stored
 from ..lock import FolderLock
 from .folder import Folder
-from .stored import parse, stored
 
 _KEPT = 24 * 3600.0  # seconds for which a copy of a source lies unused
 _ASK_EVERY = 0.2  # seconds between two looks whether another process has copied a source

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 import pytest
-from rife_video.rife_core.files.jobs.stored import is_inside, parse, stored
+from rife_video.rife_core.checkpoints.stored import is_inside, parse, stored
 
 
 class Pair(NamedTuple):

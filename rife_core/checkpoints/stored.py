@@ -1,4 +1,4 @@
-"""What others wrote into the folder of a job: JSON, checked against the types it is to have."""
+"""What others wrote into a file: plain values, checked against the types that they are to have."""
 
 from __future__ import annotations
 
