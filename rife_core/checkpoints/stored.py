@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 _T = TypeVar("_T")
 
 _SHOWN = 60
+_LONGEST_NAME = 1024  # of what lies in a bucket; a folder takes less
 _LARGEST = 2**63
 
 
@@ -61,7 +62,13 @@ def is_inside(name: str) -> bool:
         (True, False, False)
     """
     path = PurePath(name)
-    return bool(path.parts) and not path.anchor and ".." not in path.parts and "\0" not in name
+    return (
+        bool(path.parts)
+        and not path.anchor
+        and ".." not in path.parts
+        and "\0" not in name
+        and len(name) <= _LONGEST_NAME
+    )
 
 
 def _made(value: object, kind: Any, where: str, given: Mapping[str, object]) -> Any:

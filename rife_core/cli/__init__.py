@@ -19,6 +19,7 @@ from typing import NamedTuple
 _FAILED = 1
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
+_LONGEST_PATH, _SHOWN = 4096, 200
 
 TRACEBACK = "RIFE_VIDEO_TRACEBACK"
 """The environment variable that lets errors through, unless it is empty or 0."""
@@ -169,7 +170,9 @@ def sentence(error: Exception) -> str:
     """
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name]
-        return f"{' and '.join(names)}: {error.strerror}"
+        # No system takes a path of more than some thousand characters.
+        shown = [f"{name[:_SHOWN]}..." if len(name) > _LONGEST_PATH else name for name in names]
+        return f"{' and '.join(shown)}: {error.strerror}"
     text = (error.strerror if isinstance(error, OSError) else "") or str(error)
     if text and _is_foreseen(error):
         return text

@@ -43,6 +43,8 @@ class Tally:
     def check(self):
         print(f"{self.tries} tries, {len(self.raw)} raw errors, {len(self.hangs)} hangs,", end=" ")
         print(f"slowest {self.slowest:.2f} s")
+        for line in (*self.raw, *self.hangs):  # an assertion shows the first one alone
+            print(line)
         assert self.tries
         assert self.raw == []
         assert self.hangs == []

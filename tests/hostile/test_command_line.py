@@ -86,6 +86,7 @@ ERRORS = {
     PermissionError(13, "Permission denied", "a.mp4"): "a.mp4: Permission denied",
     IsADirectoryError(21, "Is a directory", "a.mp4"): "a.mp4: Is a directory",
     OSError(28, "No space left on device"): "No space left on device",
+    OSError(36, "File name too long", "x" * 10**5): "xxx...: File name too long",
     ModuleNotFoundError("No module named 'av'"): "No module named 'av'",
     ValueError(): "ValueError",
     UnicodeEncodeError("ascii", "\udcff", 0, 1, "ordinal not in range"): "ascii",
@@ -102,6 +103,7 @@ def test_every_error_is_one_sentence(command, desk, capsys, monkeypatch):
         out, err = capsys.readouterr()
         assert out == ""
         assert len(err.splitlines()) == 1
+        assert len(err) < 1000
         assert err.startswith(f"rife-video {command}: ")
         assert words in err
     monkeypatch.setattr(module, "run", lambda args: raises(KeyboardInterrupt()))

@@ -297,6 +297,10 @@ def test_a_real_limit_of_memory(tally):
         assert any("tiles" in a["plans"][-1] and "error" not in a for a in answers), answers
 
 
+_LOADERS = ("memory for thread-local data", "OpenBLAS error: Memory")
+"""How the C library and OpenBLAS end a process in which libraries are being loaded."""
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits a process as Linux does")
 def test_a_command_in_little_memory(clip_file, small_weights, tmp_path, tally):
@@ -313,7 +317,7 @@ def test_a_command_in_little_memory(clip_file, small_weights, tmp_path, tally):
             )
             outcomes.add(done.returncode)
             assert (tmp_path / "a.mp4").exists() == (done.returncode == 0)
-            if done.returncode < 0:  # std::bad_alloc while libraries are loaded
+            if done.returncode < 0 or any(words in done.stderr for words in _LOADERS):
                 continue
             last = done.stderr.splitlines()[-1].split("\r")[-1]
             assert done.returncode in (0, 1), done.stderr

@@ -26,6 +26,7 @@ PARTS, FAILED, WORKING, JOINED = "parts", "failed", "working", "joined"
 """Folders in that of the job: parts and their records, failures, work in progress, results."""
 
 _FORMAT = 1
+_SHOWN = 200  # characters of a name
 _TRIED_SIZE = 256  # pixels; every encoder of hardware takes them
 
 
@@ -123,7 +124,7 @@ class Job:
         names += (name for film in self.films for name in (film.destination, film.clock))
         for name in names:
             if not is_inside(name):
-                raise ValueError(f"{name!r} is no name in its folder")
+                raise ValueError(f"{name[:_SHOWN]!r} is no name in its folder")
         for film in self.films:
             if film.frames < 0 or Fraction(film.fps or "0") <= 0:
                 raise ValueError(f"{film.destination} has {film.frames} frames at {film.fps!r}")
