@@ -175,7 +175,7 @@ class Synthesizer:
             EncodedFrame.join([each.frame(network, scale) for each in side])
             for side in (lows, highs)
         )
-        moments = torch.tensor(times, dtype=torch.float32)
+        moments = torch.tensor(times, dtype=torch.float32, device="cpu")
         if calls[0].is_beyond:
             synthesis = carried_on(network, frame0, frame1, moments, scale)
         else:

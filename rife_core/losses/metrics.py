@@ -58,7 +58,8 @@ def ssim(input: Tensor, target: Tensor, data_range: float = 1.0) -> Tensor:
     """
     check_pair("SSIM", input, target, shortest=_WINDOW // 2 + 1)
     a, b = at_least_float32(input), at_least_float32(target)
-    return kornia.metrics.ssim(a, b, _WINDOW, float(data_range), eps=0.0).mean((1, 2, 3))
+    with full_precision(input.device):
+        return kornia.metrics.ssim(a, b, _WINDOW, float(data_range), eps=0.0).mean((1, 2, 3))
 
 
 def ssim_matlab(input: Tensor, target: Tensor, data_range: float = 1.0) -> Tensor:

@@ -117,7 +117,8 @@ class FastForm(Generic[P, T]):
                 self._compare(result, self.plain(*args, **named))
                 self.proven.add(kind)
                 return result
-            with torch.random.fork_rng(devices=()):  # layers of a sample draw their weights
+            # Layers of a sample draw their weights, wherever the caller makes tensors by default.
+            with torch.random.fork_rng(devices=()), torch.device("cpu"):
                 sample = self._sample(*args, **named)
             plain: Callable[..., T] = self.plain
             self._compare(self.fast(*_own(sample)), plain(*_own(sample)))
