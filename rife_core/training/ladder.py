@@ -85,7 +85,7 @@ def rungs(
         over: how many of the pictures each rung is painted over.
 
     Raises:
-        ValueError: there is no such kind, or a picture is too small.
+        ValueError: there is no such kind, a picture is too small, or a speed is too high.
     """
     kinds = list(KINDS) if kinds is None else kinds
     if unknown := [kind for kind in kinds if kind not in KINDS]:
@@ -119,6 +119,11 @@ def _rung(kind: str, speed: float, pictures: Sequence[Tensor], turn: int) -> Run
         frame, object_ = KINDS[kind](picture, other, speed * (-1) ** turn, time)
         frames.append(frame.clamp(0, 1)[None])
         if number % 2:
+            if object_ is not None and not (object_ > 0.5).any():
+                raise ValueError(
+                    f"At {speed:g} pixels a frame the {kind} of the ladder leave the picture; "
+                    "give lower speeds."
+                )
             boxes.append(_box(object_, frame))
     return Rung(kind, (speed,) * len(boxes), frames, boxes)
 

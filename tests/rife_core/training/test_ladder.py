@@ -104,3 +104,8 @@ def test_what_cannot_be_climbed_is_named(pictures):
         rungs(pictures, ["fly"])
     with pytest.raises(ValueError, match="100x50 is too small"):
         rungs([torch.zeros(3, 50, 100)])
+
+
+def test_a_speed_at_which_nothing_is_in_the_picture_is_named():
+    with pytest.raises(ValueError, match=r"At 1e\+09 pixels a frame the disc of the ladder leave"):
+        rungs(kinds=["disc"], speeds=[1e9])
