@@ -287,9 +287,8 @@ class TaughtCrops:
         # Turned as a whole: a device takes longer to be told of each sample than to turn it.
         images, flow, mask, error = (torch.stack(each) for each in zip(*parts, strict=True))
         images, mask, flow, error = images / 255, mask / 255, flow.float(), error.float()
-        back, *flips, over = torch.tensor(turns, device=self.device)[..., None, None, None].unbind(
-            1
-        )
+        drawn = torch.tensor(turns, device=self.device)[..., None, None, None]
+        back, *flips, over = drawn.unbind(1)
         images = torch.where(back[..., None], images.flip(1), images)
         flow = torch.where(back, flow[:, [2, 3, 0, 1]], flow)
         mask = torch.where(back, 1 - mask, mask)
@@ -322,10 +321,8 @@ class TaughtCrops:
         place, half = index - self._starts[file], self.size // 2
         top, left = (pick(SIDE // 2 - half + 1, generator) for _ in range(2))
         small = (place, ..., slice(top, top + half), slice(left, left + half))
-        whole = (
-            *(place, ...),
-            *(slice(2 * start, 2 * start + self.size) for start in (top, left)),
-        )
+        twice = (slice(2 * start, 2 * start + self.size) for start in (top, left))
+        whole = (place, ..., *twice)
         places = {"images": whole, "flow": small, "mask": whole, "error": small}
         parts = tuple(self._files[file][name][places[name]] for name in _STORED)
         return parts, tuple(bool(pick(2, generator)) for _ in range(4))

@@ -27,6 +27,13 @@ def test_weights_of_every_save_come_home_in_half_precision_once_each(tmp_path):
     train.bring_home(tmp_path, out)
     names = {path.name for path in out.iterdir()}
     assert names == {"weights-0.safetensors", "weights-1.safetensors", "log.csv"}
+    for _ in range(9):
+        save_rife(network, tmp_path / train.WEIGHTS)
+        train.bring_home(tmp_path, out)
+    train.bring_home(tmp_path, out)
+    assert (
+        len(list(out.iterdir())) == 12
+    )  # the tenth is the latest, though 9 comes after 10 by name
 
 
 def test_without_crops_nothing_is_trained(tmp_path, monkeypatch):

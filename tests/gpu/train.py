@@ -21,7 +21,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -79,37 +80,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         *("--device", args.device, "--minutes", f"{left:.2f}", "--fit"),
         *("--start", ROOT / "weights" / "default.safetensors", *shards, *ending),
     )
-    while True:
-        try:
+    while process.poll() is None:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=LOOK_SECONDS)
-        except subprocess.TimeoutExpired:
-            bring_home(work / "run", out)
-        else:
-            bring_home(work / "run", out)
-            return process.returncode
+        bring_home(work / "run", out)
+    return process.returncode
 
 
 def bring_home(run: Path, out: Path) -> None:
     """Copies what is worth the road, where the run has written it anew; each file is whole."""
-    kept = sorted(out.glob("weights-*.safetensors"))
-    for name in (WEIGHTS, *OTHERS):
-        source = run / name
-        if not source.exists():
-            continue
-        target = out / name
-        if name == WEIGHTS:
-            target = kept[-1] if kept else out / "weights-0.safetensors"
-        written = source.stat().st_mtime_ns
-        if target.exists() and target.stat().st_mtime_ns == written:
-            continue
-        part = out / f"{name}.part"
-        if name == WEIGHTS:
-            target = out / f"weights-{len(kept)}.safetensors"
-            write_half(source, part)
-        else:
-            shutil.copyfile(source, part)
-        os.utime(part, ns=(written, written))
-        os.replace(part, target)
+    saves = len(list(out.glob("weights-*.safetensors")))
+    latest, new = (out / f"weights-{number}.safetensors" for number in (saves - 1, saves))
+    _bring(run / WEIGHTS, latest, new, write_half)
+    for name in OTHERS:
+        _bring(run / name, out / name, out / name, shutil.copyfile)
+
+
+def _bring(source: Path, latest: Path, new: Path, copy: Callable[[Path, Path], object]) -> None:
+    """Copies `source` to `new`, unless it is as old as `latest`, or not there."""
+    if not source.exists():
+        return
+    written = source.stat().st_mtime_ns
+    if latest.exists() and latest.stat().st_mtime_ns == written:
+        return
+    part = new.with_name(f"{new.name}.part")
+    copy(source, part)
+    os.utime(part, ns=(written, written))
+    os.replace(part, new)
 
 
 def write_half(source: Path, target: Path) -> None:

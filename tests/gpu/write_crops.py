@@ -63,9 +63,8 @@ def main(pack: Path, folder: Path, device: str, files: int) -> None:
     paths = sources_in(pack / "clips")
     with ThreadPoolExecutor() as pool:
         clips = dict(zip(paths, pool.map(read, paths), strict=True))
-    print(
-        f"{len(clips)} clips, {sum(len(each.frames) for each in clips.values())} frames", flush=True
-    )
+    frames = sum(len(clip.frames) for clip in clips.values())
+    print(f"{len(clips)} clips, {frames} frames", flush=True)
     count = min(WRITERS, files)
     shares = [(files // count + (number < files % count), number) for number in range(count)]
     fork = multiprocessing.get_context("fork")
