@@ -124,7 +124,7 @@ class ComputeFlowLoss:
         target = None if target is None else colours(target, "target")
         curves: dict[str, list[float]] = {}
         rows: dict[str, list[dict[str, float]]] = {}
-        heat = torch.zeros(0)
+        heat = torch.zeros(0, device="cpu")
         if predicted_flow is not None and true_flow is not None:
             heat = _flow_errors(predicted_flow, true_flow)
             curves[_FLOW_ERROR] = heat.mean((1, 2, 3)).tolist()

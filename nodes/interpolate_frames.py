@@ -315,7 +315,7 @@ class InterpolateFrames:
         if len(frames) > given and options.keep is not None and options.keep.ndim == 3:
             options = replace(options, keep=torch.cat((options.keep[:1], options.keep)))
         network, plan = model.planned(height, width, options)
-        disagreement = torch.zeros(count if map_disagreement else 1, height, width)
+        disagreement = torch.zeros(count if map_disagreement else 1, height, width, device="cpu")
         found = Report()
         started = time.perf_counter()
         with progress(self.TITLE) as report:

@@ -1,5 +1,6 @@
 """What the project promises about itself: documents, versions and releases that agree."""
 
+import ast
 import doctest
 import importlib.util
 import re
@@ -121,7 +122,7 @@ def test_files_that_documents_name_are_there(document):
 
 
 LONGEST = {"networks/ifnet.py": 300}
-"""Lines that a file of `rife_core` may have, where it is not 450."""
+"""Files of `rife_core` that have to stay below this many lines, where it is not 450."""
 
 
 def test_files_of_the_core_can_be_read_in_one_go():
@@ -130,7 +131,36 @@ def test_files_of_the_core_can_be_read_in_one_go():
         path.relative_to(core).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
         for path in core.rglob("*.py")
     }
-    assert not [name for name, lines in lengths.items() if lines > LONGEST.get(name, 450)]
+    assert not [name for name, lines in lengths.items() if lines >= LONGEST.get(name, 450)]
+
+
+MAKER = re.compile(
+    r"torch\.(arange|as_tensor|asarray|empty|eye|full|hann_window|linspace|logspace|normal|ones|rand|"
+    r"randint|randn|randperm|scalar_tensor|tensor|tril_indices|triu_indices|vander|zeros)"
+)
+"""Functions whose tensors go to the default device."""
+ASKS = "torch.empty(0)"
+"""How `undisturbed` asks for the default device."""
+
+
+def deviceless(path):
+    """Lines of a file where a tensor is made on whatever device, outside a layer's own state."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    state = [each for each in calls if ast.unparse(each.func).endswith(("Parameter", "_buffer"))]
+    exempt = {id(node) for each in state for node in ast.walk(each)}
+    for call in calls:
+        named = {keyword.arg for keyword in call.keywords}
+        is_maker = MAKER.fullmatch(ast.unparse(call.func)) and ast.unparse(call) != ASKS
+        if is_maker and "device" not in named and id(call) not in exempt:
+            yield call.lineno
+
+
+def test_tensors_name_their_device():
+    """A caller may have set a default device; only a layer's own state follows it."""
+    for folder in ("rife_core", "nodes", "workflows"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert list(deviceless(path)) == [], path
 
 
 ELSEWHERE = {

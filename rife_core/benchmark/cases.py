@@ -136,7 +136,7 @@ def drawn(network: RIFE) -> RIFE:
     """Fills every parameter at random, such that flows are a few pixels."""
     for name, parameter in network.named_parameters():
         generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
-        values = torch.randn(parameter.shape, generator=generator)
+        values = torch.randn(parameter.shape, generator=generator, device="cpu")
         if name.endswith("beta"):
             values = _BETA * values
         elif values.ndim > 1:

@@ -78,9 +78,9 @@ def heat_picture(errors: Tensor, largest: float | None = None) -> Tensor:
 
 def _ramp(corners: Sequence[Sequence[float]], steps: Sequence[int], position: Tensor) -> Tensor:
     """Colours along a chain of corners, for positions from 0 to 1: ... -> ... 3."""
-    table = torch.tensor(corners, dtype=torch.float32)
+    table = torch.tensor(corners, dtype=torch.float32, device="cpu")
     pieces = [
-        torch.lerp(a, b, torch.arange(n)[:, None] / n)
+        torch.lerp(a, b, torch.arange(n, device="cpu")[:, None] / n)
         for (a, b), n in zip(pairwise(table), steps, strict=True)
     ]
     colours = torch.cat((*pieces, table[-1:]))
@@ -106,14 +106,19 @@ def plot(curves: Mapping[str, Sequence[float]], width: int = 640) -> Tensor:
         torch.Size([1, 110, 640, 3])
     """
     panels = [
-        _panel(name, torch.tensor(values, dtype=torch.float64), _CURVES[i % len(_CURVES)], width)
+        _panel(
+            name,
+            torch.tensor(values, dtype=torch.float64, device="cpu"),
+            _CURVES[i % len(_CURVES)],
+            width,
+        )
         for i, (name, values) in enumerate(curves.items())
     ]
     return torch.cat(panels).unsqueeze(0)
 
 
 def _panel(name: str, values: Tensor, colour: Sequence[float], width: int) -> Tensor:
-    picture = torch.ones(_PANEL_HEIGHT, width, 3)
+    picture = torch.ones(_PANEL_HEIGHT, width, 3, device="cpu")
     finite = values[values.isfinite()]
     values = values.where(values.isfinite(), torch.nan)
     low, high, text = 0.0, 0.0, "no finite value"
@@ -125,15 +130,17 @@ def _panel(name: str, values: Tensor, colour: Sequence[float], width: int) -> Te
     picture[-1] = _INK
 
     # Two points of a curve meet in every column; the line fills the rows between them.
-    place = torch.linspace(0, len(values) - 1, width - 2 * left + 1, dtype=torch.float64)
+    place = torch.linspace(
+        0, len(values) - 1, width - 2 * left + 1, dtype=torch.float64, device="cpu"
+    )
     below = place.long().clamp(max=max(len(values) - 2, 0))
     above = (below + 1).clamp(max=len(values) - 1)
     height = torch.lerp(values[below], values[above], place - below)
     rows = bottom - (height - low) / ((high - low) or 1.0) * (bottom - top)
     upper, lower = torch.minimum(rows[:-1], rows[1:]), torch.maximum(rows[:-1], rows[1:])
-    row = torch.arange(_PANEL_HEIGHT, dtype=torch.float64)[:, None]
+    row = torch.arange(_PANEL_HEIGHT, dtype=torch.float64, device="cpu")[:, None]
     line = (row >= upper - 1) & (row <= lower + 1)
-    picture[:, left : width - left][line] = torch.tensor(colour)
+    picture[:, left : width - left][line] = torch.tensor(colour, device="cpu")
 
     _write(picture, f"{name}: {text}", left, _MARGIN)
     return picture
@@ -147,7 +154,9 @@ def glyph(letter: str, size: int = 1) -> Tensor:
         [[1, 1, 1], [0, 1, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0]]
     """
     rows = _GLYPHS.get(letter.lower(), "00000")
-    mask = torch.tensor([[int(row, 8) >> bit & 1 for bit in (2, 1, 0)] for row in rows]).bool()
+    mask = torch.tensor(
+        [[int(row, 8) >> bit & 1 for bit in (2, 1, 0)] for row in rows], device="cpu"
+    ).bool()
     return mask.repeat_interleave(size, 0).repeat_interleave(size, 1)
 
 

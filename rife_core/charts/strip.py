@@ -19,7 +19,9 @@ def strip(before: list[Tensor], between: list[Tensor]) -> Tensor:
     """
     height, width = before[0].shape[:2]
     picture = torch.full(
-        (2 * height + 3 * _GAP, len(before) * (width + _GAP) + _GAP, 3), _BACKGROUND
+        (2 * height + 3 * _GAP, len(before) * (width + _GAP) + _GAP, 3),
+        _BACKGROUND,
+        device="cpu",
     )
     for row, (frames, indent) in enumerate(((before, 0), (between, (width + _GAP) // 2))):
         top = _GAP + row * (height + _GAP)
@@ -40,6 +42,7 @@ def rows(frames: list[list[Tensor]]) -> Tensor:
     picture = torch.full(
         (len(frames) * (height + _GAP) + _GAP, len(frames[0]) * (width + _GAP) + _GAP, 3),
         _BACKGROUND,
+        device="cpu",
     )
     for row, line in enumerate(frames):
         for column, frame in enumerate(line):

@@ -43,7 +43,7 @@ class _Mean:
     def __init__(self, like: Tensor, scene: int, light: Light) -> None:
         self._like, self._scene, self._light = like, scene, light
         self._only: Tensor | None = None
-        self._total = torch.empty(0)
+        self._total = torch.empty(0, device="cpu")
         self._count = 0
         self._light_dtype = torch.float32
 

@@ -139,7 +139,7 @@ class Synthesizer:
     def _tiled(self, network: RIFE, call: NetworkCall, side: int) -> InterpolatedFrame:
         height, width = self.plan.height, self.plan.width
         total: Tensor | None = None
-        signs = torch.zeros(3, dtype=torch.float32)
+        signs = torch.zeros(3, dtype=torch.float32, device="cpu")
         for tile in tiles(network, height, width, side, call.scale):
             low, high = (
                 frame.tile(tile.rows, tile.columns, self.plan.device)

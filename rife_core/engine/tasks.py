@@ -135,7 +135,7 @@ class Task:
         self.is_wanted = is_wanted
         self.scene = scene
         self.wanted = Request(pair, Fraction(0), timestep, Fraction(1))
-        self.disagreement: Tensor = torch.empty(0)
+        self.disagreement: Tensor = torch.empty(0, device="cpu")
         self._pending: tuple[Pending, Pending] | None = None
         self._unsure: Pending | None = None
         self._result: Tensor | None = None

@@ -49,21 +49,21 @@ def tiles(network: RIFE, height: int, width: int, side: int, scale: float) -> It
 def _cover(length: int, side: int, multiple: int) -> list[tuple[int, int, Tensor]]:
     """Overlapping intervals of one axis: start, stop, weight of each pixel."""
     if length <= side:
-        return [(0, length, torch.ones(length, dtype=torch.float32))]
+        return [(0, length, torch.ones(length, dtype=torch.float32, device="cpu"))]
     stride = max(multiple, (side - OVERLAP) // multiple * multiple)
     last = ceil((length - side) / multiple) * multiple
     starts = [*range(0, last, stride), last]
     stops = [*(start + side for start in starts[:-1]), length]
     stretches: list[tuple[int, int, Tensor]] = []
     for index, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-        place = torch.arange(start, stop, dtype=torch.float32) + 0.5
-        weight = torch.ones(stop - start, dtype=torch.float32)
+        place = torch.arange(start, stop, dtype=torch.float32, device="cpu") + 0.5
+        weight = torch.ones(stop - start, dtype=torch.float32, device="cpu")
         if index:
             weight *= _fade((start + stops[index - 1]) / 2, place)
         if stop < length:
             weight *= 1 - _fade((starts[index + 1] + stop) / 2, place)
         stretches.append((start, stop, weight))
-    total = torch.zeros(length, dtype=torch.float32)
+    total = torch.zeros(length, dtype=torch.float32, device="cpu")
     for start, stop, weight in stretches:
         total[start:stop] += weight
     return [(start, stop, weight / total[start:stop]) for start, stop, weight in stretches]

@@ -126,10 +126,10 @@ def example(spec: NetworkSpec, rows: int, columns: int) -> tuple[Tensor, ...]:
     In white noise a network only guesses, and the last bit of a number decides what.
     """
     generator = torch.Generator().manual_seed(rows * 100 + columns)
-    spots = torch.rand((2, 3, _SPOTS * rows, _SPOTS * columns), generator=generator)
+    spots = torch.rand((2, 3, _SPOTS * rows, _SPOTS * columns), generator=generator, device="cpu")
     size = (rows * spec.align, columns * spec.align)
     img0, img1 = F.interpolate(spots, size, mode="bicubic").clamp(0, 1)[:, None]
-    times = (torch.tensor([0.5]),) if spec.arbitrary_timestep else ()
+    times = (torch.tensor([0.5], device="cpu"),) if spec.arbitrary_timestep else ()
     return (img0, img1, *times)
 
 

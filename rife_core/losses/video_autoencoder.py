@@ -9,8 +9,7 @@ this follows the documentation: the adversarial term starts at `disc_start` rath
 than ending there; the adaptive weight is applied rather than only logged; a 2D
 discriminator is used rather than only built; LPIPS never drops out.
 
-Reference: Yang et al., "CogVideoX", ICLR 2025; Esser et al., "Taming Transformers
-for High-Resolution Image Synthesis", CVPR 2021 (adaptive weight).
+Reference: Yang et al., "CogVideoX", ICLR 2025.
 """
 
 from __future__ import annotations
@@ -27,14 +26,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..ops.dispatch import at_least_float32
-from .checks import (
-    check_folders,
-    check_numbers,
-    check_same,
-    check_switches,
-    check_tensor,
-    full_precision,
-)
+from .adversarial import adaptive_weight, gradient_penalty, hinge_discr_loss, hinge_gen_loss
+from .checks import check_folders, check_numbers, check_same, check_switches, check_tensor
 from .discriminators.models import Discriminator, Discriminator3D, Discriminator3DWithfirstframe
 from .lpips import LPIPS
 from .pretrained import Weights
@@ -45,73 +38,7 @@ _CLIP_JUDGES = (Discriminator3D, Discriminator3DWithfirstframe)
 _VGG_ENUM = "VGG16_Weights."
 _USUAL_VGG = ("DEFAULT", "IMAGENET1K_V1")
 
-_LEAST_NORM = 1e-3
-_MOST_WEIGHT = 1e3
-
 Log = dict[str, Tensor]
-
-
-# --- Pure parts
-
-
-def hinge_gen_loss(fake: Tensor) -> Tensor:
-    """Generator loss: minus the mean logit of reconstructed video."""
-    return -at_least_float32(fake).mean()
-
-
-def hinge_discr_loss(fake: Tensor, real: Tensor) -> Tensor:
-    """Hinge loss of the discriminator; 0 once fake logits are below -1 and real ones above 1.
-
-    Example:
-        >>> hinge_discr_loss(torch.tensor([-1.0]), torch.tensor([0.5])).item()
-        0.5
-    """
-    fake, real = at_least_float32(fake), at_least_float32(real)
-    return (F.relu(1 + fake) + F.relu(1 - real)).mean()
-
-
-def gradient_penalty(samples: Tensor, logits: Tensor) -> Tensor:
-    """Mean squared distance from 1 of the norm of each sample's gradient.
-
-    The result has a graph of its own, so that it can be trained on.
-
-    Args:
-        samples: what the logits were computed from; requires grad.
-        logits: one for each sample.
-    """
-    (gradients,) = torch.autograd.grad(logits.sum(), samples, create_graph=True)
-    with full_precision(gradients.device):
-        norms = at_least_float32(gradients).flatten(1).norm(dim=1)
-        return (norms - 1).square().mean()
-
-
-def adaptive_weight(perceptual_loss: Tensor, gen_loss: Tensor, last_layer: Tensor) -> Tensor:
-    """Ratio of the gradient norms of both losses with respect to `last_layer`.
-
-    Scaled by it, the adversarial term pulls as hard as the perceptual one.
-
-    Returns:
-        A scalar from 0 to 1000 without a graph; 1 where the ratio is NaN.
-
-    Raises:
-        ValueError: one of the losses does not depend on `last_layer`.
-    """
-    norms = [_gradient_norm(loss, last_layer) for loss in (perceptual_loss, gen_loss)]
-    ratio = norms[0] / norms[1].clamp(min=_LEAST_NORM)
-    return ratio.clamp(max=_MOST_WEIGHT).nan_to_num(nan=1.0)
-
-
-def _gradient_norm(loss: Tensor, layer: Tensor) -> Tensor:
-    if not layer.requires_grad:
-        raise ValueError("last_layer does not require grad; give the decoder's last weight.")
-    found = torch.autograd.grad(loss, layer, retain_graph=True, allow_unused=True)
-    gradient = cast(Tensor | None, found[0])
-    if gradient is None:
-        raise ValueError(
-            "last_layer took no part in making the reconstructions; give the weight of the "
-            "decoder's last layer, the very parameter that was used."
-        )
-    return at_least_float32(gradient).norm()
 
 
 def draw_frames(batch: int, frames: int, device: torch.device | str = "cpu") -> Tensor:
@@ -119,7 +46,7 @@ def draw_frames(batch: int, frames: int, device: torch.device | str = "cpu") -> 
 
     Drawn on the CPU, so `torch.manual_seed` gives the same frames on every device.
     """
-    return torch.randn(batch, frames).topk(1, dim=-1).indices.to(device)
+    return torch.randn(batch, frames, device="cpu").topk(1, dim=-1).indices.to(device)
 
 
 def pick_video_frame(video: Tensor, frame_indices: Tensor) -> Tensor:
@@ -132,9 +59,6 @@ def pick_video_frame(video: Tensor, frame_indices: Tensor) -> Tensor:
     """
     batch = torch.arange(len(video), device=video.device)
     return video[batch, :, frame_indices.squeeze(1)]
-
-
-# --- The loss
 
 
 class VideoAutoencoderLoss(nn.Module):
@@ -372,10 +296,11 @@ class VideoAutoencoderLoss(nn.Module):
 
 def _mean_of(losses: object) -> Tensor:
     try:
-        found = torch.as_tensor(losses).float()
+        on = losses.device if isinstance(losses, Tensor) else "cpu"
+        found = torch.as_tensor(losses, device=on).float()
     except (TypeError, ValueError, RuntimeError):
-        found = torch.empty(0)
-    if not found.numel():
+        found = None
+    if found is None or not found.numel():
         raise ValueError(f"aux_losses is {losses!r}; it must be a number, or numbers.")
     return found.mean()
 

@@ -74,9 +74,9 @@ def _conv_by_bands(parts: Sequence[Tensor], layer: nn.Sequential, fine: Tensor |
     bands = _Bands(parts, dtype, halves)
     if height % 2:
         return activation(F.conv2d(bands.joined(), weight, conv.bias, 2, 1))
-    result = torch.empty((batch, height // 2, (width + 1) // 2, conv.out_channels), dtype=dtype)
+    result = weight.new_empty((batch, height // 2, (width + 1) // 2, conv.out_channels))
     # Its first row is what lies above the band: padding, then the last row of the band before.
-    joined = torch.empty((1 + bands.rows, width, bands.count), dtype=dtype)
+    joined = weight.new_empty((1 + bands.rows, width, bands.count))
     for index, pixels in enumerate(result):
         joined[0] = 0
         for top, out in zip(
@@ -108,15 +108,16 @@ class _Bands:
         self.count = sum(channels)
         self.rows = max(2, min(height, _BAND // width) // 2 * 2)
         self._parts, self._fine = parts, fine
-        self._unit = torch.eye(self.count, dtype=dtype)
-        self._planes = torch.empty((self.count, self.rows, width), dtype=dtype)
+        device = parts[0].device
+        self._unit = torch.eye(self.count, dtype=dtype, device=device)
+        self._planes = torch.empty((self.count, self.rows, width), dtype=dtype, device=device)
         self._places = self._planes.split(channels)
 
     def joined(self) -> Tensor:
         """All rows of all samples: B count H W."""
         height, width = self._size
         size = (len(self._parts[0]), height, width, self.count)
-        joined = torch.empty(size, dtype=self._planes.dtype)
+        joined = self._planes.new_empty(size)
         for index, pixels in enumerate(joined):
             for top, band in zip(range(0, height, self.rows), pixels.split(self.rows), strict=True):
                 self.lay(index, top, band)

@@ -152,7 +152,8 @@ class FastForm(Generic[P, T]):
 def wave(*size: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Numbers in [-1, 1] to compare two forms on: always the same, no two neighbours equal."""
     count = torch.Size(size).numel()
-    return torch.arange(count, dtype=torch.float32).mul(0.7).sin().reshape(size).to(dtype)
+    steps = torch.arange(count, dtype=torch.float32, device="cpu")
+    return steps.mul(0.7).sin().reshape(size).to(dtype)
 
 
 def is_traced() -> bool:
@@ -243,7 +244,8 @@ def undisturbed() -> Generator[None]:
             for kind in _AUTOCASTING:
                 if torch.is_autocast_enabled(kind):
                     stack.enter_context(torch.autocast(kind, enabled=False))
-            if torch.get_default_device().type != "cpu":
+            # PyTorch 2.4's get_default_device knows nothing of `with torch.device(...)`.
+            if torch.empty(0).device.type != "cpu":  # default device
                 stack.enter_context(torch.device("cpu"))
         yield
 

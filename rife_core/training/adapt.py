@@ -166,7 +166,7 @@ def _batch(
     side = max(least, min(_CROP, height, width) // align * align)
 
     def pick(count: int) -> int:
-        return int(torch.randint(max(count, 1), (1,), generator=generator))
+        return int(torch.randint(max(count, 1), (1,), generator=generator, device="cpu"))
 
     samples: list[Tensor] = []
     for _ in range(_BATCH):

@@ -151,7 +151,7 @@ class ClipTriplets:
     def _resized(self, window: Tensor, generator: torch.Generator) -> Tensor:
         """Enlarged where it is too small for a crop, otherwise downsampled by chance."""
         smallest = self.size / min(window.shape[-2:])
-        chance, share = torch.rand(2, generator=generator).tolist()
+        chance, share = torch.rand(2, generator=generator, device="cpu").tolist()
         kept = 1.0 if chance < _FULL_SIZE else smallest + share * (1 - smallest)
         factor = max(smallest, kept)
         if factor == 1:
@@ -163,7 +163,7 @@ class ClipTriplets:
 
 def pick(count: int, generator: torch.Generator) -> int:
     """A whole number below `count`; 0 where there is none."""
-    return int(torch.randint(max(count, 1), (1,), generator=generator))
+    return int(torch.randint(max(count, 1), (1,), generator=generator, device="cpu"))
 
 
 def _images(folder: Path) -> list[Path]:

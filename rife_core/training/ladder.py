@@ -173,11 +173,11 @@ def _placed(
 ) -> Tensor:
     """C h w turned about its middle, zoomed, its middle put `shift` from the frame's: C H W."""
     height, width = size
-    y = torch.arange(height)[:, None] - (height - 1) / 2 - shift[1]
-    x = torch.arange(width)[None, :] - (width - 1) / 2 - shift[0]
+    y = torch.arange(height, device="cpu")[:, None] - (height - 1) / 2 - shift[1]
+    x = torch.arange(width, device="cpu")[None, :] - (width - 1) / 2 - shift[0]
     cos, sin = math.cos(angle) / zoom, math.sin(angle) / zoom
     there = torch.stack((cos * x + sin * y, cos * y - sin * x), -1)
-    halves = torch.tensor([(layer.shape[2] - 1) / 2, (layer.shape[1] - 1) / 2])
+    halves = torch.tensor([(layer.shape[2] - 1) / 2, (layer.shape[1] - 1) / 2], device="cpu")
     return F.grid_sample(
         layer[None],
         (there / halves)[None],
@@ -211,7 +211,7 @@ def _softly(distance: Tensor) -> Tensor:
 
 
 def _away(side: int) -> tuple[Tensor, Tensor]:
-    axis = torch.arange(side) - (side - 1) / 2
+    axis = torch.arange(side, device="cpu") - (side - 1) / 2
     return axis[None, :], axis[:, None]
 
 
@@ -242,7 +242,7 @@ def _legs(
     cover = _softly(_LEG_WIDTH / 2 - beside)
     leg = _sprite(_cut(other, side, side), cover)
     size = picture.shape[1], picture.shape[2]
-    seen = torch.zeros(size)
+    seen = torch.zeros(size, device="cpu")
     for sign in (-1, 1):
         placed = _placed(leg, size, (0, -_LEG / 2), angle=sign * (_SPREAD + speed / _LEG * time))
         picture = _over(picture, placed)
@@ -253,7 +253,7 @@ def _legs(
 def _text(
     picture: Tensor, other: Tensor, speed: float, time: float
 ) -> tuple[Tensor, Tensor | None]:
-    blank = torch.zeros(5 * _LETTER, _LETTER, dtype=torch.bool)
+    blank = torch.zeros(5 * _LETTER, _LETTER, dtype=torch.bool, device="cpu")
     letters = torch.cat(
         [part for letter in _TEXT for part in (glyph(letter, _LETTER), blank)], 1
     ).float()
@@ -268,15 +268,15 @@ def _lines(
     """Thin dark lines at all angles, as twigs and wires are."""
     generator = torch.Generator().manual_seed(5)
     x, y = _away(_LINES_SIDE)
-    cover = torch.zeros(_LINES_SIDE, _LINES_SIDE)
+    cover = torch.zeros(_LINES_SIDE, _LINES_SIDE, device="cpu")
     for _ in range(_LINES):
-        ends = (torch.rand(2, 2, generator=generator) - 0.5) * (_LINES_SIDE - 8)
+        ends = (torch.rand(2, 2, generator=generator, device="cpu") - 0.5) * (_LINES_SIDE - 8)
         (x0, y0), (x1, y1) = ends.tolist()
         length = max(math.hypot(x1 - x0, y1 - y0), 1.0)
         along = (((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / length**2).clamp(0, 1)
         away = torch.hypot(x - x0 - along * (x1 - x0), y - y0 - along * (y1 - y0))
         cover = torch.maximum(cover, _softly(_LINE_WIDTH / 2 - away))
-    ink = torch.full((3, _LINES_SIDE, _LINES_SIDE), _INK)
+    ink = torch.full((3, _LINES_SIDE, _LINES_SIDE), _INK, device="cpu")
     return _crossing(picture, _sprite(ink, cover), speed, time)
 
 

@@ -110,7 +110,7 @@ def objective(
     for name, distance in perceptual.items():
         parts[name] = lambda distance=distance: distance(frame, batch.gt).mean()
     if teacher is not None:
-        parts["distill"] = lambda: torch.as_tensor(output.loss_distill)
+        parts["distill"] = lambda: torch.as_tensor(output.loss_distill, device=frame.device)
     flow, occluded = batch.flow, batch.occluded
     if flow is not None and batch.teacher_error is not None:
         error = frame_error(frame.detach(), batch.gt)

@@ -215,7 +215,7 @@ def _triplet(clip: Clip, generator: torch.Generator) -> Tensor | None:
     """Three frames, evenly spaced: 3 3 H W; None where they show a cut or nothing."""
     frames, fps = clip
     shortest, longest = (math.log(value) for value in INTERVALS)
-    drawn = float(torch.rand((), generator=generator))
+    drawn = float(torch.rand((), generator=generator, device="cpu"))
     gap = round(fps * math.exp(shortest + (longest - shortest) * drawn))
     gap = min(max(1, gap), (len(frames) - 1) // 2)
     if gap < 1:

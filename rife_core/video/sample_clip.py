@@ -43,11 +43,13 @@ def frames(
     Yields:
         H W 3, float32 in [0, 1].
     """
-    y = torch.linspace(0, 1, _FINER * height)[:, None, None]
-    x = torch.linspace(0, width / height, _FINER * width)[None, :, None]
+    y = torch.linspace(0, 1, _FINER * height, device="cpu")[:, None, None]
+    x = torch.linspace(0, width / height, _FINER * width, device="cpu")[None, :, None]
     for index in (number * step for number in range(count)):
         picture = torch.lerp(
-            torch.tensor(_SKY[0]), torch.tensor(_SKY[1]), y.expand(-1, x.shape[1], 1)
+            torch.tensor(_SKY[0], device="cpu"),
+            torch.tensor(_SKY[1], device="cpu"),
+            y.expand(-1, x.shape[1], 1),
         )
         for number, (colour, level, rough, speed) in enumerate(_HILLS):
             at = x + index * speed / height
@@ -56,7 +58,7 @@ def frames(
                 for frequency in (2.0, 5.3, 11.7, 27.1)
             )
             meadow = 1 + 0.10 * torch.sin(60 * (y - ridge) + 25 * at) * torch.sin(31 * at - 18 * y)
-            picture = torch.where(y > ridge, torch.tensor(colour) * meadow, picture)
+            picture = torch.where(y > ridge, torch.tensor(colour, device="cpu") * meadow, picture)
         picture = _with_ball(picture, x, y, index, height)
         planes = picture.clamp(0, 1).permute(2, 0, 1)[None]
         yield F.avg_pool2d(planes, _FINER)[0].permute(1, 2, 0).contiguous()
@@ -75,14 +77,18 @@ def _with_ball(picture: Tensor, x: Tensor, y: Tensor, index: float, height: int)
     dx, dy = x - centre_x, y - centre_y
     distance = torch.hypot(dx, dy)
     segments = torch.atan2(dy, dx) * 3 - index * 0.7
-    paint = torch.where(torch.sin(segments) > 0, torch.tensor(_BALL[0]), torch.tensor(_BALL[1]))
+    paint = torch.where(
+        torch.sin(segments) > 0,
+        torch.tensor(_BALL[0], device="cpu"),
+        torch.tensor(_BALL[1], device="cpu"),
+    )
     shade = 1 - 1.8 * (dx + dy + _BALL_RADIUS).clamp(min=0)
     return torch.where(distance < _BALL_RADIUS, paint * shade, picture)
 
 
 def sound() -> Audio:
     """A tone for as long as the clip, louder each time the ball lands."""
-    time = torch.arange(int(_SAMPLE_RATE * FRAMES / FPS)) / _SAMPLE_RATE
+    time = torch.arange(int(_SAMPLE_RATE * FRAMES / FPS), device="cpu") / _SAMPLE_RATE
     since_bounce = time % (_BOUNCE / float(FPS))
     wave = 0.3 * torch.exp(-9 * since_bounce) * torch.sin(2 * math.pi * 220 * time)
     return {"waveform": wave.expand(1, 2, -1), "sample_rate": _SAMPLE_RATE}

@@ -5,14 +5,24 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 import torch
-from rife_video.rife_core import Timeline, interpolate, set_precision
+import torch.nn.functional as F
+from rife_video.rife_core import Timeline, interpolate, load_rife, save_rife, set_precision
+from rife_video.rife_core.charts.pictures import plot
+from rife_video.rife_core.charts.strip import strip
 from rife_video.rife_core.engine.threads import FramePool
 from rife_video.rife_core.losses import LapLoss, lap_loss, sobel, ternary
 from rife_video.rife_core.losses.metrics import psnr, ssim
 from rife_video.rife_core.ops.dispatch import is_out_of_memory
+from rife_video.rife_core.timeline.shutter import Shutter
+from rife_video.rife_core.training.ladder import rungs
+from rife_video.rife_core.training.scene import SceneSettings
+from rife_video.rife_core.training.synthetic import SceneGenerator
+from rife_video.rife_core.video import VideoReader, VideoWriter, sample_clip
 from support import moving_square
 
 
@@ -65,6 +75,76 @@ def test_settings_of_pytorch_change_no_frame(setting, dtype, network, midpoint_n
             assert torch.equal(made, expected)
         finally:
             set_precision(one, torch.float32)
+
+
+def _values(made):
+    """All tensors in what something gives, in order."""
+    if isinstance(made, torch.Tensor):
+        return [made.detach()]
+    if isinstance(made, dict):
+        made = made.values()
+    elif not isinstance(made, list | tuple) and not hasattr(made, "__next__"):
+        return []
+    return [value for each in made for value in _values(each)]
+
+
+_CLIP = moving_square(4)
+
+
+def _interpolated(network):
+    """Maps of doubt, a shutter, tiles."""
+    clip, double = _CLIP, Timeline.multiply(2)
+    maps = torch.empty(7, *clip.shape[1:3], device="cpu")
+    sharp = interpolate(network, clip, double, disagreement=maps, unsure="nearest")
+    blurred = interpolate(network, clip, replace(double, shutter=Shutter.of(180, 4)))
+    wide = F.interpolate(clip[:2].movedim(-1, 1), (96, 1300)).movedim(1, -1)
+    return [sharp, maps, blurred, interpolate(network, wide, double, max_memory=60 * 2**20)]
+
+
+def _read(path):
+    reader = VideoReader(path)
+    return [list(reader), reader.read_audio()]
+
+
+def _written(clip_file, folder):
+    path = folder / "again.mp4"
+    with VideoWriter(path, Fraction(12), audio=VideoReader(clip_file).read_audio()) as writer:
+        for frame in VideoReader(clip_file):
+            writer.write(frame)
+    return _read(path)
+
+
+def _scenes():
+    settings = SceneSettings(size=32, textures=4, texture_size=64)
+    batch = SceneGenerator(settings, seed=3).batch(0, 2)
+    return [batch.img0, batch.gt, batch.img1, batch.flow]
+
+
+DOINGS = {
+    "sample clip": lambda *_: [sample_clip.frames(2), sample_clip.sound()],
+    "ladder": lambda *_: [each.frames for each in rungs(kinds=["lines", "text"], speeds=[33])],
+    "scenes": lambda *_: _scenes(),
+    "charts": lambda *_: [
+        plot({"psnr": [1.0, 2.0]}),
+        strip([torch.ones(8, 8, 3, device="cpu")], []),
+    ],
+    "interpolation": lambda network, *_: _interpolated(network),
+    "reading": lambda _, clip, __: _read(clip),
+    "writing": lambda _, clip, folder: _written(clip, folder),
+    "weights": lambda _, __, folder: load_rife(folder / "small.safetensors").state_dict(),
+}
+
+
+@pytest.mark.parametrize("doing", DOINGS)
+def test_a_default_device_changes_nothing(doing, network, clip_file, tmp_path):
+    """What is no layer stays on the CPU, whatever device new tensors go to."""
+    save_rife(network, tmp_path / "small.safetensors")
+    expected = _values(DOINGS[doing](network, clip_file, tmp_path))
+    assert expected
+    with torch.device("meta"):
+        made = _values(DOINGS[doing](network, clip_file, tmp_path))
+    assert len(made) == len(expected)
+    assert all(torch.equal(a, b) for a, b in zip(made, expected, strict=True))
 
 
 @pytest.mark.parametrize("shape", [(0, 8, 8, 3), (2, 0, 8, 3), (2, 8, 0, 3), (2, 8, 8, 0), (3,)])

@@ -83,7 +83,7 @@ class _Program:
             self._threads.request = self._compiled.create_infer_request()
         request = self._threads.request
         inputs = [tensor.contiguous() for tensor in inputs]  # held until the request is done
-        outputs = [torch.empty(shape, dtype=dtype) for shape, dtype in self._outputs]
+        outputs = [torch.empty(shape, dtype=dtype, device="cpu") for shape, dtype in self._outputs]
         for index, tensor in enumerate(inputs):
             request.set_input_tensor(index, self._shared(tensor))
         for index, tensor in enumerate(outputs):
