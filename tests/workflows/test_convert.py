@@ -80,6 +80,15 @@ def test_frames_that_are_taken_alone():
     assert convert(old).graph["4"]["inputs"]["schedule"] == "1:3, rest 1"
 
 
+def test_frames_that_are_taken_alone_while_the_multiplier_comes_by_a_wire():
+    old = cfi(multiplier=["2", 2])
+    old["3"]["inputs"]["is_skip_list"] = False
+    for graph in (old, page_of(old)):
+        converted = convert(graph)
+        assert "2:2, 3:2, rest 1" in json.dumps(converted.graph)
+        assert "schedule's multiplier came by a wire" in converted.notes[0]
+
+
 def test_core_nodes():
     graph = convert(CORE).graph
     assert set(graph) == set(CORE)
@@ -87,6 +96,14 @@ def test_core_nodes():
     assert graph["4"]["inputs"]["model"] == ["3", 0]
     assert graph["4"]["inputs"]["multiplier"] == 4
     assert {(p.class_type, p.input) for p in problems(graph, KNOWN_NODES)} <= FILES
+
+
+def test_a_network_that_is_not_rife_is_named():
+    old = copy.deepcopy(CORE)
+    old["3"]["inputs"]["model_name"] = "film_net_fp16.safetensors"
+    for graph in (old, page_of(old)):
+        told, _ = convert(graph).notes
+        assert told.startswith("Node 3 loaded film_net_fp16.safetensors, which is no RIFE network")
 
 
 def page_of(graph):
@@ -128,6 +145,53 @@ def test_the_format_of_the_page(graph):
                 assert entry["link"] in nodes[str(source)]["outputs"][output]["links"]
                 found[entry["name"]] = [str(source), output]
         assert found == expected[name]["inputs"]
+
+
+def wired(page, node, name):
+    """Lets the first output of a new node lead into an input of a node."""
+    source, number = 50 + len(page["nodes"]), 50 + len(page["links"])
+    output = {"name": "o", "type": "COMBO", "links": [number]}
+    page["nodes"].append({"id": source, "type": "PrimitiveNode", "outputs": [output]})
+    page["links"].append([number, source, 0, node["id"], len(node["inputs"]), "COMBO"])
+    node["inputs"].append({"name": name, "link": number, "widget": {"name": name}})
+
+
+@pytest.mark.parametrize(
+    ("graph", "name"), [(CFI, "ckpt_name"), (CORE, "model_name")], ids=["RIFE VFI", "core"]
+)
+def test_a_wired_file_name_leads_into_the_loader(graph, name):
+    page = page_of(graph)
+    (node,) = [node for node in page["nodes"] if name in WIDGETS.get(node["type"], ())]
+    wired(page, node, name)
+    number, source, *_ = page["links"][-1]
+    page = convert(page).graph
+    (loader,) = [node for node in page["nodes"] if node["type"] == "LoadRIFE"]
+    assert loader["inputs"][0]["link"] == number
+    assert [number, source, 0, loader["id"], 0, "COMBO"] in page["links"]
+
+
+def test_wires_of_inputs_that_are_not_there_any_more_are_taken_away():
+    page = page_of(CFI)
+    (node,) = [node for node in page["nodes"] if node["type"] == "RIFE VFI"]
+    for name in ("clear_cache_after_n_frames", "fast_mode"):
+        wired(page, node, name)
+    page["links"].append([90, 99, 0, 4, 5, "INT"])  # of a node that is gone
+    page["links"].append([91, 2, 1, 4, 6, "INT"])  # of which only one end knows
+    page["nodes"][1]["outputs"].append({"name": "audio", "links": None})
+    page = convert(page).graph
+    (node,) = [node for node in page["nodes"] if node["type"] == "InterpolateFrames"]
+    into = {link[0] for link in page["links"] if link[3] == node["id"]}
+    assert into == {entry["link"] for entry in node["inputs"] if entry["link"]}
+    primitives = [node for node in page["nodes"] if node["type"] == "PrimitiveNode"]
+    assert [node["outputs"][0]["links"] for node in primitives] == [[], []]
+
+
+def test_group_nodes_are_to_be_taken_apart_first():
+    page = page_of({name: CFI[name] for name in "12"})
+    old = {"nodes": [{"type": "RIFE VFI", "index": 0}], "links": [], "external": []}
+    page["extra"] = {"groupNodes": {"smooth": old}}
+    with pytest.raises(WorkflowError, match="group node 'smooth' holds RIFE VFI"):
+        convert(page)
 
 
 def cfi(**changes):

@@ -17,6 +17,7 @@ from .old_nodes import (
     loader_values,
     schedule_of,
     told,
+    told_of_loader,
     wired_choices,
 )
 
@@ -40,13 +41,14 @@ def convert_api(graph: dict[str, Any]) -> Iterator[str]:
         if is_node(node, CFI):
             loader = str(next(free))
             graph[loader] = _api_node("LoadRIFE", LoadRIFE.DISPLAY_NAME, loader_values(given))
-            schedule = schedule_of(states, given.get("multiplier", 2))
+            schedule = schedule_of(states, given.get("multiplier", 2), wired)
             links = {"model": [loader, 0], "frames": given.get("frames")}
         elif is_node(node, CORE):
             schedule = ""
             links = {"model": given.get("interp_model"), "frames": given.get("images")}
         elif is_node(node, CORE_LOADER):
             graph[name] = _api_node("LoadRIFE", LoadRIFE.DISPLAY_NAME, loader_values(given))
+            yield from told_of_loader(name, given)
             continue
         else:
             continue

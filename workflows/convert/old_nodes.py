@@ -27,6 +27,7 @@ CHOICES = ("scale_factor", "dtype", "torch_compile", "frame_indices", "is_skip_l
 """Inputs that are choices here, or text, and take no wire of the old kind."""
 KEPT = ("multiplier", "ensemble", "batch_size")
 """Inputs that have the same name and kind here."""
+_FILM = re.compile(r"film", re.IGNORECASE)
 _RELEASE = re.compile(r"rife_?v?4\.?(\d+)", re.IGNORECASE)
 
 
@@ -70,14 +71,20 @@ def loader_values(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def schedule_of(states: dict[str, Any] | None, multiplier: Any) -> str:
-    """A list of frames that are left out, or alone taken, as a schedule of pairs."""
+def schedule_of(states: dict[str, Any] | None, multiplier: Any, wired: list[str]) -> str:
+    """A list of frames that are left out, or alone taken, as a schedule of pairs.
+
+    A schedule takes no wire: `wired` gets the name of a multiplier that comes by one (a list).
+    """
     if not states:
         return ""
     words = str(states.get("frame_indices", "")).replace("\n", ",").split(",")
     pairs = [str(int(word) + 1) for word in words if word.strip().isdigit()]
     if states.get("is_skip_list", True):
         return ", ".join(f"{pair}:1" for pair in pairs)
+    if isinstance(multiplier, list):
+        wired.append("schedule's multiplier")
+        multiplier = inputs_of(InterpolateFrames)["multiplier"].options["default"]
     return ", ".join([*(f"{pair}:{multiplier}" for pair in pairs), "rest 1"])
 
 
@@ -97,6 +104,13 @@ def told(kind: str, name: str, given: dict[str, Any], wired: list[str]) -> str:
     if wired:
         parts.append(f"{', '.join(wired)} came by a wire; set what it gave by hand.")
     return " ".join(parts)
+
+
+def told_of_loader(name: str, given: dict[str, Any]) -> Iterator[str]:
+    """What a person should know of a loader that was converted, if anything."""
+    model = str(given.get("model_name", ""))
+    if _FILM.search(model):
+        yield f"Node {name} loaded {model}, which is no RIFE network; choose one in its Load RIFE."
 
 
 def wired_choices(inputs: dict[str, Any]) -> list[str]:

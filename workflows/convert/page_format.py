@@ -26,6 +26,7 @@ from .old_nodes import (
     loader_values,
     schedule_of,
     told,
+    told_of_loader,
 )
 
 _LINK = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
@@ -96,11 +97,23 @@ class _Graph:
     def cut(self, number: int) -> dict[str, Any] | None:
         """Removes a link; returns the node that it came from."""
         _, source, slot, *_ = self.links.pop(number)
+        node = self.nodes.get(source)
         if source == _INPUTS:
-            self.content["inputs"][slot]["linkIds"].remove(number)
-            return None
-        self.nodes[source]["outputs"][slot]["links"].remove(number)
-        return self.nodes[source]
+            known = self.content["inputs"][slot]["linkIds"]
+        else:
+            known = node["outputs"][slot]["links"] if node else None
+        if known and number in known:  # files with links of which only one end knows are about
+            known.remove(number)
+        return node
+
+    def lead(self, node: dict[str, Any]) -> None:
+        """Lets the links that a node's inputs name end there, and cuts all others into it."""
+        slots = {entry["link"]: slot for slot, entry in enumerate(node["inputs"])}
+        for number, link in list(self.links.items()):
+            if number in slots:
+                link[3:5] = node["id"], slots[number]
+            elif link[3] == node["id"]:
+                self.cut(number)
 
     def unwired(self, node: dict[str, Any]) -> list[str]:
         """Takes the wires from those of `CHOICES` that have one."""
@@ -154,8 +167,10 @@ def convert_page(page: dict[str, Any]) -> Iterator[str]:
     """Changes a graph in the page's format; yields a note on each node of other packs.
 
     Raises:
-        WorkflowError: links are of a form that is not known.
+        WorkflowError: links are of a form that is not known, or a node of other packs is in a
+            group node.
     """
+    _check_group_nodes(page)
     subgraphs = (page.get("definitions") or {}).get("subgraphs") or []
     graphs = [_Graph(content) for content in (page, *subgraphs)]
     # Numbers are new in the whole file: the page may keep one count for all of its graphs.
@@ -173,6 +188,17 @@ def convert_page(page: dict[str, Any]) -> Iterator[str]:
         graph.finish()
 
 
+def _check_group_nodes(page: dict[str, Any]) -> None:
+    """Group nodes, which came before subgraphs, keep what they are made of in a form of its own."""
+    for name, group in ((page.get("extra") or {}).get("groupNodes") or {}).items():
+        held = sorted({node["type"] for node in group["nodes"]} & {CFI, CORE, CORE_LOADER})
+        if held:
+            raise WorkflowError(
+                f"The group node {name!r} holds {', '.join(held)}. On the page, convert it to "
+                "nodes (right click), save, and convert that file."
+            )
+
+
 def _convert(
     graph: _Graph,
     node_ids: Iterator[int],
@@ -187,7 +213,8 @@ def _convert(
         loader = node["id"]
         schedule = ""
         if kind == CORE_LOADER:
-            new = _page_node(LoadRIFE, loader, node["pos"], loader_values(given), {})
+            taken = {"model_name": graph.into(node, "model_name")}
+            new = _page_node(LoadRIFE, loader, node["pos"], loader_values(given), taken)
             new["outputs"][0]["links"] = node["outputs"][0].get("links") or []
         elif kind == CFI:
             loader, model = _add_loader(graph, node, given, node_ids, link_ids)
@@ -196,7 +223,9 @@ def _convert(
                 states = graph.cut(link)
                 if states and states.get("type") in WIDGETS:
                     wired += graph.unwired(states)
-                    schedule = schedule_of(_given(states), given.get("multiplier", 2))
+                    by_wire = graph.into(node, "multiplier") in graph.links
+                    multiplier = [] if by_wire else given.get("multiplier", 2)
+                    schedule = schedule_of(_given(states), multiplier, wired)
                     moved |= dict.fromkeys(_widgets(graph, states))
                     graph.remove(states)
                 else:
@@ -219,13 +248,13 @@ def _convert(
             new["title"] = InterpolateFrames.TITLE
             new["outputs"][0]["links"] = node["outputs"][0].get("links") or []
         _replace(node, new)
-        for slot, entry in enumerate(node["inputs"]):
-            if entry["link"] in graph.links:
-                graph.links[entry["link"]][4] = slot
-        if kind != CORE_LOADER:
-            where = str(node["id"])
-            if graph.is_subgraph:
-                where += f" of {graph.content.get('name') or 'a subgraph'}"
+        graph.lead(node)
+        where = str(node["id"])
+        if graph.is_subgraph:
+            where += f" of {graph.content.get('name') or 'a subgraph'}"
+        if kind == CORE_LOADER:
+            yield from told_of_loader(where, given)
+        else:
             yield told(kind, where, given, wired)
 
 
@@ -251,12 +280,14 @@ def _add_loader(
     link_ids: Iterator[int],
 ) -> tuple[int, int]:
     """Adds Load RIFE for a node; returns the numbers of both, and of the link between them."""
-    loader = _page_node(LoadRIFE, next(node_ids), node["pos"], loader_values(given), {})
+    taken = {"model_name": graph.into(node, "ckpt_name")}
+    loader = _page_node(LoadRIFE, next(node_ids), node["pos"], loader_values(given), taken)
     loader["pos"][0] -= 320
     link = next(link_ids)
     loader["outputs"][0]["links"] = [link]
     graph.links[link] = [link, loader["id"], 0, node["id"], 0, _MODEL]
     graph.add(loader)
+    graph.lead(loader)
     return loader["id"], link
 
 
