@@ -3,6 +3,7 @@
 import { app } from "../../scripts/app.js";
 
 const NAME = "last_run";
+const PREVIEW = "$$canvas-image-preview";
 const LINE = 15; // pixels
 const MOST = 20; // lines shown at once; longer reports scroll
 const LETTER = 6; // pixels, about, by which long lines are counted twice
@@ -35,6 +36,9 @@ function reportWidget(node) {
     read_only: true,
   });
   widget.serialize = false; // not saved with the workflow
+  // The page draws a live preview over whatever is below it, to the node's end: it comes last.
+  const preview = node.widgets.findIndex(({ name }) => name === PREVIEW);
+  if (preview >= 0) node.widgets.push(...node.widgets.splice(preview, 1));
   return widget;
 }
 

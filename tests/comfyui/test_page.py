@@ -20,6 +20,11 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 DIALOGS = "[...document.querySelectorAll('.p-dialog, .p-toast-message')].map(e => e.innerText)"
 IS_SHOWN = """text => app.graph.nodes.flatMap(node => node.widgets ?? [])
     .some(widget => typeof widget.value === "string" && widget.value.includes(text))"""
+IS_HIDDEN = """() => app.graph.nodes.some(({widgets}) => {
+    const names = (widgets ?? []).map(widget => widget.name);
+    const preview = names.findIndex(name => name.startsWith("$$"));
+    return preview >= 0 && preview < names.indexOf("last_run");
+})"""
 RUN = """async () => {
     const ends = {};  // of other prompts too
     let look = () => {};
@@ -58,14 +63,14 @@ def page(server):
         pytest.skip("needs chromium (or CHROMIUM, the path of one)")
     server.request("/settings", {"Comfy.TutorialCompleted": True})
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=browser_path, args=QUIET)
+        browser = driver.chromium.launch(executable_path=browser_path, args=QUIET, timeout=PATIENCE)
         page = browser.new_page(viewport=WINDOW)
+        page.set_default_timeout(PATIENCE)
         page.goto(f"http://{server.url}", wait_until="domcontentloaded")
         page.wait_for_function("window.app?.graph && window.app.extensionManager")
         page.wait_for_selector("#graph-canvas")
         page.wait_for_function("app.graph.nodes.length > 0 || app.vueAppReady")
         page.wait_for_load_state("networkidle")  # the start graph comes after the page
-        page.set_default_timeout(PATIENCE)
         yield page
         browser.close()
 
@@ -121,6 +126,7 @@ def test_runs_by_its_button(drop, server, tmp_path, name, frames):
     assert len(list(VideoReader(path))) == frames
     assert page.evaluate(DIALOGS) == []
     page.wait_for_function(IS_SHOWN, arg=f"became {frames} at 24 fps")
+    assert not page.evaluate(IS_HIDDEN), "a live preview is drawn over what comes after it"
     shots = Path(os.environ.get("SCREENSHOTS") or tmp_path)
     shots.mkdir(exist_ok=True)
     page.screenshot(path=shots / f"{name}.png")
@@ -195,6 +201,11 @@ WORDS = (
 MAIN = [NODE_DISPLAY_NAME_MAPPINGS[node] for node in ("InterpolateFrames", "InterpolateVideo")]
 FOUND = """[...document.querySelectorAll("[role=option], [data-testid*=result]")]
     .map(entry => entry.innerText.trim()).filter(text => text)"""
+ARE_FOUND = f"""([names, unasked]) => {{
+    const found = {FOUND};
+    const isNew = String(found) !== String(unasked);
+    return isNew && found.some(text => names.some(name => text.startsWith(name)));
+}}"""
 OTHERS = {"smooth": 1}
 """How many nodes called by a word, and used by many, may come before ours."""
 
@@ -206,10 +217,9 @@ def test_is_found_by_searching(page, word):
     page.wait_for_function("document.activeElement.tagName !== 'INPUT'")
     page.evaluate("app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
     page.wait_for_function("document.activeElement.tagName === 'INPUT'")
-    page.keyboard.type(word)
-    page.wait_for_function(
-        f"main => {FOUND}.some(text => main.some(name => text.startsWith(name)))", arg=MAIN
-    )
+    unasked = page.evaluate(FOUND)
+    page.keyboard.insert_text(word)  # at once: typed letters would each bring a list of their own
+    page.wait_for_function(ARE_FOUND, arg=[MAIN, unasked])
     found = page.evaluate(FOUND)
     found = [text for text in found if not text.startswith(("Smooth video", "Slow motion"))]
     ranks = [rank for rank, text in enumerate(found) if text.startswith(tuple(MAIN))]
