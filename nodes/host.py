@@ -252,10 +252,21 @@ def running_after(pattern: re.Pattern[str]) -> str | None:
     return next((name for name in classes if pattern.search(name)), None)
 
 
+def running_item() -> int:
+    """Which item of a list the running node gets, from 0; ComfyUI calls it for each in turn."""
+    context = _running_context()
+    return 0 if context is None else context.list_index or 0
+
+
+def _running_context() -> Any:
+    """What ComfyUI knows of the running node; None where it does not tell."""
+    execution = _comfyui("comfy_execution.utils")
+    return execution.get_executing_context() if execution else None
+
+
 def _running_prompt() -> tuple[dict[str, Any], str]:
     """The prompt that runs, and the id of its node; an empty one where ComfyUI does not tell."""
-    execution, server = _comfyui("comfy_execution.utils"), sys.modules.get("server")
-    context = execution.get_executing_context() if execution else None
+    context, server = _running_context(), sys.modules.get("server")
     instance = getattr(getattr(server, "PromptServer", None), "instance", None)
     if context is None or instance is None:
         return {}, ""

@@ -36,10 +36,15 @@ from .host import (
     free_memory,
     progress,
     running_after,
+    running_item,
     running_part,
 )
 
 _STREAM = "Interpolate Video takes a clip of any length whole."
+_JOIN = (
+    "If the frames of one clip arrive as a list, join them first: Rebatch Images, with a batch "
+    "size of all of them."
+)
 _WAY_OUT = (
     "Use Interpolate Video, which holds a few frames at a time, a smaller multiplier, or fewer "
     "frames."
@@ -405,11 +410,13 @@ def _seam_notes(part: Part | None, carried: int, count: int, asked: Inputs) -> l
         )
         sharp = " With blur, the frame where two parts meet is sharp." if asked.blur else ""
         return [f"Part {part.number + 1} of a clip; it goes on from the part before.{whole}{sharp}"]
-    if count == 1:
+    if item := running_item():
         return [
-            "If frames of one clip arrive one by one, as a list, join them first: Rebatch Images, "
-            "with a batch size of all of them."
+            f"Item {item + 1} of a list, each of which is a clip of its own here: nothing was made "
+            f"between it and the one before. {_JOIN}"
         ]
+    if count == 1:
+        return [_JOIN]
     if divider := running_after(_DIVIDES):
         return [
             f"{divider} passes some frames on. Where other runs make the rest of the clip, the "

@@ -39,9 +39,9 @@ def comfyui(monkeypatch):
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
 
-    def running(prompt, node):
+    def running(prompt, node, item=None):
         queue.currently_running = {0: (0, "prompt", prompt, {}, [])}
-        context = SimpleNamespace(prompt_id="prompt", node_id=node)
+        context = SimpleNamespace(prompt_id="prompt", node_id=node, list_index=item)
         modules["comfy_execution.utils"].get_executing_context = lambda: context
 
     return running
@@ -130,3 +130,16 @@ def test_clips_that_were_divided_by_hand(comfyui, network, divider):
     text = InterpolateFrames().interpolate(model, moving_square(3), 2, 8.0)["result"][3]
     assert f"{divider} passes some frames on." in text
     assert "Interpolate Video" in text
+
+
+def test_items_of_a_list_are_clips_of_their_own(comfyui, network):
+    """Nothing tells the first of several from a list of one."""
+    graph = {"4": {"class_type": "InterpolateFrames", "inputs": {"frames": ["3", 0]}}}
+    model, texts = RIFEModel(network, "small", "fp32"), []
+    for item, part in enumerate(moving_square(5).split(2)):
+        comfyui(graph, "4", item)
+        texts.append(InterpolateFrames().interpolate(model, part, 2, 8.0)["result"][3])
+    assert "list" not in texts[0]
+    for number, text in enumerate(texts[1:], 2):
+        assert f"Item {number} of a list" in text
+        assert "join them first: Rebatch Images" in text
