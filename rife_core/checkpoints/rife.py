@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..inference.rife import RIFE
 from ..networks.ifnet import FlowNetwork
+from ..networks.refine import PARTS
 from ..networks.specs import SPECS, NetworkSpec, distinct_specs, with_channels
 from ..whole_file import whole_file
 from .tensor_files import CheckpointError, float_weights, read_tensors, shown
@@ -31,15 +32,14 @@ _PREFIXES = re.compile(r"^(?:module\.|flownet\.|model\.|_orig_mod\.)+")
 _WRAPPERS = ("state_dict", "model", "params")
 _NEVER_USED = ("teacher.", "caltime.")
 _TEACHER = "block_tea."
-_PARTS = ("contextnet", "unet")
-_REFINEMENT = tuple(f"{part}." for part in _PARTS)
+_REFINEMENT = tuple(f"{part}." for part in PARTS)
 _FLOWNET = "flownet"
 _RENAMED_BLOCK = re.compile(r"^blocks\.(\d+)\.")
 _ROW, _CHANNELS = "rife_row", "rife_channels"
 
 
 DEFAULT = "default"
-"""The name of the weights that come with the package."""
+"""The name of the weights that come with the package; "default-fast" does without refinement."""
 
 BUNDLED = Path(__file__).parents[2] / "weights" / "default.safetensors"
 
@@ -122,11 +122,12 @@ def save_rife(network: FlowNetwork, path: str | os.PathLike[str]) -> None:
 
 
 def list_weights(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Path]:
-    """Weights files by name: the bundled ones as "default", then those below `folders`.
+    """Weights files by name: the bundled "default" and "default-fast", then those below `folders`.
 
     Where two folders hold the same name, the first one counts.
     """
-    weights = {DEFAULT: BUNDLED} if BUNDLED.is_file() else {}
+    bundled = BUNDLED.parent.glob(f"{DEFAULT}*.safetensors")
+    weights = {path.stem: path for path in sorted(bundled, key=lambda path: path.stem)}
     for folder in map(Path, folders):
         # os.walk and os.path pass over what vanishes meanwhile, or may not be looked into.
         below = (Path(where, name) for where, _, names in os.walk(folder) for name in names)
@@ -190,7 +191,7 @@ def _belongs(name: str, spec: NetworkSpec) -> bool:
 def _parts_beside(path: Path) -> dict[str, Tensor]:
     """The refinement, where it lies in files of its own."""
     named: dict[str, Tensor] = {}
-    for part in _PARTS:
+    for part in PARTS:
         beside = path.with_stem(part)
         if os.path.isfile(beside):
             state = canonical_names(_read(beside)[0])
@@ -203,7 +204,7 @@ def _flow_of(shapes: Shapes) -> dict[str, tuple[int, ...]]:
 
 
 def _is_part(path: Path) -> bool:
-    return path.stem in _PARTS and os.path.isfile(path.with_stem(_FLOWNET))
+    return path.stem in PARTS and os.path.isfile(path.with_stem(_FLOWNET))
 
 
 def _has_teacher(names: Mapping[str, object]) -> bool:
@@ -271,7 +272,7 @@ def _foreign(path: Path, shapes: Shapes) -> str:
     for spec in distinct_specs():
         whole = _fingerprint(spec.version, _has_teacher(shapes))
         if spec.refine and _flow_of(whole) == _flow_of(shapes):
-            parts = " and ".join(part + path.suffix for part in _PARTS)
+            parts = " and ".join(part + path.suffix for part in PARTS)
             return (
                 f"{path.name} holds the flow of RIFE {spec.version}, but not its refinement. Put "
                 f"it beside {parts} as {_FLOWNET}{path.suffix}."

@@ -16,15 +16,17 @@ from typing import Literal
 
 Trunk = Literal["residual", "plain", "plain_prelu", "beta", "pairs"]
 Output = Literal["half", "shuffle", "separate", "separate_half", "flow"]
-Refinement = Literal["residual", "fusion"]
+Refinement = Literal["residual", "fusion", "mask"]
 HeadLayout = Literal["short", "indexed", "named"]
 Ensemble = Literal["swap", "flip", "always", "none"]
 
 BLOCK_STRIDE = 4
 """A block downsamples what it reads by this much again, after its scale."""
 MAX_CHANNELS = 4096
-OWN = "deep"
-"""The row of the bundled weights: 4.6 with two more blocks, for motion at 1/32 and 1/16."""
+OWN = "refined"
+"""The row of the bundled weights: `OWN_FAST`, and a refinement that corrects mask and blend."""
+OWN_FAST = "deep"
+"""The same without refinement: 4.6 with two more blocks, for motion at 1/32 and 1/16."""
 FLOW_CHANNELS = 4
 MASK_CHANNELS = 1
 CARRIED_FROM = FLOW_CHANNELS + MASK_CHANNELS
@@ -72,7 +74,8 @@ class NetworkSpec:
         scaled_flow: a block's flow is in pixels of what it reads, at 1/scale; else
             always in pixels of the whole pyramid's input (2.x).
         refine: how Contextnet and Unet finish the frame: "residual" corrects the blend,
-            "fusion" gives the mask too; None: the blend is the frame.
+            "fusion" gives the mask too, "mask" corrects mask and blend; None: the blend is
+            the frame.
         teacher: a fourth block that sees the ground truth while training.
         ensemble: what `ensemble=True` does: "swap" averages each block over the
             frame order, "flip" averages over mirrored frames, "always" is a
@@ -215,6 +218,12 @@ _LITE = (128, 96, 64, 48)
 _FIVE_SCALES = (16, 8, 4, 2, 1)
 _HEAD_8 = HeadSpec(32, 8, "named")
 _HEAD_4 = HeadSpec(16, 4, "named")
+_OWN_ROW = _v4(
+    channels=(192, 128, 128, 128, 96, 64),
+    scales=(32, 16, 8, 4, 2, 1),
+    mask_adds=True,
+    align=128,
+)
 
 _ROWS: tuple[tuple[str, NetworkSpec], ...] = (
     ("rife", _paper("", ())),
@@ -273,15 +282,8 @@ _ROWS: tuple[tuple[str, NetworkSpec], ...] = (
             align=64,
         ),
     ),
-    (
-        OWN,
-        _v4(
-            channels=(192, 128, 128, 128, 96, 64),
-            scales=(32, 16, 8, 4, 2, 1),
-            mask_adds=True,
-            align=128,
-        ),
-    ),
+    (OWN, replace(_OWN_ROW, refine="mask")),
+    (OWN_FAST, _OWN_ROW),
 )
 
 SPECS: Mapping[str, NetworkSpec] = MappingProxyType(

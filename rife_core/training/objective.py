@@ -13,7 +13,7 @@ from torch import Tensor
 from ..losses.census import ternary
 from ..losses.checks import check_numbers
 from ..losses.laplacian import lap_loss
-from ..networks.estimate import Estimate
+from ..networks.estimate import Estimate, TrainingOutput
 from ..networks.ifnet import FlowNetwork
 from ..ops.psnr import psnr
 from .synthetic import SceneBatch
@@ -35,7 +35,9 @@ NONE: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType({})
 OF_FRAMES = ("frame", "frames", "squared", "census", "vgg", "lpips")
 OF_SCENES = ("flow", "mask")
 OF_CROPS = ("taught", "taught_mask")
-"""Losses by what they need: a true frame alone, a painted scene, a teacher's flow beside a crop."""
+OF_REFINEMENT = (("frame", *OF_FRAMES[2:]), ("mask",), ("taught_mask",))
+"""Losses by what they need: a true frame alone, a painted scene, a teacher's flow beside a crop;
+and of each kind those that a refinement can learn from."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,25 @@ def objective(
         flow, in pixels.
     """
     output = network.forward_train(batch.img0, batch.img1, batch.gt, batch.timestep, scales, detach)
+    return losses_of(output, batch, scales, weights, perceptual)
+
+
+def losses_of(
+    output: TrainingOutput,
+    batch: SceneBatch,
+    scales: Sequence[float],
+    weights: LossWeights,
+    perceptual: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = NONE,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """What `objective` returns, of a forward pass that has been made.
+
+    Args:
+        output: of the pass.
+        batch: see `objective`.
+        scales: of the blocks whose estimates `output` holds.
+        weights: see `objective`.
+        perceptual: see `objective`.
+    """
     estimates, frame, teacher = output.estimates, output.merged[-1], output.merged_teacher
     parts: dict[str, Callable[[], Tensor]] = {
         "frame": lambda: _frame_loss(frame, batch.gt) + _frame_loss(teacher, batch.gt),
@@ -124,7 +145,7 @@ def objective(
         if batch.teacher_mask is not None:
             teacher_mask = batch.teacher_mask
             parts["taught_mask"] = lambda: _mean(
-                [taught_mask_loss(e, teacher_mask, better) for e in estimates[1:]]
+                [taught_mask_loss(e, teacher_mask, better) for e in estimates[1:] or estimates]
             )
     if flow is not None and occluded is not None:
         weight = edge_weight(flow, weights.edge, batch.weight)

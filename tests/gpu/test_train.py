@@ -2,6 +2,7 @@
 
 import sys
 
+import average
 import pytest
 import torch
 import train
@@ -16,8 +17,9 @@ def test_weights_of_every_save_come_home_in_half_precision_once_each(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     train.bring_home(tmp_path, out)
-    assert {path.name for path in out.iterdir()} == {"weights-0.safetensors", "log.csv"}
-    home = load_rife(out / "weights-0.safetensors")
+    assert {path.name for path in out.iterdir()} == {"weights-0.safetensors.000", "log.csv"}
+    (tmp_path / "home.safetensors").write_bytes((out / "weights-0.safetensors.000").read_bytes())
+    home = load_rife(tmp_path / "home.safetensors")
     assert home.spec == network.spec
     for name, weight in network.state_dict().items():
         torch.testing.assert_close(home.state_dict()[name].float(), weight.half().float())
@@ -26,7 +28,7 @@ def test_weights_of_every_save_come_home_in_half_precision_once_each(tmp_path):
     save_rife(network, tmp_path / train.WEIGHTS)
     train.bring_home(tmp_path, out)
     names = {path.name for path in out.iterdir()}
-    assert names == {"weights-0.safetensors", "weights-1.safetensors", "log.csv"}
+    assert names == {"weights-0.safetensors.000", "weights-1.safetensors.000", "log.csv"}
     for _ in range(9):
         save_rife(network, tmp_path / train.WEIGHTS)
         train.bring_home(tmp_path, out)
@@ -43,3 +45,24 @@ def test_without_crops_nothing_is_trained(tmp_path, monkeypatch):
     work = tmp_path / "work"
     with pytest.raises(SystemExit, match="No file of crops"):
         train.main([str(tmp_path), "--out", str(tmp_path / "out"), "--work", str(work)])
+
+
+def test_large_weights_come_in_shards_that_are_joined_and_averaged(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "SHARD_MIB", 1)
+    out = tmp_path / "out"
+    out.mkdir()
+    networks = [build_network("4.25.lite") for _ in range(2)]
+    for network in networks:
+        save_rife(network, tmp_path / train.WEIGHTS)
+        train.bring_home(tmp_path, out)
+    shards = sorted(path.name for path in out.iterdir())
+    assert shards[0] == "weights-0.safetensors.000"
+    assert shards[-1].startswith("weights-1.safetensors.0")
+    assert len(shards) > 4
+    mean = tmp_path / "mean.safetensors"
+    average.main([str(mean), f"{out}/weights-0.safetensors*3", f"{out}/weights-1.safetensors"])
+    made = load_rife(mean).state_dict()
+    for name, first in networks[0].state_dict().items():
+        second = networks[1].state_dict()[name]
+        expected = (3 * first.half().float() + second.half().float()) / 4
+        torch.testing.assert_close(made[name], expected.half().float(), rtol=1e-3, atol=1e-4)

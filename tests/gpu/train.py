@@ -4,33 +4,33 @@
 
 Crops with the teacher's flow are written first, for at most a fifth of the time (OpenCV reads
 the clips, so that PyAV need not travel); then
-`weights/default.gpu.toml` is trained from the bundled weights, with everything on the device.
+`tests/gpu/train.toml` is trained from the bundled weights, with everything on the device.
 
 OUT may come home over a narrow road, and the run may be cut off: from the first save on it holds
-the weights of every save in half precision (`--start` goes on from them; their mean may be better
-than the last), 15 MiB each, the log, the curve and a preview. Crops, and the state in shards of
-15 MiB, are written to WORK; a second call with the same WORK resumes there.
+the weights of every save in half precision, in shards of 15 MiB (`cat weights-0.safetensors.*`
+joins them; `average.py` makes the mean of several, which may be better than the last), the log,
+the curve and a preview. Crops, and the state in such shards, are written to WORK; a second call
+with the same WORK resumes there.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 from prove import ROOT, prepare
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
-CONFIG = ROOT / "weights" / "default.gpu.toml"
+CONFIG = Path(__file__).with_suffix(".toml")
 WORK = Path(tempfile.gettempdir()) / "rife-video-gpu-train"
 SHARD_MIB = 15
 WEIGHTS, OTHERS = "weights.safetensors", ("log.csv", "curve.svg", "preview.png")
@@ -89,35 +89,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def bring_home(run: Path, out: Path) -> None:
     """Copies what is worth the road, where the run has written it anew; each file is whole."""
-    saves = len(list(out.glob("weights-*.safetensors")))
-    latest, new = (out / f"weights-{number}.safetensors" for number in (saves - 1, saves))
-    _bring(run / WEIGHTS, latest, new, write_half)
+    saves = len(list(out.glob("weights-*.000")))
+    latest, new = (f"weights-{number}.safetensors" for number in (saves - 1, saves))
+    if written := newer(run / WEIGHTS, out / f"{latest}.000"):
+        data, size = in_half(run / WEIGHTS), SHARD_MIB * 2**20
+        shards = [data[start : start + size] for start in range(0, len(data), size)]
+        for number, shard in reversed([*enumerate(shards)]):  # the first, which counts, comes last
+            write(out / f"{new}.{number:03d}", shard, written)
     for name in OTHERS:
-        _bring(run / name, out / name, out / name, shutil.copyfile)
+        if written := newer(run / name, out / name):
+            write(out / name, (run / name).read_bytes(), written)
 
 
-def _bring(source: Path, latest: Path, new: Path, copy: Callable[[Path, Path], object]) -> None:
-    """Copies `source` to `new`, unless it is as old as `latest`, or not there."""
-    if not source.exists():
-        return
-    written = source.stat().st_mtime_ns
-    if latest.exists() and latest.stat().st_mtime_ns == written:
-        return
-    part = new.with_name(f"{new.name}.part")
-    copy(source, part)
+def newer(source: Path, copy: Path) -> int:
+    """When `source` was written, ns; 0 where there is none, or `copy` is as old."""
+    written = source.stat().st_mtime_ns if source.exists() else 0
+    return 0 if copy.exists() and copy.stat().st_mtime_ns == written else written
+
+
+def write(path: Path, data: bytes, written: int) -> None:
+    """Writes a file that appears whole, as old as it says."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(data)
     os.utime(part, ns=(written, written))
-    os.replace(part, new)
+    os.replace(part, path)
 
 
-def write_half(source: Path, target: Path) -> None:
-    """The weights in half precision; what is no number in floating point stays as it is."""
-    with safe_open(source, "pt") as weights:
+def in_half(path: Path) -> bytes:
+    """Weights in half precision; what is no number in floating point stays as it is."""
+    with safe_open(path, "pt") as weights:
         tensors = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118
         half = {
             name: each.half() if torch.is_floating_point(each) else each
             for name, each in tensors.items()
         }
-        save_file(half, target, weights.metadata())
+        return save(half, weights.metadata())
 
 
 if __name__ == "__main__":

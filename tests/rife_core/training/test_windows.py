@@ -1,0 +1,58 @@
+"""Training the refinement on windows of the samples."""
+
+import torch
+from rife_video.rife_core.networks.specs import get_spec, with_channels
+from rife_video.rife_core.training.growth import build_fresh
+from rife_video.rife_core.training.scene import SceneSettings
+from rife_video.rife_core.training.synthetic import SceneGenerator
+from rife_video.rife_core.training.windows import refine_windows, worst_and_other
+
+SPEC = with_channels(get_spec("refined"), (8,) * 6)
+SCENES = SceneSettings(size=128, textures=4, texture_size=128)
+
+
+def test_one_window_lies_where_most_is_wrong_and_the_others_differ():
+    error = torch.zeros(5, 1, 96, 96)
+    error[..., 40:60, 70:] = 1
+    places = worst_and_other(error, 32)
+    assert {*places[::2]} == {(32, 64)}
+    assert len({*places[1::2]}) == 5
+
+
+def test_a_fresh_refinement_gives_the_windows_of_the_blended_frame():
+    network = build_fresh(SPEC, 1)
+    batch = SceneGenerator(SCENES, seed=2).batch(0, 3)
+    output, cut = refine_windows(network, batch, SPEC.scales, 48)
+    with torch.no_grad():
+        whole = network.flow_pyramid(batch.img0, batch.img1, batch.timestep)[-1].blend()
+    frame = output.merged[-1]
+    assert frame.shape == cut.gt.shape == (6, 3, 48, 48)
+    assert cut.occluded.shape == (6, 2, 48, 48)
+    assert torch.equal(cut.timestep, batch.timestep.repeat_interleave(2))
+    for number in range(6):
+        sample = number // 2
+        top, left = _place(batch.gt[sample], cut.gt[number])
+        expected = whole[sample, :, top : top + 48, left : left + 48]
+        torch.testing.assert_close(frame[number], expected.clamp(0, 1))
+
+
+def test_gradients_reach_the_refinement_alone():
+    network = build_fresh(SPEC, 1)
+    torch.nn.init.normal_(network.unet.conv.weight, std=0.1)
+    batch = SceneGenerator(SCENES, seed=2).batch(0, 1)
+    output, cut = refine_windows(network, batch, SPEC.scales, 32)
+    (output.merged[-1] - cut.gt).abs().mean().backward()
+    for name, parameter in network.named_parameters():
+        assert (parameter.grad is None) == name.startswith("block"), name
+
+
+def _place(whole, part):
+    """Where a part was cut out of 3 H W."""
+    size = part.shape[-1]
+    places = [(top, left) for top in range(0, 128, 16) for left in range(0, 128, 16)]
+    found = [
+        (top, left)
+        for top, left in places
+        if torch.equal(whole[:, top : top + size, left : left + size], part)
+    ]
+    return found[0]
