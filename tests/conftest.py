@@ -27,6 +27,8 @@ from rife_video.rife_core.networks.specs import get_spec
 from rife_video.rife_core.video import VideoWriter
 from support import LITE, OTHER, fill, moving_square, released
 
+torch.testing._comparison._HAS_DTENSOR = False  # none is compared; their import takes 0.6 s
+
 settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
 settings.register_profile("no shrinking", deadline=None, phases=(Phase.explicit, Phase.generate))
 settings.register_profile("quick", deadline=None, max_examples=30)  # make fast

@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -24,7 +23,7 @@ from ..networks.ifnet import FlowNetwork
 from ..networks.refine import PARTS
 from ..networks.specs import SPECS, NetworkSpec, distinct_specs, with_channels
 from ..whole_file import whole_file
-from .tensor_files import CheckpointError, float_weights, read_tensors, shown
+from .tensor_files import CheckpointError, float_weights, read_tensors, shown, unfilled
 
 SUFFIXES = (".safetensors", ".pkl", ".pth")
 
@@ -213,7 +212,7 @@ def _has_teacher(names: Mapping[str, object]) -> bool:
 
 def _empty(spec: NetworkSpec, teacher: bool) -> RIFE:
     """The network without memory for its weights."""
-    with torch.device("meta"):
+    with unfilled():
         return RIFE(spec, teacher=teacher)
 
 

@@ -8,7 +8,8 @@ import os
 import pickle
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from ..ops.dispatch import is_out_of_memory
 from .pickles import check_archive
@@ -45,6 +47,38 @@ _DAMAGE = (
 
 class CheckpointError(ValueError):
     """A weights file that cannot be used; the message says why and what to do."""
+
+
+_DRAWING = (torch.nn.init.kaiming_uniform_, torch.nn.init.uniform_)
+"""What convolutions and linear layers fill their new weights with."""
+
+
+class _Undrawn(TorchFunctionMode):
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func in _DRAWING:
+            return (kwargs or {}).get("tensor")
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def unfilled() -> Generator[None]:
+    """Layers that are built meanwhile have shapes and types, but no content.
+
+    Drawing weights that are replaced at once would take longer than all else.
+
+    Example:
+        >>> with unfilled():
+        ...     torch.nn.Conv2d(3, 4, 1).weight.device.type
+        'meta'
+    """
+    with torch.device("meta"), _Undrawn():
+        yield
 
 
 def read_tensors(what: str, path: Path) -> tuple[Mapping[str, Any], dict[str, str]]:

@@ -10,6 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ..checkpoints.tensor_files import unfilled
 from ..ops.dispatch import at_least_float32
 from .checks import check_pair
 from .pretrained import (
@@ -84,7 +85,7 @@ class LPIPS(nn.Module):
         cuts = pairwise(_LPIPS_CUTS)
         # Slices of a Sequential keep the layers' numbers.
         slices = {f"slice{i}": features[begin:end] for i, (begin, end) in enumerate(cuts, 1)}
-        with torch.device("meta"):
+        with unfilled():
             linear = {f"lin{i}": _linear_layer(width) for i, width in enumerate(WIDTHS)}
         fill("LPIPS", nn.ModuleDict(linear), _linear_state(linear_weights, folders))
         self.scaling_layer = _ScalingLayer()

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..checkpoints.tensor_files import unfilled
 from ..ops.dispatch import at_least_float32
 from .checks import check_folders, check_pair, full_precision
 from .pretrained import LPIPS_ALEX_FILE, Weights, hub_folder, read_weights
@@ -76,7 +77,7 @@ class LPIPSAlex(nn.Module):
         self.register_buffer("shift", torch.tensor(_SHIFT).reshape(1, 3, 1, 1))
         self.register_buffer("scale", torch.tensor(_SCALE).reshape(1, 3, 1, 1))
         self.trunk, self.linear = nn.ModuleList(), nn.ParameterList()
-        with torch.device("meta"):
+        with unfilled():
             before = 3
             for channels, kernel, stride, padding in _LAYERS:
                 self.trunk.append(nn.Conv2d(before, channels, kernel, stride, padding))

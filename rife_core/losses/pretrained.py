@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..checkpoints.tensor_files import read_tensors, shown
+from ..checkpoints.tensor_files import read_tensors, shown, unfilled
 from .checks import check_folders
 
 Weights = str | os.PathLike[str] | Mapping[str, Tensor] | None
@@ -133,7 +133,7 @@ def trained_vgg(
     what = f"VGG-{depth}"
     check_folders(what, folders)
     state = read_weights(what, VGG_FILES[depth], weights, [*folders, hub_folder()])
-    with torch.device("meta"):
+    with unfilled():
         features = nn.Sequential(*_vgg_layers(depth)[:USED_LAYERS])
     fill(what, features, state, prefix="features.")
     return features

@@ -48,6 +48,9 @@ _TICK = Fraction(1, 1000)  # seconds; the coarsest that file types count in
 _TIMELESS = {".avi": FILE_TYPES[".avi"].container}
 """File types, and FFmpeg's names of them, in which all tracks begin at one time."""
 
+_COPIES_UNKNOWN = int(av.__version__.partition(".")[0]) >= 16
+"""Whether PyAV copies packets of a codec that FFmpeg does not know; before, it crashes."""
+
 _DISORDER = 16  # packets among which the next one is looked for
 _PAUSE = b"\0\0"  # between two subtitles in an mp4; written anew where it is needed
 
@@ -258,6 +261,8 @@ def _packets_for(
     """Adds a track to `output`; returns its packets."""
     stream = container.streams[planned.index]
     if planned.sound is None:
+        if stream.codec_context is None and not _COPIES_UNKNOWN:  # pyright: ignore[reportUnnecessaryComparison]
+            raise ValueError("Its codec is not known.")
         target = output.add_stream_from_template(cast(AudioStream, stream), opaque=True)
         describe(target, stream)
         packets = _copied(source, container, stream, target)

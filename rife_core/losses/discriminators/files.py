@@ -8,10 +8,9 @@ from math import isqrt
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from ...checkpoints.tensor_files import CheckpointError, float_weights, read_tensors
+from ...checkpoints.tensor_files import CheckpointError, float_weights, read_tensors, unfilled
 from .models import Discriminator, Discriminator3D, Discriminator3DWithfirstframe
 
 AnyDiscriminator = Discriminator | Discriminator3D | Discriminator3DWithfirstframe
@@ -70,7 +69,7 @@ def load_discriminator(
     state = {n.removeprefix(prefix): state[n] for n in names if n.startswith(prefix)}
     try:
         kind, size = _size_of(state, image_size)
-        with torch.device("meta"):
+        with unfilled():
             judge = kind(**size)
         weights = float_weights(path.name, state)
         weights = {name: tensor.to(state[name].dtype) for name, tensor in weights.items()}

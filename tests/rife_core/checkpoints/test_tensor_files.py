@@ -5,7 +5,7 @@ import re
 
 import pytest
 import torch
-from rife_video.rife_core.checkpoints.tensor_files import CheckpointError, read_tensors
+from rife_video.rife_core.checkpoints.tensor_files import CheckpointError, read_tensors, unfilled
 from safetensors.torch import save_file
 
 WEIGHT = {"weight": torch.arange(6.0).reshape(2, 3)}
@@ -68,3 +68,12 @@ def test_a_file_cut_short_is_damaged(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file '.*gone.pth' with RIFE weights"):
         read_tensors("RIFE", tmp_path / "gone.pth")
+
+
+def test_unfilled_layers_draw_nothing(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "uniform_", None, raising=False)
+    with unfilled():
+        layers = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.Linear(4, 5))
+    assert all(parameter.is_meta for parameter in layers.parameters())
+    with pytest.raises(TypeError):
+        torch.nn.Linear(4, 5)

@@ -42,6 +42,28 @@ def test_a_silent_file_has_no_sound(tmp_path):
     assert VideoReader(tmp_path / "silent.mp4").read_audio() is None
 
 
+def test_sound_of_an_unknown_codec_is_named(tmp_path):
+    """PyAV 15 crashed on it."""
+    source, result = tmp_path / "in.mov", tmp_path / "out.mov"
+    with av.open(source, "w") as container:
+        video, sound = container.add_stream("mpeg4", rate=12), container.add_stream("pcm_s16le")
+        video.width, video.height, video.pix_fmt = 52, 36, "yuv420p"
+        for index, picture in enumerate(moving_square()):
+            frame = av.VideoFrame.from_ndarray((255 * picture).byte().numpy(), "rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 12)
+            container.mux(video.encode(frame))
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 48000), np.int16), "s16", "stereo")
+        frame.sample_rate = 48000
+        container.mux([*video.encode(None), *sound.encode(frame), *sound.encode(None)])
+    source.write_bytes(source.read_bytes().replace(b"sowt", b"zzzz"))
+    with VideoWriter(result, 12, audio=VideoReader(source)) as writer:
+        for picture in moving_square():
+            writer.write(picture)
+    assert writer.left_out == ["audio (unknown)"]
+    with av.open(result) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
+
+
 # More than the picture
 def chapter(number, start, title):
     """Half a second of a film; times in 1/1000 s."""
