@@ -27,7 +27,8 @@ from rife_video.rife_core.networks.specs import get_spec
 from rife_video.rife_core.video import VideoWriter
 from support import LITE, OTHER, fill, moving_square, released
 
-torch.testing._comparison._HAS_DTENSOR = False  # none is compared; their import takes 0.6 s
+# Or each comparison asks whether tensors are spread over machines, whose import takes 0.6 s.
+torch.testing._comparison._HAS_DTENSOR = False
 
 settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
 settings.register_profile("no shrinking", deadline=None, phases=(Phase.explicit, Phase.generate))
@@ -38,6 +39,7 @@ settings.load_profile("no deadline")
 def pytest_collection_finish():
     """What was imported stays; looking through it again and again took 5 % of the tests' time."""
     gc.freeze()
+    gc.set_threshold(10_000)
     gc.enable()
 
 

@@ -135,8 +135,8 @@ def test_files_of_the_core_can_be_read_in_one_go():
 
 
 MAKERS = re.compile(
-    "arange|as_tensor|asarray|empty|eye|full|hann_window|linspace|logspace|normal|ones|rand|randint|"
-    "randn|randperm|scalar_tensor|tensor|tril_indices|triu_indices|vander|zeros"
+    r"\btorch\.(arange|as_tensor|asarray|empty|eye|full|hann_window|linspace|logspace|normal|ones|rand|"
+    r"randint|randn|randperm|scalar_tensor|tensor|tril_indices|triu_indices|vander|zeros)\b"
 )
 """Functions of torch whose tensors go to the default device."""
 ASKS = "torch.empty(0)"
@@ -145,14 +145,16 @@ ASKS = "torch.empty(0)"
 
 def deviceless(path):
     """Calls in a file that make a tensor on whatever device, outside a layer's own state."""
-    state = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):  # parents come first
+    source, state = path.read_text(encoding="utf-8"), set()
+    if not MAKERS.search(source):
+        return
+    for node in ast.walk(ast.parse(source)):  # parents come first
         match node:
             case ast.Call(func=ast.Attribute(attr="Parameter" | "register_buffer")):
                 state.update(ast.walk(node))
             case ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr=name)):
                 has_device = any(keyword.arg == "device" for keyword in node.keywords)
-                if MAKERS.fullmatch(name) and not has_device and node not in state:
+                if MAKERS.match(f"torch.{name}") and not has_device and node not in state:
                     yield ast.unparse(node)
 
 

@@ -87,6 +87,8 @@ def _taylor_features(x: Tensor) -> Tensor:
 
 def _forgetful(function: Callable[..., Tensor], *args: Tensor) -> Tensor:
     """Runs `function` and keeps only its inputs for the backward pass (checkpointing)."""
+    if not torch.is_grad_enabled():  # checkpointing would import PyTorch's compiler
+        return function(*args)
     return cast(Tensor, checkpoint(function, *args, use_reentrant=False, preserve_rng_state=False))
 
 

@@ -40,14 +40,14 @@ def test_every_row_is_detected(spec):
 
 @pytest.mark.parametrize("suffix", [".pkl", ".pth", ".safetensors"])
 def test_round_trip(tmp_path, suffix):
-    network = released("4.25.lite")
+    network = released("4.15.lite")
     path = tmp_path / f"weights{suffix}"
     if suffix == ".safetensors":
         save_rife(network, path)
     else:
         torch.save(network.state_dict(), path)
     loaded = load_rife(path)
-    assert loaded.spec.version == "4.25.lite"
+    assert loaded.spec.version == "4.15.lite"
     assert not loaded.training
     assert_same_weights(loaded, network.state_dict())
 
@@ -65,7 +65,7 @@ def test_round_trip(tmp_path, suffix):
     ],
 )
 def test_published_spellings(tmp_path, rename):
-    network = released("4.25.lite")
+    network = released("4.15.lite")
     state = {rename(name): tensor for name, tensor in network.state_dict().items()}
     torch.save(state, tmp_path / "flownet.pkl")
     assert_same_weights(load_rife(tmp_path / "flownet.pkl"), network.state_dict())
@@ -73,7 +73,7 @@ def test_published_spellings(tmp_path, rename):
 
 @pytest.mark.parametrize("wrapper", ["state_dict", "model"])
 def test_wrapped_state_and_half_precision(tmp_path, wrapper):
-    state = {name: tensor.half() for name, tensor in released("4.25.lite").state_dict().items()}
+    state = {name: tensor.half() for name, tensor in released("4.15.lite").state_dict().items()}
     torch.save({wrapper: state, "epoch": 3}, tmp_path / "w.pth")
     loaded = load_rife(tmp_path / "w.pth")
     assert next(loaded.parameters()).dtype == torch.float32
@@ -83,12 +83,13 @@ def test_wrapped_state_and_half_precision(tmp_path, wrapper):
 @pytest.mark.long
 def test_known_strays_are_dropped_and_unknown_ones_are_not(tmp_path):
     network = released("4.0")
-    paper = released("rife")
+    with torch.device("meta"):
+        paper = RIFE(get_spec("rife"))
     strays = {f"teacher.{name}": torch.zeros(1) for name in ("a", "b")}
     strays |= {"caltime.0.weight": torch.zeros(2)}
     strays |= {
-        name: tensor
-        for name, tensor in paper.state_dict().items()
+        name: torch.zeros(1)
+        for name in paper.state_dict()
         if name.startswith(("block_tea.", "contextnet.", "unet."))
     }
     torch.save({**network.state_dict(), **strays}, tmp_path / "w.pkl")
@@ -118,8 +119,8 @@ def test_own_widths_travel_in_the_metadata(tmp_path):
 
 
 def test_release_numbers_travel_in_the_metadata(tmp_path):
-    save_rife(released("4.26"), tmp_path / "w.safetensors")
-    assert load_rife(tmp_path / "w.safetensors").spec.version == "4.26"
+    save_rife(released("4.17.lite"), tmp_path / "w.safetensors")
+    assert load_rife(tmp_path / "w.safetensors").spec.version == "4.17.lite"
 
 
 class Hostile:

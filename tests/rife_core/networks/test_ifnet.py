@@ -30,7 +30,7 @@ def gradients(network, estimate, parameters):
 @pytest.mark.parametrize("version", ["rife_m", "hdv3", "4.6", "4.10"])
 def test_with_detach_an_estimate_teaches_its_own_block_alone(version, detach):
     network = narrow(version)
-    estimates = network.flow_pyramid(*torch.rand(2, 1, 3, 64, 64), detach=detach)
+    estimates = network.flow_pyramid(*torch.rand(2, 1, 3, 32, 32), detach=detach)
     first_layers = [next(block.parameters()) for block in network.blocks]
     for index, estimate in enumerate(estimates):
         found = gradients(network, estimate, first_layers)
@@ -41,7 +41,7 @@ def test_with_detach_an_estimate_teaches_its_own_block_alone(version, detach):
 @pytest.mark.parametrize("detach", [True, False])
 def test_with_detach_the_frame_of_the_teacher_teaches_the_teacher_alone(detach):
     network = narrow("rife")
-    img0, img1, gt = torch.rand(3, 1, 3, 64, 64)
+    img0, img1, gt = torch.rand(3, 1, 3, 32, 32)
     output = network.forward_train(img0, img1, gt, detach=detach)
     blocks = (*network.blocks, network.block_tea)
     loss = (output.merged_teacher - gt).square().mean()
@@ -68,9 +68,9 @@ def build(version, kind=FlowNetwork):
     return fill(network, [(name, 0.2) for name in ("lastconv", "conv1.2.", "conv2.2.")])
 
 
-def images(side=64):
+def images():
     noise = torch.rand(1, 3, 8, 8)
-    img0 = torch.nn.functional.interpolate(noise, (side, side), mode="bicubic").clamp(0, 1)
+    img0 = torch.nn.functional.interpolate(noise, (64, 64), mode="bicubic").clamp(0, 1)
     return img0, img0.roll((1, 2), (-2, -1))
 
 
@@ -102,7 +102,7 @@ def test_the_fast_network_makes_the_same_frame(version):
     plain = build(version).eval()
     fast = build(version, RIFE).eval()
     fast.load_state_dict(plain.state_dict())
-    img0, img1 = images(128)
+    img0, img1 = images()
     with torch.no_grad():
         output = plain.forward_train(img0, img1)
     assert_close(fast.inference(img0, img1), output.merged[-1].clamp(0, 1), atol=2e-5, rtol=0)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from rife_video.rife_core.losses.discriminators import attention
 from rife_video.rife_core.losses.discriminators.attention import taylor_attention
 from torch.autograd import gradcheck, gradgradcheck
 from torch.testing import assert_close
@@ -53,6 +54,14 @@ def test_attention_keeps_little_for_the_backward_pass():
     floats_per_token = sum(kept.values()) / 4 / tokens
     features = 1 + dim + dim**2
     assert floats_per_token < 5 * dim < features
+
+
+def test_without_gradients_nothing_is_run_twice(monkeypatch):
+    q, k, v = torch.randn(3, 1, 2, 50, 4)
+    expected = taylor_attention(q, k, v)
+    monkeypatch.setattr(attention, "checkpoint", None)
+    with torch.no_grad():
+        assert torch.equal(taylor_attention(q, k, v), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
