@@ -34,7 +34,7 @@ class Transfers(TorchDispatchMode):
         made = function(*args, **(kwargs or {}))
         tensors = [x for x in tree_leaves((args, kwargs, made)) if isinstance(x, torch.Tensor)]
         lifted = function in (torch.ops.aten.lift_fresh.default, torch.ops.aten.lift.default)
-        if lifted or any(tensor.device.type == "cpu" for tensor in tensors):
+        if lifted or any(x.device.type == "cpu" and x.numel() for x in tensors):
             self.found.append(str(function))
         return made
 
