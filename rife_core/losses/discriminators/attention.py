@@ -63,10 +63,12 @@ def taylor_attention(q: Tensor, k: Tensor, v: Tensor, chunk: int = CHUNK) -> Ten
     with full_precision(v.device):
         q, k, v = at_least_float32(q), at_least_float32(k), at_least_float32(v)
         v = F.pad(v, (0, 1), value=1.0)  # the last column sums up the weights
+        # What fits into memory at once may stay there: no need to compute it twice.
+        run = _forgetful if torch.is_grad_enabled() and k.shape[-2] > chunk else _remembering
         chunks = zip(k.split(chunk, -2), v.split(chunk, -2), strict=True)
         # Out of place: each sum is part of the graph that a gradient penalty goes through twice.
-        summary = cast(Tensor, sum(_forgetful(_summarise, *pair) for pair in chunks))
-        out = torch.cat([_forgetful(_read, part, summary) for part in q.split(chunk, -2)], -2)
+        summary = cast(Tensor, sum(run(_summarise, *pair) for pair in chunks))
+        out = torch.cat([run(_read, part, summary) for part in q.split(chunk, -2)], -2)
         return out.to(dtype)
 
 
@@ -85,10 +87,12 @@ def _taylor_features(x: Tensor) -> Tensor:
     return torch.cat((torch.ones_like(x[..., :1]), x, square), -1)
 
 
+def _remembering(function: Callable[..., Tensor], *args: Tensor) -> Tensor:
+    return function(*args)
+
+
 def _forgetful(function: Callable[..., Tensor], *args: Tensor) -> Tensor:
     """Runs `function` and keeps only its inputs for the backward pass (checkpointing)."""
-    if not torch.is_grad_enabled():  # checkpointing would import PyTorch's compiler
-        return function(*args)
     return cast(Tensor, checkpoint(function, *args, use_reentrant=False, preserve_rng_state=False))
 
 
