@@ -438,6 +438,7 @@ class Video:
         audio: sound of frames.
         depth: bits that each of their colour values is worth.
         color: what their numbers mean.
+        of_file: whether frames were decoded from a file, and not made in all their colours.
     """
 
     frames: Tensor | Pieces | Path
@@ -445,6 +446,7 @@ class Video:
     audio: Audio | None = None
     depth: int = 8
     color: ColorTags = ColorTags()  # noqa: RUF009 - a named tuple, so never changed
+    of_file: bool = False
 
     def reader(self, *, skip_damaged: bool = False) -> VideoReader | MemoryReader:
         """Its frames and its sound; `skip_damaged` leaves out those that cannot be decoded."""
@@ -453,7 +455,12 @@ class Video:
         if isinstance(self.frames, Tensor):
             check_clip(self.frames)
         return MemoryReader(
-            self.frames, self.fps or 1, audio=self.audio, depth=self.depth, color=self.color
+            self.frames,
+            self.fps or 1,
+            audio=self.audio,
+            depth=self.depth,
+            color=self.color,
+            chroma=None if self.of_file else "444",
         )
 
 
@@ -516,13 +523,14 @@ def _as_frames(video: Any, of_file: bool) -> Video:
         count = ceil(round(video.get_duration() * fps, 3))
         if count * _frame_bytes(video) > _MOST_AT_ONCE and _counts_from_its_start(video):
             pieces = Pieces(video, fps, count)
-            return Video(pieces, fps, pieces.audio(), depth, color)
+            return Video(pieces, fps, pieces.audio(), depth, color, of_file)
     parts = video.get_components()
     images = parts.images
     alpha = getattr(parts, "alpha", None)
     if alpha is not None and images.shape[-1] == 3:
         images = torch.cat((images, alpha.reshape(*images.shape[:3], 1).to(images)), -1)
-    return Video(images, as_fraction(float(parts.frame_rate)), parts.audio, depth, color)
+    fps = as_fraction(float(parts.frame_rate))
+    return Video(images, fps, parts.audio, depth, color, of_file)
 
 
 def _counts_from_its_start(video: Any) -> bool:

@@ -193,7 +193,7 @@ class InterpolateVideo:
                 reader,
                 path,
                 timeline,
-                fps=source_fps if slow_motion or count == 1 else None,
+                fps=source_fps if slow_motion else None,
                 encoder=request,
                 sound=sound,
                 resume=False,

@@ -87,6 +87,8 @@ class Clip:
             )
         clock = reader.clock
         fps = timeline.target or timeline.output_fps(reader.fps)
+        if clock.count == 1:
+            fps = reader.fps  # it lasts as long as it did, and so does its sound
         if clock.constant:
             if timeline.target:
                 timeline = replace(timeline, step=reader.fps / timeline.target)

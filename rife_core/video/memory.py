@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..timeline import as_fraction
 from .clock import Clock
-from .pixels import ColorTags, PixelKind
+from .pixels import Chroma, ColorTags, PixelKind
 from .reader import Audio
 
 _BYTE = 8  # bits
@@ -43,6 +43,7 @@ class MemoryReader:
         audio: sound, which is heard for no longer than they last.
         depth: bits that each of their values is worth.
         color: what their values mean.
+        chroma: how finely their source has its colour; None: no finer than files mostly have it.
     """
 
     def __init__(
@@ -53,13 +54,14 @@ class MemoryReader:
         audio: Audio | None = None,
         depth: int = _BYTE,
         color: ColorTags = ColorTags(),  # noqa: B008 - a named tuple, so never changed
+        chroma: Chroma | None = "444",
     ) -> None:
         self.path = Path("the video")
         self.allow_damaged = self.skip_damaged = self.explains_count = False
         self.fps = as_fraction(fps)
         count, self.height, self.width, channels = frames.shape
         self.channels, self.has_alpha = 3, channels == 4
-        self.kind = PixelKind(color, depth, source_chroma="444" if channels > 1 else None)
+        self.kind = PixelKind(color, depth, source_chroma=chroma if channels > 1 else None)
         self._frames, self._begin, self._count = frames, 0, count
         self._audio = audio
         self.audio_codecs = [] if audio is None else ["pcm"]

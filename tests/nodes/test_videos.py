@@ -54,6 +54,12 @@ def test_a_file_is_taken_as_it_is(comfyui, file):
         assert video == Video(file)
 
 
+def test_colours_of_a_part_of_a_file_are_not_taken_for_finer_than_they_were(comfyui, file):
+    with opened(VideoFromFile(str(file), part=1.0)) as video:
+        assert video.reader().kind.source_chroma is None
+    assert Video(torch.zeros(2, 4, 4, 3)).reader().kind.source_chroma == "444"
+
+
 def test_a_file_in_memory_is_written_and_removed(comfyui, file, tmp_path):
     with opened(VideoFromFile(BytesIO(b"a video"))) as video:
         assert video.frames.parent == tmp_path / "temp"

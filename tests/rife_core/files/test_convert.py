@@ -184,9 +184,14 @@ def test_sound_longer_and_shorter_than_the_picture(tmp_path, network, seconds):
 
 
 def test_one_frame(tmp_path, network):
-    source = write(tmp_path / "in.mp4", moving_square(1))
-    assert interpolate_file(network, source, tmp_path / "o.mp4", DOUBLE).frames == 1
-    assert len(frames_of(tmp_path / "o.mp4")) == 1
+    """It lasts as long as it did, with its sound."""
+    source = write(tmp_path / "in.mp4", moving_square(1), sound=0.1)
+    for timeline in (DOUBLE, Timeline.retime(12, 60)):
+        report = interpolate_file(network, source, tmp_path / "o.mp4", timeline)
+        assert (report.frames, report.fps, report.notes) == (1, 12, ())
+        assert len(frames_of(tmp_path / "o.mp4")) == 1
+        assert VideoReader(tmp_path / "o.mp4").fps == 12
+        assert packets_of(tmp_path / "o.mp4") == packets_of(source)
 
 
 def test_slow_motion_leaves_sound_out_and_says_so(tmp_path, network, clip_file):
