@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 from av.codec.hwaccel import HWAccel
@@ -23,7 +23,11 @@ _BUFFER = 1 << 18  # bytes read at once
 _GENERATED_TIMES = 1  # AVFMT_FLAG_GENPTS, which PyAV sets: invented times are worse than none
 _FAULTS = (FFmpegError, OSError, ValueError, RuntimeError, MemoryError)
 _NO_PROTOCOL = {"protocol_whitelist": "none"}  # a playlist opens nothing
-LATIN1_WHERE_NOT_UTF8 = "rife_video_latin1"
+_LATIN1 = "rife_video_latin1"
+_HANDS_BYTES_ON = int(av.__version__.partition(".")[0]) >= 19
+"""Whether PyAV takes descriptions for UTF-8 with the bytes that are none as surrogates."""
+LATIN1_WHERE_NOT_UTF8: Mapping[str, Any] = {} if _HANDS_BYTES_ON else {"metadata_errors": _LATIN1}
+"""Arguments of `av.open`; see `readable` for what takes none."""
 
 
 class VideoError(ValueError):
@@ -37,7 +41,17 @@ def _as_latin1(error: UnicodeError) -> tuple[str, int]:
     return "?" * (error.end - error.start), error.end
 
 
-codecs.register_error(LATIN1_WHERE_NOT_UTF8, _as_latin1)
+codecs.register_error(_LATIN1, _as_latin1)
+
+
+def readable(text: str) -> str:
+    r"""A description as PyAV gives it, read as Latin-1 where it is no UTF-8.
+
+    Example:
+        >>> readable("F\udcfcchse")
+        'Füchse'
+    """
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", _LATIN1)
 
 
 class _Nameless:
@@ -85,14 +99,18 @@ def open_input(path: Path, device: str | None = None) -> Generator[InputContaine
 
 
 def _opened(file: _Nameless, device: str | None) -> InputContainer:
-    return av.open(
+    container = av.open(
         file,
         "r",
         container_options=_NO_PROTOCOL,  # as `options`, PyAV 15 to 17 crashes on .mpg
-        metadata_errors=LATIN1_WHERE_NOT_UTF8,
         buffer_size=_BUFFER,
         hwaccel=HWAccel(device) if device else None,
+        **LATIN1_WHERE_NOT_UTF8,
     )
+    if _HANDS_BYTES_ON:
+        for described in (container, *container.streams):
+            described.metadata.update({k: readable(v) for k, v in described.metadata.items()})
+    return container
 
 
 def _unreadable(path: Path, error: Exception) -> VideoError:
@@ -111,7 +129,7 @@ def open_output(path: Path, options: dict[str, str], container: str) -> OutputCo
         "w",
         format=container,
         container_options=options,
-        metadata_errors=LATIN1_WHERE_NOT_UTF8,
+        **LATIN1_WHERE_NOT_UTF8,
     )
 
 

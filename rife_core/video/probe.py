@@ -16,7 +16,7 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from .containers import VideoError, has_times
+from .containers import VideoError, has_times, readable
 from .pixels import (
     ColorTags,
     Orientation,
@@ -112,7 +112,10 @@ def is_chapter_text(stream: Stream) -> bool:
 
 def chapters_of(container: InputContainer) -> Sequence[Any]:
     """The chapters of a file; none where PyAV is too old to tell."""
-    return container.chapters() if hasattr(container, "chapters") else []
+    chapters: Sequence[Any] = container.chapters() if hasattr(container, "chapters") else []
+    for chapter in chapters:
+        chapter["metadata"] = {k: readable(v) for k, v in chapter["metadata"].items()}
+    return chapters
 
 
 def beside_pixels(frame: VideoFrame) -> str | None:

@@ -244,7 +244,7 @@ def _is_taken(source: VideoReader, tracks: Sequence[_Planned], suffix: str) -> b
                     output.mux(packet)
             kinds = [each.type for each in output.streams]
         file.seek(0)
-        with av.open(file, metadata_errors=LATIN1_WHERE_NOT_UTF8) as again:
+        with av.open(file, **LATIN1_WHERE_NOT_UTF8) as again:
             return [each.type for each in again.streams] == kinds
     except (FFmpegError, ValueError, NotImplementedError):
         return False

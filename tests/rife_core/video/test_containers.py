@@ -47,6 +47,21 @@ def test_what_cannot_be_opened(tmp_path, content, error, message):
         pass
 
 
+def test_descriptions_that_are_no_utf_8_are_read_as_latin_1(clip_file, tmp_path):
+    path, named = tmp_path / "a.mkv", tmp_path / "b.mkv"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("ffv1", rate=25)
+        stream.width, stream.height = 16, 16
+        stream.metadata["title"] = output.metadata["title"] = "Fxychse"
+        output.mux(stream.encode(av.VideoFrame(16, 16, "yuv420p")))
+        output.mux(stream.encode(None))
+    for written, title in ((b"F\xfcchse ", "Füchse "), ("Füchse".encode(), "Füchse")):
+        named.write_bytes(path.read_bytes().replace(b"Fxychse", written))
+        with open_input(named) as container:
+            assert container.metadata["title"] == title
+            assert container.streams.video[0].metadata["title"] == title
+
+
 def test_what_is_written_goes_to_the_very_name(tmp_path):
     path = tmp_path / "100%d.mkv"
     with open_output(path, {}, "matroska") as output:
