@@ -16,9 +16,11 @@ import pytest
 import torch
 from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.rife_core.engine.loop import Run, interpolate, stream
+from rife_video.rife_core.engine.report import Report
 from rife_video.rife_core.engine.scenes import SceneRules
 from rife_video.rife_core.files import frames as frames_module
 from rife_video.rife_core.files import resume as parts
+from rife_video.rife_core.files import segments as segments_module
 from rife_video.rife_core.files.convert import interpolate_file
 from rife_video.rife_core.timeline import Timeline
 from rife_video.rife_core.video import ColorTags, VideoError, VideoReader, VideoWriter
@@ -820,6 +822,18 @@ def test_the_report_counts_from_the_beginning_after_a_resume(
     assert begun[-1] > 0
     assert engine.coarser == [begun[-1] + 2]
     assert engine.not_finite == [begun[-1] + 3]
+
+
+def test_what_is_kept_with_a_segment_is_counted_from_the_files_first_frame():
+    report = Report(coarser=[2], not_finite=[3], beyond_range=[4])
+    report.scenes.cuts.append(5)
+    kept = segments_module._entries(report, 10)
+    assert [kept[name] for name in ("coarser", "not_finite", "beyond_range", "cuts")] == [
+        [12],
+        [13],
+        [14],
+        [15],
+    ]
 
 
 def test_a_resumed_run_tells_cuts_and_repeats_as_the_whole_one_does(tmp_path, network, short_parts):

@@ -104,3 +104,9 @@ def test_lossless_rgb_is_tagged_as_rgb(tmp_path):
             writer.write(frame)
     context = av.open(str(path)).streams.video[0].codec_context
     assert (context.colorspace, context.color_trc, context.color_range) == (0, 16, 2)
+
+
+def test_players_of_apple_know_h265_by_its_tag():
+    """They open no file whose tag is hev1."""
+    for name in ("x265", "hevc_nvenc"):
+        assert {ENCODER_TABLE[name].tags[suffix] for suffix in (".mp4", ".mov")} == {"hvc1"}

@@ -130,3 +130,12 @@ def test_the_shortest_deep_clips(tmp_path):
             for _ in range(frames):
                 writer.write(torch.rand(64, 64, 3))
         assert len(list(VideoReader(tmp_path / "c.mp4"))) == frames
+
+
+def test_the_header_stands_first(tmp_path):
+    """A player may begin before it has all of the file."""
+    with VideoWriter(tmp_path / "a.mp4", 12) as writer:
+        for frame in moving_square():
+            writer.write(frame)
+    data = (tmp_path / "a.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
