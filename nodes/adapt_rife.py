@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..rife_core.basics.arguments import checked
 from ..rife_core.training.adapt import adapt
 from .host import Outputs, RIFEModel, colours, progress
 
@@ -85,6 +86,7 @@ class AdaptRIFE:
             },
         }
 
+    @checked
     def adapt(
         self,
         model: RIFEModel,

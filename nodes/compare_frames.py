@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..rife_core.basics.arguments import checked
 from ..rife_core.charts.strip import shrunk, strip
 from ..rife_core.timeline import as_fraction
 from ..rife_core.video import encode_png
@@ -105,6 +106,7 @@ class CompareFrames:
             },
         }
 
+    @checked
     def compare(
         self,
         before: Tensor,

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from ..rife_core.basics.arguments import checked
 from ..rife_core.checkpoints.rife import rife_from
 from .host import RIFEModel
 from .load_rife import HOW_IT_RUNS
@@ -40,6 +41,7 @@ class ConvertInterpolationModel:
             "optional": {**HOW_IT_RUNS},
         }
 
+    @checked
     def convert(
         self, interp_model: Any, precision: str = "auto", backend: str = "auto"
     ) -> tuple[RIFEModel]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..rife_core.basics.arguments import checked, one_of
 from ..rife_core.charts.pictures import flow_picture
 from ..rife_core.engine.memory_plan import estimate_memory
 from ..rife_core.inference.flow import estimate_flow
@@ -84,6 +85,7 @@ class EstimateFlow:
             },
         }
 
+    @checked
     def estimate(
         self,
         model: RIFEModel,
@@ -94,6 +96,7 @@ class EstimateFlow:
         full_colour_at: float = 0.0,
     ) -> Outputs:
         """See DESCRIPTION."""
+        one_of("show", show, _SHOWN)
         frames = colours(frames)
         check_frames("frames", frames)
         height, width = frames.shape[1:3]

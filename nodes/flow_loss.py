@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..rife_core.basics.arguments import checked, one_of
 from ..rife_core.charts.pictures import heat_picture, plot
 from ..rife_core.engine import interpolate
 from ..rife_core.engine.options import Options
@@ -107,6 +108,7 @@ class ComputeFlowLoss:
             },
         }
 
+    @checked
     def compute(
         self,
         prediction: Tensor | None = None,
@@ -119,6 +121,7 @@ class ComputeFlowLoss:
         **chosen: bool,
     ) -> Outputs:
         """See DESCRIPTION."""
+        one_of("heat_map_of", heat_map_of, MAPS)
         _check_wires(prediction, target, model, predicted_flow, true_flow)
         prediction = None if prediction is None else colours(prediction, "prediction")
         target = None if target is None else colours(target, "target")

@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..rife_core.basics.arguments import check_fields, checked, one_of
 from ..rife_core.engine.loop import check_clip, interpolate
 from ..rife_core.engine.memory_plan import MIB, check_room
 from ..rife_core.engine.options import AUTO, SCALES, UNSURE, Options, Scale, Unsure
+from ..rife_core.engine.pixel_formats import check_dense
 from ..rife_core.engine.report import Report
 from ..rife_core.engine.scenes import (
     AT_CUT,
@@ -292,16 +294,18 @@ class InterpolateFrames:
             },
         }
 
+    @checked
     def interpolate(
         self,
         model: RIFEModel,
         frames: Tensor,
-        multiplier: int,
+        multiplier: float,
         source_fps: float,
         map_disagreement: bool = False,
         **inputs: Any,
     ) -> dict[str, Any]:
         """See DESCRIPTION."""
+        check_clip(frames)
         asked = Inputs(multiplier, **inputs)
         timeline = asked.timeline(source_fps)
         part, given, begin = running_part(), len(frames), 0
@@ -429,7 +433,7 @@ def _seam_notes(part: Part | None, carried: int, count: int, asked: Inputs) -> l
 class Inputs:
     """The inputs that both interpolating nodes have, with their defaults."""
 
-    multiplier: int
+    multiplier: float
     target_fps: float = 0.0
     end: str = next(iter(ENDS_SHOWN))
     scale: Scale = AUTO
@@ -448,6 +452,9 @@ class Inputs:
     replace: str = ""
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        one_of("end", self.end, ENDS_SHOWN)
+        one_of("at_cut", self.at_cut, AT_CUT_SHOWN)
         if self.blur and self.replace.strip():
             raise ValueError(
                 "blur averages every frame, and replace copies all but some; set blur to 0 or "
@@ -514,8 +521,15 @@ def kept_region(
     """
     if masks is None or not masks.numel():
         return None, []
+    check_dense(masks)
+    is_masks = masks.ndim in (2, 3) or (masks.ndim == 4 and masks.shape[1] == 1)
+    if not is_masks or masks.is_complex() or not masks.isfinite().all():
+        raise ValueError(
+            f"keep_region is {tuple(masks.shape)} {masks.dtype}; expected masks (frames, height, "
+            "width) of finite numbers from 0 to 1."
+        )
     notes: list[str] = []
-    masks = masks.float().reshape(-1, *masks.shape[-2:])
+    masks = masks.float().clamp(0, 1).reshape(-1, *masks.shape[-2:])
     if masks.shape[-2:] != size:
         height, width = masks.shape[-2:]
         notes.append(f"keep_region is {width}x{height}; it was resized to {size[1]}x{size[0]}.")

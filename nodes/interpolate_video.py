@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ..rife_core.basics.arguments import checked
 from ..rife_core.files.convert import SOUNDS, Sound, interpolate_file
 from ..rife_core.timeline.speed_curve import SpeedCurve
 from ..rife_core.video import (
@@ -156,11 +157,12 @@ class InterpolateVideo:
             },
         }
 
+    @checked
     def interpolate(
         self,
         model: RIFEModel,
         video: Any,
-        multiplier: int,
+        multiplier: float,
         slow_motion: bool = False,
         crf: int = DEFAULT_CRF,
         encoder: str = _AUTO,

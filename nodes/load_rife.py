@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..rife_core.basics.arguments import checked
 from ..rife_core.checkpoints.fetch import refusal
 from ..rife_core.checkpoints.published import RELEASES
 from ..rife_core.inference.backends import BACKEND_NAMES
@@ -88,6 +89,7 @@ class LoadRIFE:
         no = refusal(model_name, model_folders()[0]) if path is None else None
         return no or True
 
+    @checked
     def load(
         self, model_name: str, precision: str = "auto", backend: str = "auto"
     ) -> tuple[RIFEModel]:

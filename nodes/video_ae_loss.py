@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..rife_core.basics.arguments import checked
 from ..rife_core.charts.pictures import heat_picture
 from ..rife_core.losses.compare import check_same_clip
 from ..rife_core.losses.discriminators.files import load_discriminator
@@ -140,6 +141,7 @@ class VideoAELoss:
         path = model_path(discriminator)
         return f"{path}:{path.stat().st_mtime_ns}"
 
+    @checked
     def judge(
         self,
         original: Tensor,

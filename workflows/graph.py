@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..rife_core.whole_file import content_of
+from ..rife_core.basics.whole_file import content_of
 from .plain_text import plain
 
 Graph = dict[str, dict[str, Any]]

@@ -18,11 +18,12 @@ from typing import Any, cast
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..basics.arguments import checked
+from ..basics.whole_file import whole_file
 from ..inference.rife import RIFE
 from ..networks.ifnet import FlowNetwork
 from ..networks.refine import PARTS
 from ..networks.specs import SPECS, NetworkSpec, distinct_specs, with_channels
-from ..whole_file import whole_file
 from .tensor_files import CheckpointError, float_weights, read_tensors, shown, unfilled
 
 SUFFIXES = (".safetensors", ".pkl", ".pth")
@@ -45,6 +46,7 @@ BUNDLED = Path(__file__).parents[2] / "weights" / "default.safetensors"
 Shapes = Mapping[str, tuple[int, ...]]
 
 
+@checked
 def load_rife(path: str | os.PathLike[str]) -> RIFE:
     """Reads the network in a file: .safetensors, or a .pkl or .pth of tensors.
 
@@ -102,6 +104,7 @@ def _filled(spec: NetworkSpec, state: Mapping[str, Tensor], path: Path) -> RIFE:
     return network.eval()
 
 
+@checked
 def save_rife(network: FlowNetwork, path: str | os.PathLike[str]) -> None:
     """Writes `network` as safetensors, with its row in the metadata.
 
@@ -120,6 +123,7 @@ def save_rife(network: FlowNetwork, path: str | os.PathLike[str]) -> None:
         save_file(state, part, metadata)
 
 
+@checked
 def list_weights(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Path]:
     """Weights files by name: the bundled "default" and "default-fast", then those below `folders`.
 
@@ -136,6 +140,7 @@ def list_weights(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Pa
     return weights
 
 
+@checked
 def find_weights(name: str, folders: Iterable[str | os.PathLike[str]] = ()) -> Path:
     """The file that `name` means: a name of `list_weights`, or else a path.
 

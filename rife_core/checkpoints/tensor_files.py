@@ -31,6 +31,7 @@ MAX_TENSORS = 10_000
 _TRIES = 40
 _SETTLED_SECONDS = 0.025
 _SHOWN = 80
+_BEGIN = 8  # bytes before the JSON of a .safetensors file, which say how long it is
 _PANIC = "PanicException"  # how safetensors ends without memory; it is no Exception
 _DAMAGE = (
     RuntimeError,
@@ -103,7 +104,7 @@ def read_tensors(what: str, path: Path) -> tuple[Mapping[str, Any], dict[str, st
     if not content:
         raise CheckpointError(f"{path.name} is empty. Fetch or copy the file again.")
     if path.suffix == ".safetensors":
-        _check_count(path, content.count(b'"data_offsets"'))
+        _check_count(path, content.count(b"{", _BEGIN, _header_end(content)) - 1)  # one for each
     try:
         with torch.device("cpu"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's remarks on a file that is refused anyway
@@ -229,5 +230,8 @@ def _content(path: Path) -> bytes:
 
 def _metadata(content: bytes) -> dict[str, str]:
     """The metadata of a .safetensors file that has been found to be sound."""
-    size = int.from_bytes(content[:8], "little")
-    return json.loads(content[8 : 8 + size]).get("__metadata__") or {}
+    return json.loads(content[_BEGIN : _header_end(content)]).get("__metadata__") or {}
+
+
+def _header_end(content: bytes) -> int:
+    return _BEGIN + int.from_bytes(content[:_BEGIN], "little")

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 _FAILED = 1
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
-_LONGEST_PATH, _SHOWN = 4096, 200
+_TOO_LONG = re.compile(r"(?<!\S)(\S{200})\S{3896,}(\S)")  # no path has as many letters
+
+_NO_VALUE = re.compile(r"(--[^=]+=|-\w=?)--")
+"""An option whose value is --, which argparse before Python 3.13 takes for an empty list."""
 
 TRACEBACK = "RIFE_VIDEO_TRACEBACK"
 """The environment variable that lets errors through, unless it is empty or 0."""
@@ -121,15 +125,20 @@ def main(argv: Sequence[str] | None = None, table: Mapping[str, Command] = COMMA
         return _FAILED
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong with a word, and not all of it where it is too long to be read."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(_readable(message))
+
+
 def _called(argv: Sequence[str] | None) -> str:
     words = sys.argv[1:] if argv is None else argv
     return next((word for word in words if not word.startswith("-")), "")
 
 
 def _run(argv: list[str], called: str, table: Mapping[str, Command]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="rife-video", description="Video frame interpolation with RIFE."
-    )
+    parser = _Parser(prog="rife-video", description="Video frame interpolation with RIFE.")
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
     run = None
     for name, command in table.items():
@@ -137,6 +146,9 @@ def _run(argv: list[str], called: str, table: Mapping[str, Command]) -> int:
         if name == called:
             command.add_arguments(subparser)
             run = import_module(command.module).run
+    for word in argv[: argv.index("--") if "--" in argv else None]:
+        if option := _NO_VALUE.fullmatch(word):
+            parser.error(f"argument {option[1].rstrip('=')}: found '--', expected a value")
     args, more = parser.parse_known_args(argv)
     files = getattr(args, "input", None)
     if isinstance(files, list) and not any(word.startswith("-") for word in more):
@@ -170,9 +182,7 @@ def sentence(error: Exception) -> str:
     """
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name]
-        # No system takes a path of more than some thousand characters.
-        shown = [f"{name[:_SHOWN]}..." if len(name) > _LONGEST_PATH else name for name in names]
-        return f"{' and '.join(shown)}: {error.strerror}"
+        return f"{' and '.join(names)}: {error.strerror}"
     text = (error.strerror if isinstance(error, OSError) else "") or str(error)
     if text and _is_foreseen(error):
         return text
@@ -194,8 +204,13 @@ def _is_foreseen(error: Exception) -> bool:
 
 def _tell(text: str) -> None:
     with suppress(OSError, ValueError):  # nobody may be there to read it
-        said = text.encode("utf-8", "backslashreplace").decode()  # names of files may hold any byte
+        said = _readable(text).encode("utf-8", "backslashreplace").decode()
         print(said, file=sys.stderr)  # noqa: T201
+
+
+def _readable(text: str) -> str:
+    """Without the rest of words that nobody can read, such as a name longer than any path."""
+    return _TOO_LONG.sub(r"\1...\2", text)
 
 
 def _let_go_of_stdout() -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ..basics.whole_file import room_for
 from ..checkpoints.rife import DEFAULT, save_rife
 from ..inference.precision import default_device
 from ..training.adapt import adapt
 from ..training.clips import clip_frames
-from ..whole_file import room_for
-from .values import device_here
+from .values import above, device_here, whole
 from .weights import add_model, load_chosen
 
 
@@ -24,11 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("clip", type=Path, help="the video, or a folder of frames")
     parser.add_argument("output", type=Path, help="the weights to write: .safetensors")
     add_model(parser, "--model", default=DEFAULT, help="where to start (default: default)")
-    parser.add_argument("--steps", type=int, default=200, help="at most so many (default: 200)")
-    parser.add_argument("--seconds", type=float, default=math.inf, help="at most so long")
-    parser.add_argument("--lr", type=float, default=5e-5, help="learning rate (default: 5e-5)")
     parser.add_argument(
-        "--frames", type=int, default=200, help="read at most so many (default 200)"
+        "--steps", type=whole(1), default=200, help="at most so many (default: 200)"
+    )
+    parser.add_argument("--seconds", type=above(0), default=math.inf, help="at most so long")
+    parser.add_argument("--lr", type=above(0), default=5e-5, help="learning rate (default: 5e-5)")
+    parser.add_argument(
+        "--frames", type=whole(3), default=200, help="read at most so many (default 200)"
     )
     parser.add_argument(
         "--device", type=device_here, default=str(default_device()), help="cpu, cuda or mps"

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ..basics.whole_file import content_of, room_for
 from ..benchmark.cases import ROWS, SIZES, cases, network_of
 from ..benchmark.contenders import Contender, Reference, own, parse_peer
 from ..benchmark.end_to_end import end_to_end, start_up
@@ -29,7 +30,6 @@ from ..benchmark.workers import ContenderError
 from ..inference.backends import EAGER
 from ..inference.precision import PRECISIONS, default_device, precision_name, resolve_precision
 from ..video import VideoReader
-from ..whole_file import content_of, room_for
 from .values import device_here
 from .weights import add_model, chosen_file
 

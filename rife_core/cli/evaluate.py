@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ..basics.whole_file import room_for
 from ..charts.training import preview_png
 from ..files.jobs.remote import folder_at
 from ..inference.precision import PRECISIONS, default_device
@@ -29,11 +30,10 @@ from ..training.evaluation import (
 )
 from ..training.evaluation_job import Setup, evaluate_with
 from ..training.ladder import KINDS, SPEEDS, demo_rung, rungs
-from ..whole_file import room_for
 from .adapt import advance
 from .jobs import add_workers, workers_of
 from .network import add_scale
-from .values import above, device, several, whole
+from .values import above, check_here, device, several, whole
 from .weights import add_model, chosen_file
 
 
@@ -114,6 +114,7 @@ def run(args: argparse.Namespace) -> int:
     for written in filter(None, (args.table, args.json, *pictures)):
         room_for(written)
     device = args.device or str(default_device())
+    check_here(device)
     setup = _setup(args)
     clips = [Path(clip) for clip in setup.clips]
     by = setup.measures(device)

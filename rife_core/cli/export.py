@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..basics.whole_file import room_for
 from ..inference.export import export_onnx
-from ..whole_file import room_for
 from .weights import add_model, load_chosen
 
 

@@ -7,12 +7,12 @@ import argparse
 from ..checkpoints.rife import DEFAULT
 from ..engine.memory_plan import GIB
 from ..engine.options import AUTO as AUTO_SCALE
-from ..engine.options import SCALES, UNSURE, Options, Scale
+from ..engine.options import MOST_AT_ONCE, SCALES, UNSURE, Options, Scale
 from ..engine.scenes import SceneRules
 from ..inference.backends import AUTO, BACKEND_NAMES, set_backend
 from ..inference.precision import PRECISIONS, default_device, resolve_precision, set_precision
 from ..inference.rife import RIFE
-from .values import device
+from .values import at_least, check_here, device, whole
 from .weights import add_model, load_chosen
 
 
@@ -44,11 +44,14 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         "on CUDA, plain PyTorch elsewhere)",
     )
     parser.add_argument(
-        "--batch-size", type=int, default=0, help="frames made at once (default: automatic)"
+        "--batch-size",
+        type=whole(0, MOST_AT_ONCE),
+        default=0,
+        help="frames made at once (default: automatic)",
     )
     parser.add_argument(
         "--max-memory",
-        type=float,
+        type=at_least(0),
         default=0,
         metavar="GIB",
         help="memory that making frames may take; smaller tiles are used below it "
@@ -77,6 +80,7 @@ def network_of(args: argparse.Namespace) -> RIFE:
     """The network that `add_network` was told, ready on its device."""
     network = load_chosen(args.model, args.models)
     device = args.device or str(default_device())
+    check_here(device)
     set_precision(network, resolve_precision(args.precision, device))
     set_backend(network.to(device), args.backend)
     return network

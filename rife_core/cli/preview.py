@@ -6,11 +6,11 @@ import argparse
 from fractions import Fraction
 from pathlib import Path
 
+from ..basics.whole_file import room_for, whole_file
 from ..files.clip import Clip
 from ..files.preview import NO_PIPE, PLACES, Preview, preview
 from ..files.timing import Timing
 from ..video import PIPE, EncoderRequest, encode_png
-from ..whole_file import room_for, whole_file
 from .clips import add_source, source_of
 from .network import add_network, network_of, options_of
 from .timing import add_timing

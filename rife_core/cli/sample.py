@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..basics.whole_file import room_for
 from ..video import VideoWriter
 from ..video.sample_clip import FPS, FRAMES, HEIGHT, WIDTH, frames, sound
-from ..whole_file import room_for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

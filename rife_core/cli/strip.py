@@ -6,9 +6,9 @@ import argparse
 from itertools import islice
 from pathlib import Path
 
+from ..basics.whole_file import room_for
 from ..charts.strip import shrunk, strip
 from ..video import VideoReader, encode_png
-from ..whole_file import room_for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -53,6 +53,25 @@ def above(least: float) -> Callable[[str], float]:
     return read
 
 
+def at_least(least: float) -> Callable[[str], float]:
+    """Reads a finite number of `least` or more.
+
+    Example:
+        >>> at_least(0)("0.5")
+        0.5
+    """
+
+    def read(text: str) -> float:
+        number = _as(float, text)
+        if number is None or not least <= number < math.inf:
+            raise argparse.ArgumentTypeError(
+                f"found {text!r}, expected a finite number of {least:g} or more"
+            )
+        return number
+
+    return read
+
+
 def several(each: Callable[[str], float]) -> Callable[[str], list[float]]:
     """Reads finite numbers with commas between: at least one.
 
@@ -93,11 +112,19 @@ def device_here(text: str) -> str:
         >>> device_here("cpu")
         'cpu'
     """
-    found = torch.device(device(text))
+    try:
+        check_here(device(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def check_here(name: str) -> None:
+    """Raises ValueError unless this machine has a device of that name."""
+    found = torch.device(name)
     counted = {"cuda": torch.cuda.device_count, "mps": torch.mps.device_count}
     if (found.index or 0) >= counted.get(found.type, lambda: math.inf)():
-        raise argparse.ArgumentTypeError(f"PyTorch finds no device {text!r} on this machine")
-    return text
+        raise ValueError(f"PyTorch finds no device {name!r} on this machine.")
 
 
 def _up_to(most: int) -> str:

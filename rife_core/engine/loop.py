@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
+from ..basics.arguments import checked
 from ..inference.rife import RIFE
 from ..ops.dispatch import is_out_of_memory
 from ..ops.light import DisplayLight, Light
@@ -61,6 +62,7 @@ def check_clip(frames: Tensor) -> None:
     check_frame(frames[0])
 
 
+@checked
 def interpolate(
     network: RIFE,
     frames: Tensor,
@@ -157,6 +159,7 @@ def _new_clip(like: Tensor, count: int) -> Tensor:
         ) from error
 
 
+@checked
 def stream(
     network: RIFE,
     frames: Iterable[Tensor],

@@ -7,6 +7,7 @@ from typing import Literal, TypedDict, get_args
 
 from torch import Tensor
 
+from ..basics.arguments import check_fields, shown
 from ..inference.rife import RIFE, USER_SCALES
 from .scenes import SceneRules
 
@@ -18,6 +19,9 @@ SCALES = (AUTO, *USER_SCALES)
 
 Unsure = Literal["blend", "hold", "nearest"]
 UNSURE: tuple[Unsure, ...] = get_args(Unsure)
+
+MOST_AT_ONCE = 1024
+"""Frames; as many more are held in memory meanwhile."""
 
 _NO_RULES = SceneRules()
 
@@ -71,15 +75,21 @@ class Options:
     unsure: Unsure = "blend"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.scale not in SCALES:
             known = ", ".join(map(str, SCALES))
             raise ValueError(f"scale is {self.scale}; it must be one of {known}.")
         if self.unsure not in UNSURE:
             raise ValueError(f"unsure is {self.unsure!r}; it must be one of {', '.join(UNSURE)}.")
-        if self.batch_size < 0:
-            raise ValueError(f"batch_size is {self.batch_size}; it must be 0 (automatic) or more.")
+        if not 0 <= self.batch_size <= MOST_AT_ONCE:
+            raise ValueError(
+                f"batch_size is {shown(self.batch_size)}; it must be 0 (automatic) or more, and at "
+                f"most {MOST_AT_ONCE}."
+            )
         if self.max_memory < 0:
-            raise ValueError(f"max_memory is {self.max_memory}; it must be 0 (no limit) or more.")
+            raise ValueError(
+                f"max_memory is {shown(self.max_memory)}; it must be 0 (no limit) or more."
+            )
         if self.keep is not None and self.keep.ndim not in (2, 3):
             raise ValueError(f"keep is {tuple(self.keep.shape)}; it must be H W or N H W.")
 

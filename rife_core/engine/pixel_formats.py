@@ -17,6 +17,7 @@ from torch import Tensor
 CHANNELS = (1, 3, 4)
 _LEAST_ALPHA = 1 / 512  # below half a step of 8 bit there is no colour to recover
 _LARGEST = 255
+_LEAST_ITEM = 2  # bytes; with the floating point of 8 bits PyTorch cannot compute
 
 
 class ImageAlpha(NamedTuple):
@@ -50,7 +51,9 @@ def check_dense(frames: Tensor) -> None:
 def check_frame(frame: Tensor, first: Tensor | None = None) -> None:
     """Raises ValueError unless `frame` is H W C in a known format, and matches `first`."""
     check_dense(frame)
-    known = frame.is_floating_point() or frame.dtype == torch.uint8
+    known = frame.dtype == torch.uint8 or (
+        frame.is_floating_point() and frame.dtype.itemsize >= _LEAST_ITEM
+    )
     if frame.ndim != 3 or frame.shape[2] not in CHANNELS or not known or not frame.numel():
         raise ValueError(
             f"A frame must be H W C (at least one pixel) with "

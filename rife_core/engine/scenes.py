@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar, get_args
 
 from torch import Tensor
 
+from ..basics.arguments import check_fields, checked
 from .cuts import is_cut, is_repeat, small_picture
 
 AtCut = Literal["interpolate", "hold", "nearest", "blend", "carry_on"]
@@ -130,13 +131,7 @@ class SceneRules:
     replaced: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
-        for name, value, known in (
-            ("at_cut", self.at_cut, AT_CUT),
-            ("repeats", self.repeats, REPEATS),
-            ("pacing", self.pacing, PACINGS),
-        ):
-            if value not in known:
-                raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}.")
+        check_fields(self)
         if not 0 <= self.repeat_threshold <= _MOST_ALIKE:
             raise ValueError(
                 f"repeat_threshold is {self.repeat_threshold}; it must be from 0 to {_MOST_ALIKE}: "
@@ -175,6 +170,7 @@ class SceneReport:
     runs: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
 
 
+@checked
 def parse_cuts(text: str) -> frozenset[int] | None:
     """Reads a list of frame numbers such as "25, 60"; an empty text is None.
 

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple, get_args
 
 from typing_extensions import Unpack
 
+from ..basics.arguments import checked
 from ..engine.loop import Watch
 from ..engine.memory_plan import Plan, first_plan
 from ..engine.options import OptionFields, Options
@@ -52,6 +53,7 @@ Sound = Literal["auto", "stretch", "tape", "none"]
 SOUNDS: tuple[Sound, ...] = get_args(Sound)
 
 
+@checked
 def interpolate_file(
     network: RIFE,
     source: str | os.PathLike[str] | FrameSource,

@@ -21,8 +21,8 @@ import av
 from torch import Tensor
 from torch import uint8 as torch_uint8
 
+from ..basics.whole_file import whole_file
 from ..video import FILE_TYPES, VideoError
-from ..whole_file import whole_file
 from .lock import FolderLock
 
 LENGTH = 500

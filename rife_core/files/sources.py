@@ -70,6 +70,11 @@ def open_source(
     alpha = _holds_alpha(destination, encoder)
     if hwaccel and (text == PIPE or is_image_sequence(text)):
         raise ValueError("Hardware decodes video files only; leave --hwaccel out.")
+    if (text != PIPE and raw) or (size is not None and not raw):
+        raise ValueError(
+            "--raw and --size say together what frames on standard input are. Give both and - as "
+            "the input, or leave them out."
+        )
     if text == PIPE:
         told = RawVideo.parse(raw, size, fps) if raw and raw != "y4m" else None
         source: FrameSource = PipeReader(binary(sys.stdin, "input"), raw=told, fps=fps)

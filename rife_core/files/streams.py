@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 
+from ..basics.whole_file import leftovers
 from ..video import (
     PIPE,
     EncoderRequest,
@@ -20,7 +21,6 @@ from ..video import (
 )
 from ..video.images import check_image_type
 from ..video.pipes import binary
-from ..whole_file import leftovers
 from .clip import Clip
 from .destination import check_pictures
 from .file_report import FileReport

@@ -24,9 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..basics.whole_file import whole_file
 from ..networks.specs import NetworkSpec
 from ..ops.psnr import psnr
-from ..whole_file import whole_file
 from .rife import RIFE
 
 OPSET = 16

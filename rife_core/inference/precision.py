@@ -11,6 +11,7 @@ from functools import cache
 import torch
 from torch import nn
 
+from ..basics.arguments import check, checked, shown
 from ..ops.weight_rounding import round_keeping_sum
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -25,6 +26,7 @@ def default_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+@checked
 def resolve_precision(name: str, device: torch.device | str) -> torch.dtype:
     """The format that `name` means on `device`.
 
@@ -38,7 +40,10 @@ def resolve_precision(name: str, device: torch.device | str) -> torch.dtype:
         >>> resolve_precision("fp32", "cpu")
         torch.float32
     """
-    device = torch.device(device)
+    try:
+        device = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"There is no device {shown(device)}.") from None
     if name == "auto":
         if device.type == "cuda":
             return torch.float16
@@ -69,6 +74,10 @@ def set_precision(network: nn.Module, dtype: torch.dtype) -> None:
     convolutions of a block is `dtype`, everything around them float32. In a shorter
     format kernels are new parameters, `round_keeping_sum`.
     """
+    check("dtype", dtype, torch.dtype)
+    if not dtype.is_floating_point or dtype.itemsize < torch.float16.itemsize:
+        known = ", ".join(map(str, _DTYPES.values()))
+        raise ValueError(f"Networks compute in {known} or torch.float64, not in {dtype}.")
     if dtype.itemsize < torch.float32.itemsize:
         for layer in network.modules():
             if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):

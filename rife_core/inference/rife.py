@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from ..basics.arguments import checked
 from ..networks.estimate import EncodedFrame, Estimate, FramePair, as_timesteps
 from ..networks.ifnet import FlowNetwork
 from ..networks.padding import alignment, crop, pad_to_multiple
@@ -76,6 +77,7 @@ class RIFE(FlowNetwork):
 
     @torch.no_grad()
     @undisturbed()
+    @checked
     def inference(
         self,
         img0: Tensor,
@@ -261,6 +263,7 @@ class IFNet_m(RIFE):  # noqa: N801 - the documented name
         super().__init__(get_spec("rife_m"))
 
 
+@checked
 def build_network(version: str) -> RIFE:
     """The network of one row, with fresh weights and the published parameter names.
 

@@ -14,6 +14,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import Literal
 
+from ..basics.arguments import checked
+
 Trunk = Literal["residual", "plain", "plain_prelu", "beta", "pairs"]
 Output = Literal["half", "shuffle", "separate", "separate_half", "flow"]
 Refinement = Literal["residual", "fusion", "mask"]
@@ -296,6 +298,7 @@ SPECS: Mapping[str, NetworkSpec] = MappingProxyType(
 """Every row by its version name."""
 
 
+@checked
 def get_spec(version: str) -> NetworkSpec:
     """The row called `version`.
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from ..basics.whole_file import whole_file
 from ..checkpoints.rife import load_rife, save_rife
 from ..checkpoints.tensor_files import CheckpointError
 from ..inference.rife import RIFE, IFNet, IFNet_m
@@ -19,7 +20,6 @@ from ..losses.flow import EPE
 from ..losses.laplacian import LapLoss
 from ..networks.ifnet import Result
 from ..networks.padding import alignment, crop, pad_to_multiple
-from ..whole_file import whole_file
 
 WEIGHTS_NAME = "flownet.pkl"
 DISTILLATION_WEIGHT = 0.01

@@ -12,13 +12,16 @@ the places: see `scenes`.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
+from heapq import heappop, heappush
 from math import ceil, floor
 from typing import Literal, NamedTuple, get_args
 
+from ..basics.arguments import check_fields, checked, shown
 from .shutter import Shutter
 from .speed_curve import SpeedCurve
 
@@ -115,7 +118,7 @@ def as_fraction(fps: Fraction | float | str) -> Fraction:
     least = 0 if isinstance(fps, Fraction) else _LOWEST_FPS
     if not least <= exact <= _HIGHEST_FPS or not exact:
         raise ValueError(
-            f"The frame rate is {fps!r}; it must be a positive number such as 24, from "
+            f"The frame rate is {shown(fps)}; it must be a positive number such as 24, from "
             f"{float(_LOWEST_FPS)} to {_HIGHEST_FPS}."
         )
     if max(exact.numerator, exact.denominator) > _LARGEST_NUMBER:
@@ -150,12 +153,13 @@ def as_multiplier(multiplier: Fraction | float | str) -> Fraction:
     exact = _exact(multiplier).limit_denominator(1000)
     if not 1 <= exact <= MAX_MULTIPLIER:
         raise ValueError(
-            f"multiplier is {multiplier}; it must be from 1 to {MAX_MULTIPLIER}, such as 2, 2.5 or "
-            "5/2."
+            f"multiplier is {shown(multiplier)}; it must be from 1 to {MAX_MULTIPLIER}, such as 2, "
+            "2.5 or 5/2."
         )
     return exact
 
 
+@checked
 def parse_schedule(text: str) -> tuple[tuple[Stretch, ...], int | None]:
     """Reads a schedule such as "1-10:4, 11:1, rest 2".
 
@@ -225,10 +229,9 @@ class Timeline:
     shutter: Shutter | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.step <= 0:
             raise ValueError(f"step is {self.step}; it must be above 0.")
-        if self.end not in ENDS:
-            raise ValueError(f"end is {self.end!r}; it must be one of {', '.join(ENDS)}.")
         if self.schedule and self.speed:
             raise ValueError(
                 "A schedule of multipliers and a speed curve exclude each other; give one of them."
@@ -395,7 +398,21 @@ class Timeline:
         return bisect_left(range(end), place, key=self._place)
 
     def _multiplier(self, pair: int) -> int:
-        for stretch in self.schedule:
-            if stretch.first <= pair <= stretch.last:
-                return stretch.multiplier
-        return self.step.denominator
+        begins, multipliers = self._turns
+        place = bisect_right(begins, pair) - 1
+        return self.step.denominator if place < 0 else multipliers[place]
+
+    @cached_property
+    def _turns(self) -> tuple[list[int], list[int]]:
+        """Pairs with which another multiplier begins, in order, and the multipliers."""
+        coming = sorted(enumerate(self.schedule), key=lambda each: each[1].first, reverse=True)
+        begins = sorted({pair for first, last, _ in self.schedule for pair in (first, last + 1)})
+        running: list[tuple[int, Stretch]] = []  # the entry that comes first in the schedule on top
+        multipliers: list[int] = []
+        for pair in begins:
+            while coming and coming[-1][1].first <= pair:
+                heappush(running, coming.pop())
+            while running and running[0][1].last < pair:
+                heappop(running)
+            multipliers.append(running[0][1].multiplier if running else self.step.denominator)
+        return begins, multipliers

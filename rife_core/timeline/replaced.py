@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+from ..basics.arguments import checked
 from . import LONGEST_STEP
 
 _FRAMES = re.compile(r"(\d{1,9})(?:\s*-\s*(\d{1,9}))?")
 
 
+@checked
 def parse_replaced(text: str) -> frozenset[int]:
     """Reads frames such as "120-123, 500", counted from 1.
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 
+from ..basics.arguments import check_fields, checked, shown
+
 DEFAULT_EXPOSURES = 8
 _MOST_EXPOSURES = 256
 
@@ -34,6 +36,7 @@ class Shutter:
     exposures: int = DEFAULT_EXPOSURES
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check_angle(self.angle)
         if not 2 <= self.exposures <= _MOST_EXPOSURES:
             raise ValueError(
@@ -42,6 +45,7 @@ class Shutter:
             )
 
     @classmethod
+    @checked
     def of(cls, degrees: float, exposures: int = DEFAULT_EXPOSURES) -> Shutter:
         """A shutter of an angle that may be no finite number.
 
@@ -49,10 +53,10 @@ class Shutter:
             ValueError: it is none, or see the class.
 
         Example:
-            >>> Shutter.of(float("nan"))
+            >>> Shutter.of(float("inf"))
             Traceback (most recent call last):
             ...
-            ValueError: The shutter angle is nan; it must be above 0 and up to 360 degrees.
+            ValueError: The shutter angle is inf; it must be above 0 and up to 360 degrees.
         """
         _check_angle(degrees)
         return cls(Fraction(degrees), exposures)
@@ -89,5 +93,5 @@ class Shutter:
 def _check_angle(degrees: Fraction | float) -> None:
     if not 0 < degrees <= 360:
         raise ValueError(
-            f"The shutter angle is {float(degrees):g}; it must be above 0 and up to 360 degrees."
+            f"The shutter angle is {shown(degrees)}; it must be above 0 and up to 360 degrees."
         )

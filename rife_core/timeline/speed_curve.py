@@ -16,6 +16,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
+from ..basics.arguments import checked
+
 _ENTRY = re.compile(
     r"(?P<start>\d{1,9}(?:\.\d{1,12})?)\s*s?\s*-\s*"
     r"(?P<stop>\d{1,9}(?:\.\d{1,12})?)?\s*s?\s*:\s*"
@@ -74,6 +76,7 @@ class SpeedCurve:
     stretches: tuple[SpeedStretch, ...]
 
     @classmethod
+    @checked
     def parse(cls, text: str) -> SpeedCurve:
         """Reads a curve such as "0-2s:1, 2-3s:0.25 ease, 3s-:1": seconds of the source and speed.
 

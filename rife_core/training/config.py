@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from ..basics.whole_file import content_of
 from ..checkpoints.stored import fitted
 from ..losses.checks import check_numbers, check_sizes
 from ..networks.padding import forward_multiple, refinement_multiple
 from ..networks.specs import MAX_CHANNELS, NetworkSpec, get_spec, with_channels
-from ..whole_file import content_of
 from .clips import GAPS
 from .objective import OF_CROPS, OF_FRAMES, OF_REFINEMENT, OF_SCENES, LossWeights
 from .scene import SceneSettings

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..basics.whole_file import whole_file
 from ..checkpoints.stored import fitted
-from ..whole_file import whole_file
 
 STATE = "state.pt"
 _PICKLES = (pickle.UnpicklingError, AttributeError, TypeError)

@@ -22,9 +22,9 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..basics.whole_file import whole_file
 from ..checkpoints.tensor_files import read_tensors
 from ..inference.rife import RIFE
-from ..whole_file import whole_file
 from .clips import change, clip_frames, is_triplet_cut, pick, sources_in
 from .synthetic import SceneBatch
 

@@ -19,7 +19,7 @@ from av.filter.context import FilterContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ..whole_file import whole_file
+from ..basics.whole_file import whole_file
 from .containers import VideoError, open_input, open_output, packets_of
 from .decoding import ready
 from .encoder_choice import EncoderRequest

@@ -17,7 +17,7 @@ from av.format import Flags as FormatFlags
 from av.packet import Packet
 from av.stream import Stream
 
-from ..whole_file import check_file
+from ..basics.whole_file import check_file
 
 _BUFFER = 1 << 18  # bytes read at once
 _GENERATED_TIMES = 1  # AVFMT_FLAG_GENPTS, which PyAV sets: invented times are worse than none

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from av.video.format import VideoFormat
 
+from ..basics.arguments import check_fields
 from .containers import VideoError
 from .encoders import ENCODER_TABLE, FILE_TYPES, ISO, Encoder, fault_of, layouts_of
 from .pixels import PixelKind, depth_of, has_alpha
@@ -36,6 +37,9 @@ class EncoderRequest:
     quality: int | None = None
     preset: str | None = None
     pixel_format: str | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def candidates(self, suffix: str, kind: PixelKind, *, alpha: bool) -> list[str]:
         """Names of the encoders that come into question for a file type, the first one best.

@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 from torch import Tensor
 
+from ..basics.arguments import check_fields
 from .clock import Clock
 from .frame_source import FrameSource
 from .reader import VideoReader
@@ -56,6 +57,7 @@ class Part:
     frames: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.stop is not None and self.frames is not None:
             raise ValueError("--stop and --frames both say where the part ends; give one of them.")
         if self.frames is not None and self.frames < 1:

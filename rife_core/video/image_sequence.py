@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..basics.whole_file import whole_file
 from ..ops.light import DisplayLight, Light, LogLight
 from ..timeline import as_fraction
-from ..whole_file import whole_file
 from .clock import Clock
 from .containers import VideoError
 from .images import FORMATS, Image, encode_image, keeps_depth, read_image, write_exr

@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..whole_file import content_of
+from ..basics.whole_file import content_of
 from .containers import VideoError
 from .encoders import Quality, layouts_of
 from .pixels import (

@@ -17,6 +17,7 @@ import torch
 from av.video.frame import VideoFrame
 from torch import Tensor
 
+from ..basics.arguments import checked
 from ..timeline import as_fraction
 from .clock import Clock, clock_of, scan
 from .containers import VideoError, open_input
@@ -80,6 +81,7 @@ class VideoReader:
         ValueError: there is no such kind of hardware.
     """
 
+    @checked
     def __init__(
         self,
         path: str | os.PathLike[str],

@@ -193,6 +193,13 @@ BAD = {
     "many tensors.safetensors": lambda: _safetensors(
         {f"x{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(50_000)}
     ),
+    "many tensors in other words.safetensors": lambda: _safetensors(
+        json.dumps(
+            {f"x{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(50_000)}
+        )
+        .replace("data_offsets", "data\\u005foffsets")
+        .encode()
+    ),
     "one name twice.safetensors": _safetensors(
         b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
         b'"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',

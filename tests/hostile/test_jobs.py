@@ -147,3 +147,29 @@ def test_names_that_lead_out_of_the_folders(started, name, capsys):
             told = capsys.readouterr().err
             assert "cannot be read" in told
             assert len(told) < 1000
+
+
+@pytest.mark.parametrize("name", ["x", "a.txt", "a.mp4.", "a/.mp4"])
+def test_results_of_no_file_type(started, name, capsys):
+    job = started / "tried"
+    shutil.rmtree(job, ignore_errors=True)
+    shutil.copytree(started / "job", job)
+    content = json.loads((job / "job.json").read_text())
+    content["films"][0]["destination"] = name
+    (job / "job.json").write_text(json.dumps(content))
+    for call in ("status", "join", "work"):
+        assert main([call, str(job)]) == 1
+        assert "the name must end in .mp4" in capsys.readouterr().err
+
+
+def test_a_long_text_for_a_frame_rate_is_told_in_short(started, capsys):
+    job = started / "tried"
+    shutil.rmtree(job, ignore_errors=True)
+    shutil.copytree(started / "job", job)
+    content = json.loads((job / "job.json").read_text())
+    content["recipe"]["source_fps"] = "x" * 10**5
+    (job / "job.json").write_text(json.dumps(content))
+    assert main(["join", str(job)]) == 1
+    told = capsys.readouterr().err
+    assert "The frame rate is 'xxx" in told
+    assert len(told) < 1000

@@ -12,7 +12,8 @@ import rife_video
 PACK = Path(rife_video.__file__).resolve().parent
 CORE = PACK / "rife_core"
 LAYERS = [
-    {"rife_core/whole_file", "rife_core/timeline", "rife_core/ops", "rife_core/charts"},
+    {"rife_core/basics"},
+    {"rife_core/timeline", "rife_core/ops", "rife_core/charts"},
     {"rife_core/networks"},
     {"rife_core/inference", "rife_core/video"},
     {"rife_core/checkpoints"},

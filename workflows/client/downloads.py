@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from ...rife_core.whole_file import PartFile
+from ...rife_core.basics.whole_file import PartFile
 from ..plain_text import plain
 
 _MAX_BYTES = 200

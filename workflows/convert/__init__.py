@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...rife_core.whole_file import room_for
+from ...rife_core.basics.whole_file import room_for
 from ..graph import WorkflowError, read_json
 from .api_format import convert_api
 from .old_nodes import CFI, CORE

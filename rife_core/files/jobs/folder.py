@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from ...whole_file import PartFile, sync
+from ...basics.whole_file import PartFile, sync
 from ..lock import FolderLock
 
 

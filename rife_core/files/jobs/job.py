@@ -16,6 +16,7 @@ import av
 from ...checkpoints.stored import is_inside, parse, stored
 from ...video.clock_file import unpack_clock
 from ...video.encoders import ENCODER_TABLE, fault_of
+from ...video.writer import check_suffix
 from ..clip import Clip
 from .folder import Folder
 from .recipe import Recipe
@@ -126,6 +127,7 @@ class Job:
             if not is_inside(name):
                 raise ValueError(f"{name[:_SHOWN]!r} is no name in its folder")
         for film in self.films:
+            check_suffix(Path(film.destination))
             if film.frames < 0 or Fraction(film.fps or "0") <= 0:
                 raise ValueError(f"{film.destination} has {film.frames} frames at {film.fps!r}")
         for number, part in enumerate(self.parts):

@@ -4,7 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
-from rife_video.rife_core.whole_file import PartFile, content_of, leftovers, room_for, whole_file
+from rife_video.rife_core.basics.whole_file import (
+    PartFile,
+    content_of,
+    leftovers,
+    room_for,
+    whole_file,
+)
 
 
 def test_the_name_is_taken_at_the_end(tmp_path):
@@ -59,7 +65,8 @@ def test_what_must_outlast_a_loss_of_power_is_on_the_disk_before_its_name(
     """First the content, then the name: the file itself, then its folder."""
     synced, path = [], tmp_path / "a.txt"
     monkeypatch.setattr(
-        "rife_video.rife_core.whole_file.sync", lambda place: synced.append((place, path.exists()))
+        "rife_video.rife_core.basics.whole_file.sync",
+        lambda place: synced.append((place, path.exists())),
     )
     with PartFile(path) as file:
         file.part.write_text("whole")

@@ -1,0 +1,1 @@
+"""What everything may build on: arguments of the declared types, files that are whole."""

@@ -1,0 +1,186 @@
+"""Arguments that callers give, checked against the types that are declared for them."""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+import math
+import operator
+import reprlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import fields
+from fractions import Fraction
+from functools import cache, wraps
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+_C = TypeVar("_C", bound=Callable[..., Any])
+
+_PLAIN = (bool, int, float, str, bytes, list, tuple, dict, set, frozenset, Fraction)
+_short = reprlib.Repr()
+_short.maxstring = _short.maxlong = _short.maxother = 60  # letters
+_WORDS = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Fraction: "a fraction",
+    NoneType: "None",
+}
+_NOT_LOOKED_AT = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def checked(function: _C) -> _C:
+    """A function that raises ValueError for arguments of another type than is declared.
+
+    Numbers of NumPy and PyTorch are numbers; NaN is none. What is in an iterator is not looked at.
+
+    Example:
+        >>> @checked
+        ... def twice(count: int, name: str = "x") -> str:
+        ...     return 2 * count * name
+        >>> twice(2)
+        'xxxx'
+        >>> twice("2")
+        Traceback (most recent call last):
+        ...
+        ValueError: count is '2'; it must be a whole number.
+    """
+    signature = inspect.signature(function)
+    looked_at = {
+        name
+        for name, parameter in signature.parameters.items()
+        if parameter.kind not in _NOT_LOOKED_AT and name not in ("self", "cls")
+    }
+
+    @wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        given = signature.bind(*args, **options).arguments
+        types = _types(function)
+        for name in looked_at & given.keys() & types.keys():
+            check(name, given[name], types[name])
+        return function(*args, **options)
+
+    return call  # pyright: ignore[reportReturnType]
+
+
+def check_fields(owner: Any) -> None:
+    """Raises ValueError unless each field of a dataclass is of its declared type."""
+    types = _types(type(owner))
+    for field in fields(owner):
+        check(field.name, getattr(owner, field.name), types[field.name])
+
+
+def check(name: str, value: object, kind: Any) -> None:
+    """Raises ValueError unless a value is of a type; see `checked`.
+
+    Example:
+        >>> check("scale", 3, Literal[1, 2])
+        Traceback (most recent call last):
+        ...
+        ValueError: scale is 3; it must be one of 1, 2.
+    """
+    if not _fits(value, kind):
+        raise ValueError(f"{name} is {shown(value)}; it must be {' or '.join(_words(kind))}.")
+
+
+def one_of(name: str, value: object, known: Any) -> None:
+    """Raises ValueError unless a value is one of some that are known.
+
+    Example:
+        >>> one_of("end", "begin", ("last frame", "loop"))
+        Traceback (most recent call last):
+        ...
+        ValueError: end is 'begin'; it must be one of last frame, loop.
+    """
+    if not isinstance(value, collections.abc.Hashable) or value not in known:
+        raise ValueError(f"{name} is {shown(value)}; it must be one of {', '.join(known)}.")
+
+
+def shown(value: object) -> str:
+    """A value for a message, or its type where it is long or has no words of its own."""
+    if value is None or isinstance(value, _PLAIN):
+        with suppress(ValueError):  # a whole number of more digits than Python writes
+            return _short.repr(value)
+    return f"a {type(value).__name__}"
+
+
+@cache
+def _types(owner: Any) -> dict[str, Any]:
+    return get_type_hints(owner)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in inner)
+    if origin is Literal:
+        return any(type(value) is type(one) and value == one for one in inner)
+    if kind in _FITS:
+        return _FITS[kind](value)
+    if is_typeddict(kind):
+        types = get_type_hints(kind)
+        return isinstance(value, dict) and all(
+            name in value and _fits(value[name], one) for name, one in types.items()
+        )
+    if origin is None:
+        return not _is_class(kind) or isinstance(value, kind)
+    if not isinstance(value, origin):
+        return False
+    if issubclass(origin, collections.abc.Mapping):
+        return all(_fits(key, inner[0]) and _fits(each, inner[1]) for key, each in value.items())
+    if origin is tuple and inner[-1] is not Ellipsis:
+        return len(value) == len(inner) and all(map(_fits, value, inner))
+    if issubclass(origin, (tuple, list, set, frozenset)):
+        return all(_fits(each, inner[0]) for each in value)
+    return True
+
+
+def _is_class(kind: Any) -> bool:
+    """Whether it can be told if a value is one."""
+    return isinstance(kind, type) and not getattr(kind, "_is_protocol", False)
+
+
+def _is_whole(value: Any) -> bool:
+    try:
+        operator.index(value)
+    except (TypeError, ValueError, RuntimeError):  # a tensor of several numbers
+        return False
+    return not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, (bool, str, bytes)):
+        return False
+    try:
+        return not math.isnan(value)
+    except OverflowError:  # a whole number of more digits than a float has
+        return True
+    except (TypeError, ValueError, RuntimeError):
+        return False
+
+
+def _is_truth(value: Any) -> bool:
+    return type(value).__name__ in ("bool", "bool_") or (type(value) is int and value in (0, 1))
+
+
+_FITS: dict[Any, Callable[[Any], bool]] = {
+    Any: lambda value: True,
+    object: lambda value: True,
+    bool: _is_truth,
+    int: _is_whole,
+    float: _is_number,
+    Fraction: lambda value: isinstance(value, (Fraction, int)) and not isinstance(value, bool),
+}
+
+
+def _words(kind: Any) -> list[str]:
+    """What a value must be, each way in words."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return list(dict.fromkeys(word for one in inner for word in _words(one)))
+    if origin is Literal:
+        return [f"one of {', '.join(map(str, inner))}"]
+    named = origin or kind
+    return [_WORDS.get(named, f"a {getattr(named, '__name__', named)}")]
