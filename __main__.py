@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _FAILED = 1
 _INTERRUPTED = 130
+_NO_ROOM = ("failed to map segment", "annot allocate memory")
+"""What the loader of shared libraries says where memory is limited."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,15 +50,18 @@ def _main(argv: Sequence[str] | None) -> int:
 
         table = commands()
         cli.preload(argv, table)  # before Ctrl-C is an exception, which PyTorch may swallow
-    except ImportError as error:
-        missing = f"rife-video: {error}. Is all of it installed? pip install rife-video"
-        print(missing, file=sys.stderr)  # noqa: T201
-        return _FAILED
-    except MemoryError:
-        print("rife-video: There is not enough memory to load PyTorch.", file=sys.stderr)  # noqa: T201
+    except (ImportError, MemoryError) as error:
+        print(f"rife-video: {_not_loaded(error)}", file=sys.stderr)  # noqa: T201
         return _FAILED
     with _ctrl_c(signal.default_int_handler):
         return cli.main(argv, table)
+
+
+def _not_loaded(error: ImportError | MemoryError) -> str:
+    text = " ".join(str(error).split())  # NumPy's has many lines
+    if isinstance(error, MemoryError) or any(words in text for words in _NO_ROOM):
+        return "There is not enough memory to load PyTorch."
+    return f"{text}. Is all of it installed? pip install rife-video"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..rife_core.basics.arguments import checked
+from ..rife_core.basics.arguments import checked, within
 from ..rife_core.charts.strip import shrunk, strip
 from ..rife_core.timeline import as_fraction
 from ..rife_core.video import encode_png
@@ -18,6 +18,9 @@ from .host import colours, temporary_path
 
 _GLANCE = 8  # every so many pixels are looked at first
 _SKIPPED = 64  # source frames that a lower frame rate may leave out between two that it keeps
+
+
+_MOST, _WIDEST = 1_000_000, 16_384  # frames, pixels
 
 
 class CompareFrames:
@@ -118,6 +121,9 @@ class CompareFrames:
         fps: float = 0.0,
     ) -> dict[str, Any]:
         """See DESCRIPTION."""
+        within("first", first, 1, _MOST)
+        within("count", count, 2, _MOST)
+        within("width", width, 1, _WIDEST)
         before, after = colours(before, "before"), colours(after, "after")
         if before.shape[1:3] != after.shape[1:3] or len(before) < 2 or len(after) < 2:
             sizes = (f"{len(f)} of {f.shape[2]}x{f.shape[1]}" for f in (before, after))

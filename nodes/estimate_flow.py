@@ -106,7 +106,7 @@ class EstimateFlow:
         shown = flow[:, _SHOWN[show]]
         speed = shown.norm(dim=1)
         text = (
-            f"{len(flow)} pairs at timestep {timestep:g}. From there {show} it is "
+            f"{len(flow)} pairs at timestep {float(timestep):g}. From there {show} it is "
             f"{speed.mean():.2f} pixels on average, {speed.max():.2f} at most "
             f"(pair {int(speed.amax((1, 2)).argmax())})."
         )

@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..rife_core.basics.arguments import shown
 from ..rife_core.checkpoints.fetch import fetch_release
 from ..rife_core.checkpoints.published import RELEASES, find_release, load_release
 from ..rife_core.checkpoints.rife import SUFFIXES, list_weights, load_rife
@@ -38,6 +39,7 @@ from ..rife_core.engine.loop import check_clip
 from ..rife_core.engine.memory_plan import Plan, first_plan
 from ..rife_core.engine.memory_plan import free_memory as _free_memory
 from ..rife_core.engine.options import Options
+from ..rife_core.engine.pixel_formats import check_dense
 from ..rife_core.inference.backends import AUTO, EAGER, resolve_backend, set_backend
 from ..rife_core.inference.precision import default_device, resolve_precision, set_precision
 from ..rife_core.inference.rife import RIFE
@@ -550,7 +552,11 @@ def opened(video: Any) -> Generator[Video]:
     would first have to be encoded.
     """
     api = None if isinstance(video, Video) else _comfyui("comfy_api.latest")
-    if api is None:
+    if not isinstance(video, Video) and not (api and hasattr(video, "get_components")):
+        raise ValueError(
+            f"video is {shown(video)}; wire it from Load Video, or from a node that makes one."
+        )
+    if isinstance(video, Video):
         yield video
     elif type(video) is not api.InputImpl.VideoFromFile or not _is_whole_file(video):
         in_memory = getattr(api.InputImpl, "VideoFromComponents", ())
@@ -597,10 +603,12 @@ def colours(frames: Tensor, name: str = "frames") -> Tensor:
     Raises:
         ValueError: they are no frames; `name` is what the input is called.
     """
-    if frames.ndim != 4 or frames.shape[-1] not in (1, 3, 4):
+    check_dense(frames)
+    is_read = frames.dtype == torch.uint8 or frames.is_floating_point()
+    if frames.ndim != 4 or frames.shape[-1] not in (1, 3, 4) or not is_read:
         raise ValueError(
             f"{name} has shape {tuple(frames.shape)}; expected frames (frames, height, width, "
-            "channels) of 1, 3 or 4 channels."
+            f"channels) of 1, 3 or 4 channels, floating point or uint8, and not {frames.dtype}."
         )
     frames = frames.float() if frames.is_floating_point() else frames / 255
     return frames[..., :3].expand(-1, -1, -1, 3)

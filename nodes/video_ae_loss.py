@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..rife_core.basics.arguments import checked
+from ..rife_core.basics.arguments import checked, within
 from ..rife_core.charts.pictures import heat_picture
 from ..rife_core.losses.compare import check_same_clip
 from ..rife_core.losses.discriminators.files import load_discriminator
@@ -27,7 +27,7 @@ from .host import (
 )
 
 _NONE = "none"
-_WINDOW = 16
+_WINDOW, _MOST = 16, 2**31 - 1
 
 
 def _weight(default: float, meaning: str) -> tuple[str, dict[str, Any]]:
@@ -45,7 +45,7 @@ def _weight(default: float, meaning: str) -> tuple[str, dict[str, Any]]:
 
 
 def _count(default: int, meaning: str, least: int = 0) -> tuple[str, dict[str, Any]]:
-    options = {"default": default, "min": least, "max": 2**31 - 1, "tooltip": meaning}
+    options = {"default": default, "min": least, "max": _MOST, "tooltip": meaning}
     return "INT", {"advanced": True, **options}
 
 
@@ -159,6 +159,7 @@ class VideoAELoss:
         white_at: float = 0.0,
     ) -> Outputs:
         """See DESCRIPTION."""
+        within("window", window, 1, _MOST)
         original = colours(original, "original")
         reconstruction = colours(reconstruction, "reconstruction")
         check_same_clip(original=original, reconstruction=reconstruction)

@@ -28,13 +28,13 @@ _WORDS = {
     Fraction: "a fraction",
     NoneType: "None",
 }
-_NOT_LOOKED_AT = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def checked(function: _C) -> _C:
     """A function that raises ValueError for arguments of another type than is declared.
 
-    Numbers of NumPy and PyTorch are numbers; NaN is none. What is in an iterator is not looked at.
+    Numbers of NumPy and PyTorch are numbers, and arrive as Python's; NaN is none. What is in an
+    iterator is not looked at.
 
     Example:
         >>> @checked
@@ -48,41 +48,63 @@ def checked(function: _C) -> _C:
         ValueError: count is '2'; it must be a whole number.
     """
     signature = inspect.signature(function)
-    looked_at = {
-        name
-        for name, parameter in signature.parameters.items()
-        if parameter.kind not in _NOT_LOOKED_AT and name not in ("self", "cls")
-    }
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
-        given = signature.bind(*args, **options).arguments
+        given = signature.bind(*args, **options)
         types = _types(function)
-        for name in looked_at & given.keys() & types.keys():
-            check(name, given[name], types[name])
-        return function(*args, **options)
+        for name in given.arguments.keys() & types.keys():
+            value, kind = given.arguments[name], types[name]
+            if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+                fit = {each: fitted(each, value[each], kind) for each in value}
+            elif signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
+                fit = tuple(fitted(name, each, kind) for each in value)
+            else:
+                fit = fitted(name, value, kind)
+            given.arguments[name] = fit
+        return function(*given.args, **given.kwargs)
 
     return call  # pyright: ignore[reportReturnType]
 
 
 def check_fields(owner: Any) -> None:
-    """Raises ValueError unless each field of a dataclass is of its declared type."""
+    """Raises ValueError unless each field of a dataclass is of its declared type; see `checked`."""
     types = _types(type(owner))
     for field in fields(owner):
-        check(field.name, getattr(owner, field.name), types[field.name])
+        value = getattr(owner, field.name)
+        plain = fitted(field.name, value, types[field.name])
+        if plain is not value:
+            object.__setattr__(owner, field.name, plain)  # it may be frozen
 
 
-def check(name: str, value: object, kind: Any) -> None:
-    """Raises ValueError unless a value is of a type; see `checked`.
+def fitted(name: str, value: Any, kind: Any) -> Any:
+    """A value of a type; a number of another library as one of Python's.
+
+    Raises:
+        ValueError: it is of another type; see `checked`.
 
     Example:
-        >>> check("scale", 3, Literal[1, 2])
+        >>> fitted("scale", 3, Literal[1, 2])
         Traceback (most recent call last):
         ...
         ValueError: scale is 3; it must be one of 1, 2.
     """
     if not _fits(value, kind):
         raise ValueError(f"{name} is {shown(value)}; it must be {' or '.join(_words(kind))}.")
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    if (
+        value is None
+        or Any in kinds
+        or any(_is_class(one) and isinstance(value, one) for one in kinds)
+    ):
+        return value
+    if bool in kinds and _is_truth(value):
+        return bool(value)
+    if isinstance(value, (int, float)) or Fraction in kinds:
+        return value
+    if int in kinds and _is_whole(value):
+        return operator.index(value)
+    return float(value) if float in kinds and _is_number(value) else value
 
 
 def one_of(name: str, value: object, known: Any) -> None:
@@ -98,11 +120,24 @@ def one_of(name: str, value: object, known: Any) -> None:
         raise ValueError(f"{name} is {shown(value)}; it must be one of {', '.join(known)}.")
 
 
+def within(name: str, value: float, least: float, most: float) -> None:
+    """Raises ValueError unless a number is from `least` to `most`.
+
+    Example:
+        >>> within("width", 0, 1, 4096)
+        Traceback (most recent call last):
+        ...
+        ValueError: width is 0; it must be from 1 to 4096.
+    """
+    if not least <= value <= most:
+        raise ValueError(f"{name} is {shown(value)}; it must be from {least} to {most}.")
+
+
 def shown(value: object) -> str:
     """A value for a message, or its type where it is long or has no words of its own."""
     if value is None or isinstance(value, _PLAIN):
         with suppress(ValueError):  # a whole number of more digits than Python writes
-            return _short.repr(value)
+            return str(value) if isinstance(value, Fraction) else _short.repr(value)
     return f"a {type(value).__name__}"
 
 
@@ -126,6 +161,8 @@ def _fits(value: Any, kind: Any) -> bool:
         )
     if origin is None:
         return not _is_class(kind) or isinstance(value, kind)
+    if not isinstance(origin, type):  # what is said of several arguments at once
+        return True
     if not isinstance(value, origin):
         return False
     if issubclass(origin, collections.abc.Mapping):
@@ -139,7 +176,12 @@ def _fits(value: Any, kind: Any) -> bool:
 
 def _is_class(kind: Any) -> bool:
     """Whether it can be told if a value is one."""
-    return isinstance(kind, type) and not getattr(kind, "_is_protocol", False)
+    return (
+        isinstance(kind, type)
+        and kind is not Any
+        and get_origin(kind) is None
+        and not (getattr(kind, "_is_protocol", False) or is_typeddict(kind))
+    )
 
 
 def _is_whole(value: Any) -> bool:
@@ -155,9 +197,7 @@ def _is_number(value: Any) -> bool:
         return False
     try:
         return not math.isnan(value)
-    except OverflowError:  # a whole number of more digits than a float has
-        return True
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):  # 10**400 is no float
         return False
 
 

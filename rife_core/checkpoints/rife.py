@@ -18,7 +18,7 @@ from typing import Any, cast
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..basics.arguments import checked
+from ..basics.arguments import checked, fitted
 from ..basics.whole_file import whole_file
 from ..inference.rife import RIFE
 from ..networks.ifnet import FlowNetwork
@@ -131,7 +131,8 @@ def list_weights(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Pa
     """
     bundled = BUNDLED.parent.glob(f"{DEFAULT}*.safetensors")
     weights = {path.stem: path for path in sorted(bundled, key=lambda path: path.stem)}
-    for folder in map(Path, folders):
+    for given in folders:
+        folder = Path(fitted("a folder", given, str | os.PathLike[str]))
         # os.walk and os.path pass over what vanishes meanwhile, or may not be looked into.
         below = (Path(where, name) for where, _, names in os.walk(folder) for name in names)
         for path in sorted(path for path in below if path.suffix in SUFFIXES):

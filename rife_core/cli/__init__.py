@@ -185,7 +185,7 @@ def sentence(error: Exception) -> str:
         return f"{' and '.join(names)}: {error.strerror}"
     text = (error.strerror if isinstance(error, OSError) else "") or str(error)
     if text and _is_foreseen(error):
-        return text
+        return " ".join(text.split()) if isinstance(error, ImportError) else text
     first = (text.splitlines() or [""])[0]
     from ..ops.dispatch import is_out_of_memory  # brings PyTorch, which not every command needs
 

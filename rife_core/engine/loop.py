@@ -202,7 +202,7 @@ def stream(
         window=window,
         progress=progress,
         total=total,
-        light=light or DisplayLight(),
+        light=DisplayLight() if light is None else light,
     )
     return run.frames(frames, places)
 

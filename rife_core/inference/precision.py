@@ -11,7 +11,7 @@ from functools import cache
 import torch
 from torch import nn
 
-from ..basics.arguments import check, checked, shown
+from ..basics.arguments import checked, fitted, shown
 from ..ops.weight_rounding import round_keeping_sum
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -74,7 +74,7 @@ def set_precision(network: nn.Module, dtype: torch.dtype) -> None:
     convolutions of a block is `dtype`, everything around them float32. In a shorter
     format kernels are new parameters, `round_keeping_sum`.
     """
-    check("dtype", dtype, torch.dtype)
+    fitted("dtype", dtype, torch.dtype)
     if not dtype.is_floating_point or dtype.itemsize < torch.float16.itemsize:
         known = ", ".join(map(str, _DTYPES.values()))
         raise ValueError(f"Networks compute in {known} or torch.float64, not in {dtype}.")

@@ -187,7 +187,7 @@ def parse_schedule(text: str) -> tuple[tuple[Stretch, ...], int | None]:
                 "as '1-10:4' or '11:1', and 'rest 2', with commas between."
             )
         first, last, multiplier = match.groups()
-        as_multiplier(multiplier)
+        as_multiplier(int(multiplier))
         if first is None:
             rest = int(multiplier)
             continue

@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from torch import Tensor
 
-from ..basics.arguments import check, checked
+from ..basics.arguments import checked, fitted
 from ..basics.whole_file import PartFile
 from ..timeline import as_fraction
 from .containers import VideoError, open_input, open_output, packets_of
@@ -135,7 +135,7 @@ class VideoWriter:
 
     def write(self, frame: Tensor) -> None:
         """Appends one frame: H W 1, 3 or 4, float in [0, 1] or uint8, of the first one's size."""
-        check("frame", frame, Tensor)
+        fitted("frame", frame, Tensor)
         if frame.ndim != 3 or frame.shape[2] not in (1, 3, 4) or not frame.numel():
             raise ValueError(f"A frame is H W 1, 3 or 4, but this one is {tuple(frame.shape)}.")
         height, width = frame.shape[:2]

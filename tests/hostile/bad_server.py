@@ -258,6 +258,29 @@ QUICK = {
     "redirects to a script": says("", status=302, Location="javascript:alert(1)"),
     "redirects to data": says("", status=302, Location="data:application/json,{}"),
     "many cookies": says("{}", **{f"Set-Cookie-{i}": "x" * 50 for i in range(60)}),
+    "too large": says("{}", status=413),
+    "a status of another server": says("{}", status=421),
+    "refused in a page": says("<html>", status=400),
+    "refused deeply": says('{"error":' + "[" * 5000 + "]" * 5000 + "}", status=400),
+    "refused at length": says(
+        json.dumps({"error": {"message": "x" * 10**6, "details": "\x1b[2J"}}), status=400
+    ),
+    "a mark of byte order": says(b"\xef\xbb\xbf{}"),
+    "lists in objects": says('{"a":[' * 5000 + "]}" * 5000),
+    "names of Python": says('{"__class__": {}, "LoadVideo": {"input": {"__init__": {"x": 3}}}}'),
+    "packed, nothing in it": says(b"", **{"Content-Encoding": "gzip"}),
+    "packed in parts": says(
+        gzip.compress(b"{") + gzip.compress(b"}"), **{"Content-Encoding": "gzip"}
+    ),
+    "a wrong checksum": says(gzip.compress(b"{}")[:-8] + bytes(8), **{"Content-Encoding": "gzip"}),
+    "redirects to no port": says("", status=302, Location="http://127.0.0.1:0/"),
+    "redirects to a broadcast": says("", status=302, Location="http://255.255.255.255:1/"),
+    "redirects to IPv6": says("", status=302, Location="http://[::1]:9/x"),
+    "redirects to a zone": says("", status=302, Location="http://[fe80::1%25eth0]/"),
+    "redirects to no label": says("", status=302, Location="http://a..b/"),
+    "redirects to a long label": says("", status=302, Location=f"http://{'a' * 300}.invalid/"),
+    "redirects to a websocket": says("", status=302, Location="ws://x/"),
+    "redirects by number": says("", status=302, Location="http://2130706433:1/"),
     "asks for a login": says("no", status=401, **{"WWW-Authenticate": 'Digest nonce="\u00ff'}),
 }
 
@@ -296,6 +319,19 @@ PATIENT = {
     "many headers": sends(_head(*(f"X-{i}: y" for i in range(20_000)), "Content-Length: 2"), b"{}"),
     "come back in a year": says("", status=503, **{"Retry-After": "31536000"}),
     "too many": says("", status=429, **{"Retry-After": "never"}),
+    "early hints": sends(
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3, _head("Content-Length: 2"), b"{}"
+    ),
+    "chunked twice": sends(_head("Transfer-Encoding: chunked, chunked"), b"2\r\n{}\r\n0\r\n\r\n"),
+    "no status": sends(b"HTTP/1.1 000 X\r\nContent-Length: 2\r\n\r\n{}"),
+    "a negative status": sends(b"HTTP/1.1 -1 X\r\nContent-Length: 2\r\n\r\n{}"),
+    "another version": sends(b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
+    "no version": sends(b"{}"),
+    "a header over two lines": sends(_head("X: a", " b", "Content-Length: 2"), b"{}"),
+    "a space before the colon": sends(_head("Content-Length : 2"), b"{}"),
+    "a length in words": sends(_head("Content-Length: +2"), b"{}"),
+    "more than said": sends(_head("Content-Length: 2"), b"{}" * 1000),
+    "headers of bytes": sends(b"HTTP/1.1 200 \xff\xfe\r\nX: \xff\r\nContent-Length: 2\r\n\r\n{}"),
     "continue for ever": sends(then=b"HTTP/1.1 100 Continue\r\n\r\n" * 100, pause=0.01),
 }
 
@@ -342,6 +378,7 @@ CHATS = {
     "no code": speaks((b"\x03", 8)),
     "closed by an odd code": closes(4999, b"\xff" * 100),
     "closed as if never opened": closes(1002, b""),
+    **{f"closed by {code}": closes(code, b"x") for code in (0, 999, 1006, 1015, 3000, 65535)},
     "flood": chats(then=_news("progress", node="2", value=1, max=4), finish=False, pause=0),
     "flood of previews": chats(then=bytes(2**16), finish=False, pause=0),
     "flood of pings": chats(then="PING", finish=False, pause=0),

@@ -73,6 +73,50 @@ def test_what_is_not_there_is_told_in_a_sentence(command, desk, capsys):
     assert not list(desk.rglob("*.mp4"))
 
 
+SPELLINGS = {
+    ("interpolate", "none.mp4", "out.mp4", "--start=--"): "--start: found '--'",
+    ("interpolate", "none.mp4", "out.mp4", "-m=--"): "-m: found '--'",
+    ("interpolate", "none.mp4", "out.mp4", "-m--"): "-m: found '--'",
+    ("models", "--models=--"): "--models: found '--'",
+    ("strip", "a.mp4", "b.mp4", "out.png", "--start", "x" * 10**5): "invalid int value: 'xxx",
+    ("interpolate", "none.mp4", "out.mp4", "--batch-size", "9" * 30): "and at most 1024",
+    ("interpolate", "none.mp4", "out.mp4", "--batch-size", "-1"): "found '-1'",
+    ("interpolate", "none.mp4", "out.mp4", "--max-memory", "inf"): "expected a finite number",
+    ("interpolate", "none.mp4", "out.mp4", "--max-memory", "nan"): "expected a finite number",
+    ("adapt", "none.mp4", "out.safetensors", "--steps", "0"): "expected a whole number of 1",
+    ("adapt", "none.mp4", "out.safetensors", "--seconds", "nan"): "expected a number above 0",
+    ("adapt", "none.mp4", "out.safetensors", "--frames", "-1"): "expected a whole number of 3",
+}
+"""Values that an option takes for none, or the parser for something else."""
+
+
+@pytest.mark.parametrize("line", SPELLINGS, ids=lambda line: " ".join(line)[:60])
+def test_values_that_are_none(line, desk, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(list(line))
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert left.value.code == 2
+    assert SPELLINGS[line] in told
+    assert len(told) < 500
+
+
+def test_what_stands_behind_two_hyphens_is_a_name(desk, capsys):
+    assert main(["convert", "--", "--old=--", "new.json"]) == 1
+    assert "--old=--" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [("--size", "x"), ("--raw", "rgb24", "--size", "8x8")])
+def test_options_of_raw_frames_are_not_passed_over(options, desk, clip_file, capsys):
+    assert main(["interpolate", str(clip_file), "a.mp4", *options]) == 1
+    assert "--raw and --size say together" in capsys.readouterr().err
+
+
+def test_a_device_of_another_machine(desk, clip_file, weights, capsys):
+    line = ["interpolate", str(clip_file), "a.mp4", "--model", str(weights), "--device", "cuda:99"]
+    assert main(line) == 1
+    assert "finds no device 'cuda:99' on this machine" in capsys.readouterr().err
+
+
 ERRORS = {
     RuntimeError("mat1 and mat2 cannot be multiplied\nat frame #3"): "mat1 and mat2 cannot be",
     torch.OutOfMemoryError("not enough memory"): "not enough memory",
@@ -329,7 +373,7 @@ import runpy, sys
 class Refuses:
     def find_spec(self, name, *_):
         if name == "torch.nn":
-            raise MemoryError
+            raise ERROR
 
 sys.meta_path.insert(0, Refuses())
 sys.argv = ["rife-video", "models"]
@@ -337,13 +381,26 @@ runpy.run_module("rife_video", run_name="__main__", alter_sys=True)
 """
 
 
-def test_too_little_memory_while_importing(desk):
+_LOAD_ERRORS = {
+    "MemoryError": "There is not enough memory to load PyTorch.",
+    "ImportError('Read this:\\n\\n  libblas.so: failed to map segment from shared object\\n')": (
+        "There is not enough memory to load PyTorch."
+    ),
+    "ImportError('Read this:\\n\\n  libblas.so is gone')": (
+        "Read this: libblas.so is gone. Is all of it installed? pip install rife-video"
+    ),
+}
+
+
+@pytest.mark.parametrize("error", _LOAD_ERRORS)
+def test_too_little_memory_while_importing(desk, error):
+    program = _NO_MEMORY.replace("ERROR", error)
     done = subprocess.run(
-        [sys.executable, "-c", _NO_MEMORY], cwd=desk, capture_output=True, text=True, timeout=300,
+        [sys.executable, "-c", program], cwd=desk, capture_output=True, text=True, timeout=300,
         check=False,
     )  # fmt: skip
-    told = "rife-video: There is not enough memory to load PyTorch.\n"
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"rife-video: {_LOAD_ERRORS[error]}\n"
 
 
 _AT_EXIT = """

@@ -129,13 +129,20 @@ def test_changed_answers(survives, side_by_side):
     side_by_side(lambda case: survives(*case), _mutations(4))
 
 
+@pytest.mark.parametrize("where", ["object_info", "prompt", "queue", "history"])
+def test_too_large_is_said_of_files_only(survives, where):
+    """Of anything else it is nonsense, and the clip goes to the next server."""
+    survives("too large", where, QUICK["too large"])
+
+
 def test_websockets_that_talk_nonsense(survives, side_by_side):
     side_by_side(lambda case: survives(case[0], "ws", case[1]), CHATS.items())
 
 
 @pytest.mark.slow
 def test_every_fault_at_every_endpoint(survives, side_by_side):
-    side_by_side(lambda case: survives(*case, QUICK[case[0]]), _everywhere(QUICK))
+    cases = [case for case in _everywhere(QUICK) if case != ("too large", "upload")]
+    side_by_side(lambda case: survives(*case, QUICK[case[0]]), cases)
     side_by_side(
         lambda case: survives(*case, PATIENT[case[0]], patience=5), _everywhere(PATIENT), 6
     )
@@ -273,6 +280,15 @@ NAMES = {
     ".bashrc": "_bashrc",
     "nul": "_nul",
     "COM1.mp4": "_COM1.mp4",
+    "lpt\u00b9.mp4": "_lpt\u00b9.mp4",
+    "con .mp4": "_con .mp4",
+    "CONOUT$": "_CONOUT$",
+    "C:a.mp4": "C_a.mp4",
+    "a.mp4::$DATA": "a.mp4__$DATA",
+    "\\\\server\\share\\b.mp4": "b.mp4",
+    "a&type=input?#": "a&type=input_#",
+    "%2e%2e%2fa": "%2e%2e%2fa",
+    "\u202egpm.exe": "_gpm.exe",
     "a\0b.mp4": "a_b.mp4",
     "a\nb.mp4": "a_b.mp4",
     "\ud800.mp4": "_.mp4",

@@ -41,6 +41,7 @@ _OK = 200
 _BUSY = (429, 502, 503, 504)
 _LOGIN = (401, 403)
 _TOO_LARGE = 413
+UPLOAD = "/upload/image"
 _REFUSED = 400
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -99,7 +100,7 @@ class Connection:
         async with self._open(method, self._at(path), **options) as answer:
             where = f"{method} {path}"
             content = b"".join([part async for part in _body(answer, answers.MAX_ANSWER, where)])
-            if answer.status == _TOO_LARGE:
+            if answer.status == _TOO_LARGE and path == UPLOAD:
                 raise WorkflowError(
                     f"{self.name} does not take a file of this size; start ComfyUI with "
                     "--max-upload-size MEGABYTES, or put the file into its input folder."

@@ -14,7 +14,10 @@ from ...rife_core.basics.whole_file import PartFile
 from ..plain_text import plain
 
 _MAX_BYTES = 200
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+_RESERVED = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d\u00b9\u00b2\u00b3])\s*(\.|$)", re.IGNORECASE
+)
+"""What Windows takes for a device, with any ending."""
 
 
 class Downloads:

@@ -15,7 +15,7 @@ from typing import Any
 from ..graph import Graph
 from ..plain_text import plain
 from . import answers
-from .connection import PASSING, Connection
+from .connection import PASSING, UPLOAD, Connection
 from .downloads import Downloads
 from .errors import BadAnswerError, ForgottenError, GoneError
 from .listener import Listener
@@ -54,7 +54,7 @@ class Server:
 
     async def upload(self, path: Path) -> str:
         """Sends a file to the server's input folder; returns its name there."""
-        answer = await self._connection.upload("/upload/image", path)
+        answer = await self._connection.upload(UPLOAD, path)
         return "/".join(filter(None, (answer.get("subfolder"), answer["name"])))
 
     async def run(self, graph: Graph, titles: Mapping[str, str], tell: Say) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 import rife_video.nodes
 import torch
 from rife_video import rife_core
-from rife_video.rife_core.basics.arguments import check, checked, one_of, shown
+from rife_video.rife_core.basics.arguments import checked, fitted, one_of, shown
 
 
 class Sound(TypedDict):
@@ -26,8 +26,8 @@ class Speaks(Protocol):
 
 NAN = float("nan")
 RIGHT = [
-    *((np.int64(2), int), (torch.tensor(2), int), (10**400, int), (10**400, float), (2, float)),
-    *((np.float32(2), float), (Fraction(1, 3), float), (Decimal("0.5"), float)),
+    *((np.int64(2), int), (torch.tensor(2), int), (10**400, int), (2, float)),
+    *((np.float32(2), float), (Fraction(1, 2), float), (Decimal("0.5"), float)),
     *((True, bool), (np.bool_(False), bool), (1, bool), (0, bool), (3, Fraction)),
     *((None, int | None), ("x", Literal["x"]), (lambda: 0, Callable[[], int] | None)),
     *((frozenset({1}), frozenset[int]), ((1, 2), tuple[int, ...]), ((1, "a"), tuple[int, str])),
@@ -39,20 +39,34 @@ WRONG = [
     *((True, float), ("1", float), (2, bool), ("no", bool), (None, bool), (0.5, Fraction)),
     *(({1}, frozenset[int]), (frozenset({"a"}), frozenset[int]), ([1], tuple[int, ...])),
     *(((1, 2, 3), tuple[int, int]), ({"a": "b"}, Mapping[str, int]), ({}, Sound), ([], Sound)),
-    *((1, Literal[True]), ("y", Literal["x"]), (3, Callable[[], int]), (b"x", str), (3, str)),
+    *(
+        (10**400, float),
+        (1, Literal[True]),
+        ("y", Literal["x"]),
+        (3, Callable[[], int]),
+        (b"x", str),
+        (3, str),
+    ),
 ]
 
 
 @pytest.mark.parametrize(("value", "kind"), RIGHT, ids=repr)
 def test_what_fits(value, kind):
-    check("it", value, kind)
+    made = fitted("it", value, kind)
+    assert made == value
+    assert not isinstance(made, np.generic | torch.Tensor)
 
 
 @pytest.mark.parametrize(("value", "kind"), WRONG, ids=repr)
 def test_what_does_not_fit(value, kind):
     with pytest.raises(ValueError, match=r"^it is .*; it must be ") as error:
-        check("it", value, kind)
+        fitted("it", value, kind)
     assert len(str(error.value)) < 300
+
+
+def test_a_tensor_that_is_wanted_stays_one():
+    for value in (torch.tensor(0.5), torch.ones(2)):
+        assert fitted("it", value, float | torch.Tensor) is value
 
 
 def test_values_are_shown_in_short():
@@ -77,7 +91,10 @@ def test_a_method_keeps_its_name_its_words_and_its_signature():
             """Words."""
             return count + len(more)
 
-    assert Thing.of(1, 2, x="y") == 2  # what is left open is not looked at
+    assert Thing.of(1, "2", x=0.5) == 2
+    for wrong in ((1, 2), {}), ((1,), {"x": "y"}):
+        with pytest.raises(ValueError, match="must be"):
+            Thing.of(*wrong[0], **wrong[1])
     assert (Thing.of.__name__, Thing.of.__doc__) == ("of", "Words.")
     assert list(inspect.signature(Thing.of).parameters) == ["count", "more", "options"]
     with pytest.raises(ValueError, match="count is 'x'; it must be a whole number"):
