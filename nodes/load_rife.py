@@ -43,8 +43,9 @@ class LoadRIFE:
     DISPLAY_NAME = "Load RIFE"
     CATEGORY = "RIFE Video"
     DESCRIPTION = (
-        "Loads a RIFE network for the other RIFE nodes. 'default' is bundled with this pack; files "
-        "in the model folders 'rife' and 'frame_interpolation' are listed as well; the network is "
+        "Loads a RIFE network for the other RIFE nodes. 'default' is bundled with this pack, and "
+        "so is 'default-fast', the same without refinement: softer, in less time. Files in the "
+        "model folders 'rife' and 'frame_interpolation' are listed as well; the network is "
         "recognised from the file. Numbers are published releases: one that is not here is "
         "fetched once, when it is first used, from the release assets of HolyWu/vs-rife."
     )
@@ -62,9 +63,10 @@ class LoadRIFE:
                 "model_name": (
                     model_names(),
                     {
-                        "tooltip": "The weights file. 'default' is bundled; others are looked for "
-                        "in models/rife and models/frame_interpolation (.safetensors, .pkl, "
-                        ".pth). A number is a published release, fetched once into models/rife."
+                        "tooltip": "The weights file. 'default' and the faster, softer "
+                        "'default-fast' are bundled; others are looked for in models/rife and "
+                        "models/frame_interpolation (.safetensors, .pkl, .pth). A number is a "
+                        "published release, fetched once into models/rife."
                     },
                 ),
             },

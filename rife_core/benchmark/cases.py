@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checkpoints.rife import DEFAULT, find_weights, load_rife
+from ..checkpoints.rife import find_weights, list_weights, load_rife
 from ..inference.rife import RIFE, build_network
 from ..networks.specs import releases_of
 from ..video import VideoReader
@@ -37,7 +37,7 @@ class Case:
     """One line of the table of cases.
 
     Attributes:
-        row: version of the network, or "default" for the bundled weights.
+        row: version of the network, or "default" or "default-fast" for the bundled weights.
         size: its name.
         height, width: of a frame, in pixels.
         multiplier: output frames for each source frame.
@@ -115,7 +115,7 @@ def frames_of(case: Case, count: int, clip: Path | None = None) -> Tensor:
 
 
 def network_of(row: str, weights: str | None = None) -> RIFE:
-    """The network of `row`, with the weights of a file, or drawn at random.
+    """The network of `row`, with the weights of a file, or drawn at random; or bundled ones.
 
     Random weights depend on the names of the parameters alone. Speed does not depend on
     weights; that all contenders made the same frames can be seen with any.
@@ -123,10 +123,11 @@ def network_of(row: str, weights: str | None = None) -> RIFE:
     Raises:
         ValueError: no such row, or the file holds another network.
     """
-    if weights is None and row != DEFAULT:
+    bundled = list_weights()
+    if weights is None and row not in bundled:
         return drawn(build_network(row)).eval()
-    network = load_rife(find_weights(weights or DEFAULT)).eval()
-    if row not in (DEFAULT, network.spec.version, *releases_of(network.spec)):
+    network = load_rife(find_weights(weights or row)).eval()
+    if row not in (*bundled, network.spec.version, *releases_of(network.spec)):
         raise ValueError(f"{weights} holds the network {network.spec.version!r}, not {row!r}.")
     return network
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from rife_video.nodes import NODE_CLASS_MAPPINGS
 from rife_video.rife_core.checkpoints.published import RELEASES
-from rife_video.rife_core.checkpoints.rife import BUNDLED
 from rife_video.rife_core.video import VideoReader
 from rife_video.workflows.graph import problems
 from rife_video.workflows.local import KNOWN_NODES
@@ -43,7 +42,7 @@ def test_load_rife_lists_weights_and_nothing_else(server):
     (server.base / "models/rife/notes.txt").write_text("no weights")
     _, answer = server.request("/object_info/LoadRIFE")
     names = answer["LoadRIFE"]["input"]["required"]["model_name"][0]
-    expected = ["default"] * BUNDLED.is_file() + ["elsewhere.safetensors", "small.safetensors"]
+    expected = ["default", "default-fast", "elsewhere.safetensors", "small.safetensors"]
     assert sorted(set(names) - set(RELEASES)) == expected
     assert len(names) == len(expected) + len(RELEASES)
 

@@ -40,7 +40,8 @@ def test_lists_weights_of_both_folders_and_nothing_else(folders):
         path.parent.mkdir(exist_ok=True)
         path.touch()
     models = list_models()
-    models.pop("default", None)
+    bundled = {models.pop("default"), models.pop("default-fast")}
+    assert {path.suffix for path in bundled} == {".safetensors"}
     assert models == {
         "a.pth": folders / "models/rife/a.pth",
         "sub/b.pkl": folders / "models/rife/sub/b.pkl",
