@@ -53,8 +53,10 @@ def checked(function: _C) -> _C:
     def call(*args: Any, **options: Any) -> Any:
         given = signature.bind(*args, **options)
         types = _types(function)
-        for name in given.arguments.keys() & types.keys():
-            value, kind = given.arguments[name], types[name]
+        for name, value in [*given.arguments.items()]:  # in order: the first fault is named
+            if name not in types:
+                continue
+            kind = types[name]
             if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
                 fit = {each: fitted(each, value[each], kind) for each in value}
             elif signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:

@@ -40,6 +40,7 @@ def bytes_of(weights, tmp_path_factory):
     return {path.suffix: path.read_bytes() for path in folder.iterdir()}
 
 
+BUNDLED = ["default", "default-fast"]
 ODD = {
     "NaN": lambda x: x.clone().index_put_((torch.tensor(0),), torch.tensor(float("nan"))),
     "infinity": lambda x: x / 0,
@@ -246,7 +247,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, tally):
     for path in [*tmp_path.iterdir(), tmp_path / ("x" * 5000 + ".pth"), tmp_path / "a\0.pth"]:
         with tally.one(path.name[:20]), pytest.raises(FileNotFoundError):
             load_rife(path)
-    assert list(list_weights([tmp_path])) == ["default"]
+    assert [*list_weights([tmp_path])] == BUNDLED
 
 
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
@@ -272,8 +273,8 @@ def test_one_bad_file_does_not_end_a_list(tmp_path, bytes_of, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(list_weights([tmp_path]))
     assert [line.split("\t")[1] for line in lines if line.startswith("good.pth")] == ["4.6"]
-    assert sum("cannot be loaded" in line for line in lines) == len(lines) - 2
-    assert len(list_weights([tmp_path / "good.pth", tmp_path / "none"])) == 1
+    assert sum("cannot be loaded" in line for line in lines) == len(lines) - 1 - len(BUNDLED)
+    assert [*list_weights([tmp_path / "good.pth", tmp_path / "none"])] == BUNDLED
 
 
 def test_files_that_vanish_between_list_and_load(tmp_path, bytes_of, monkeypatch, capsys):
@@ -286,7 +287,7 @@ def test_files_that_vanish_between_list_and_load(tmp_path, bytes_of, monkeypatch
     monkeypatch.setattr("rife_video.rife_core.cli.models.list_weights", lambda _: listed)
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 2 + len(BUNDLED)
     assert sum("cannot be loaded: There is no file" in line for line in lines) == 1
     walked = os.walk
 
@@ -295,7 +296,7 @@ def test_files_that_vanish_between_list_and_load(tmp_path, bytes_of, monkeypatch
             yield where, folders, [*names, "gone.pth"]
 
     monkeypatch.setattr(os, "walk", walk)
-    assert list(list_weights([tmp_path])) == ["default", "b.pth"]
+    assert [*list_weights([tmp_path])] == [*BUNDLED, "b.pth"]
 
 
 def test_links_in_a_circle_end(tmp_path, bytes_of, tally):
@@ -304,7 +305,7 @@ def test_links_in_a_circle_end(tmp_path, bytes_of, tally):
     (tmp_path / "a/up").symlink_to(tmp_path)
     (tmp_path / "folder.safetensors").mkdir()
     with tally.one("circle"):
-        assert list(list_weights([tmp_path])) == ["default", "a/a.pth"]
+        assert [*list_weights([tmp_path])] == [*BUNDLED, "a/a.pth"]
 
 
 def test_sound_files_pass_the_bounds(bytes_of):

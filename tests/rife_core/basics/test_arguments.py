@@ -29,7 +29,7 @@ RIGHT = [
     *((np.int64(2), int), (torch.tensor(2), int), (10**400, int), (2, float)),
     *((np.float32(2), float), (Fraction(1, 2), float), (Decimal("0.5"), float)),
     *((True, bool), (np.bool_(False), bool), (1, bool), (0, bool), (3, Fraction)),
-    *((None, int | None), ("x", Literal["x"]), (lambda: 0, Callable[[], int] | None)),
+    *((None, int | None), ("x", Literal["x"]), (len, Callable[[], int] | None)),
     *((frozenset({1}), frozenset[int]), ((1, 2), tuple[int, ...]), ((1, "a"), tuple[int, str])),
     *(({"a": 1}, Mapping[str, int]), ({"rate": 3}, Sound), (3, Speaks), ([], list[int])),
 ]
@@ -122,3 +122,11 @@ def test_declared_types_can_be_looked_at():
                 if getattr(owner, "__module__", "") == module.__name__ and callable(owner):
                     seen += bool(get_type_hints(owner))
     assert seen > 30
+
+
+def test_the_first_fault_is_the_one_that_is_named():
+    @checked
+    def three(first: int, second: int, third: int) -> None: ...
+
+    with pytest.raises(ValueError, match="first is 'a'"):
+        three("a", "b", third="c")

@@ -43,7 +43,7 @@ def test_interpolate(tmp_path, capsys, clip_file, weights, options, count, fps):
         (["interpolate", "missing.mp4", "{out}", "--model", "{model}"], "no file 'missing.mp4'"),
         (["interpolate", "{clip}", "{out}.wmv", "--model", "{model}"], "must end in .mp4"),
         (["interpolate", "{clip}", "{clip}", "--model", "{model}"], "are one file"),
-        (["interpolate", "{clip}", "{out}", "--model", "{model}", "-m", "0"], "multiplier is 0"),
+        (["interpolate", "{clip}", "{out}", "--model", "{model}", "-m", "0"], "multiplier is '0'"),
         (
             ["interpolate", "{clip}", "{out}", "--model", "{model}", "--repeat-threshold", "99"],
             "repeat_threshold is 99.0; it must be from 0 to 64",

@@ -78,6 +78,6 @@ def test_a_thin_line_of_doubt_is_left_alone():
     assert not unsure_share(doubt).any()
 
 
-def test_other_words_are_refused():
+def test_other_words_are_refused(network):
     with pytest.raises(ValueError, match="unsure is 'guess'; it must be one of blend, hold, near"):
-        interpolate(None, torch.rand(2, 8, 8, 3), Timeline.multiply(2), unsure="guess")
+        interpolate(network, torch.rand(2, 8, 8, 3), Timeline.multiply(2), unsure="guess")
