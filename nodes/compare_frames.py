@@ -18,8 +18,6 @@ from .host import colours, temporary_path
 
 _GLANCE = 8  # every so many pixels are looked at first
 _SKIPPED = 64  # source frames that a lower frame rate may leave out between two that it keeps
-
-
 _MOST, _WIDEST = 1_000_000, 16_384  # frames, pixels
 
 

@@ -312,7 +312,6 @@ class InterpolateFrames:
         if part:
             frames, begin = _SEAMS.continued(part, frames)
             timeline = replace(timeline, end="last_frame")
-        check_clip(frames)
         height, width = frames.shape[1:3]
         count = timeline.output_count(len(frames), begin)
         frame = frames[:1].numel() * frames.element_size() + (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import torch
@@ -24,16 +25,8 @@ def whole(least: int, most: int = _MOST) -> Callable[[str], int]:
         >>> whole(1)("3")
         3
     """
-
-    def read(text: str) -> int:
-        number = _as(int, text)
-        if number is None or not least <= number <= most:
-            raise argparse.ArgumentTypeError(
-                f"found {text!r}, expected a whole number of {least} or more{_up_to(most)}"
-            )
-        return number
-
-    return read
+    expected = f"a whole number of {least} or more{_up_to(most)}"
+    return _number(int, lambda number: least <= number <= most, expected)
 
 
 def above(least: float) -> Callable[[str], float]:
@@ -43,14 +36,7 @@ def above(least: float) -> Callable[[str], float]:
         >>> above(0)("0.5")
         0.5
     """
-
-    def read(text: str) -> float:
-        number = _as(float, text)
-        if number is None or not number > least:
-            raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above {least:g}")
-        return number
-
-    return read
+    return _number(float, lambda number: number > least, f"a number above {least:g}")
 
 
 def at_least(least: float) -> Callable[[str], float]:
@@ -60,16 +46,8 @@ def at_least(least: float) -> Callable[[str], float]:
         >>> at_least(0)("0.5")
         0.5
     """
-
-    def read(text: str) -> float:
-        number = _as(float, text)
-        if number is None or not least <= number < math.inf:
-            raise argparse.ArgumentTypeError(
-                f"found {text!r}, expected a finite number of {least:g} or more"
-            )
-        return number
-
-    return read
+    expected = f"a finite number of {least:g} or more"
+    return _number(float, lambda number: least <= number < math.inf, expected)
 
 
 def several(each: Callable[[str], float]) -> Callable[[str], list[float]]:
@@ -131,8 +109,15 @@ def _up_to(most: int) -> str:
     return "" if most == _MOST else f", and at most {most}"
 
 
-def _as(kind: Callable[[str], _N], text: str) -> _N | None:
-    try:
-        return kind(text)
-    except ValueError:
-        return None
+def _number(
+    kind: Callable[[str], _N], fits: Callable[[_N], bool], expected: str
+) -> Callable[[str], _N]:
+    """Reads a number of a kind that fits; the error says what was expected."""
+
+    def read(text: str) -> _N:
+        with suppress(ValueError):
+            if fits(number := kind(text)):
+                return number
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {expected}")
+
+    return read

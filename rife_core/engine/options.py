@@ -79,8 +79,6 @@ class Options:
         if self.scale not in SCALES:
             known = ", ".join(map(str, SCALES))
             raise ValueError(f"scale is {self.scale}; it must be one of {known}.")
-        if self.unsure not in UNSURE:
-            raise ValueError(f"unsure is {self.unsure!r}; it must be one of {', '.join(UNSURE)}.")
         if not 0 <= self.batch_size <= MOST_AT_ONCE:
             raise ValueError(
                 f"batch_size is {shown(self.batch_size)}; it must be 0 (automatic) or more, and at "

@@ -34,11 +34,11 @@ from ..networks.refine import PARTS
 from .batches import Ahead, BatchSource, Mixture
 from .config import Stage, TrainConfig
 from .growth import build_fresh, build_tied, transplant
-from .objective import losses_of, objective
+from .objective import objective
 from .state import Means, Moments, State, cut_log, read_state, shapes_of, write_state
 from .synthetic import SceneBatch, SceneGenerator
 from .taught import TaughtCrops
-from .windows import refine_windows
+from .windows import refinement_objective
 
 LOG = "log.csv"
 WEIGHTS = "weights.safetensors"
@@ -162,9 +162,9 @@ class Trainer:
             batch = batches.take(turn * shards + shard)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
                 if plan.window:
-                    output, batch = refine_windows(self.network, batch, scales, plan.window)
-                    last = scales[-1:]
-                    loss, figures = losses_of(output, batch, last, weights, self.perceptual)
+                    loss, figures = refinement_objective(
+                        self.network, batch, scales, weights, plan.window, self.perceptual
+                    )
                 else:
                     loss, figures = objective(
                         self.network, batch, scales, weights, plan.detach, self.perceptual

@@ -7,7 +7,7 @@ windows of each: the one where the blended frame is furthest from the true one, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..networks.estimate import EncodedFrame, Estimate, FramePair, TrainingOutput, as_timesteps
 from ..networks.ifnet import FlowNetwork
+from .objective import NONE, LossWeights, losses_of
 from .synthetic import SceneBatch
 from .taught import frame_error
 
@@ -27,6 +28,19 @@ _STEP = 16
 
 _GOLDEN = 0.618034
 """Its multiples are spread evenly between whole numbers."""
+
+
+def refinement_objective(
+    network: FlowNetwork,
+    batch: SceneBatch,
+    scales: Sequence[float],
+    weights: LossWeights,
+    window: int,
+    perceptual: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = NONE,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """`objective` of the windows of a batch; arguments as there and in `refine_windows`."""
+    output, cut = refine_windows(network, batch, scales, window)
+    return losses_of(output, cut, scales[-1:], weights, perceptual)
 
 
 def refine_windows(

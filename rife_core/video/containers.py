@@ -24,7 +24,9 @@ _GENERATED_TIMES = 1  # AVFMT_FLAG_GENPTS, which PyAV sets: invented times are w
 _FAULTS = (FFmpegError, OSError, ValueError, RuntimeError, MemoryError)
 _NO_PROTOCOL = {"protocol_whitelist": "none"}  # a playlist opens nothing
 _LATIN1 = "rife_video_latin1"
-_HANDS_BYTES_ON = int(av.__version__.partition(".")[0]) >= 19
+PYAV = int(av.__version__.partition(".")[0])
+"""The release of PyAV, without what comes after its first point."""
+_HANDS_BYTES_ON = PYAV >= 19
 """Whether PyAV takes descriptions for UTF-8 with the bytes that are none as surrogates."""
 LATIN1_WHERE_NOT_UTF8: Mapping[str, Any] = {} if _HANDS_BYTES_ON else {"metadata_errors": _LATIN1}
 """Arguments of `av.open`; see `readable` for what takes none."""

@@ -24,7 +24,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from .clock import shifted
-from .containers import LATIN1_WHERE_NOT_UTF8, VideoError, open_input
+from .containers import LATIN1_WHERE_NOT_UTF8, PYAV, VideoError, open_input
 from .descriptions import describe
 from .encoders import FILE_TYPES
 from .probe import is_chapter_text, name_of
@@ -48,7 +48,7 @@ _TICK = Fraction(1, 1000)  # seconds; the coarsest that file types count in
 _TIMELESS = {".avi": FILE_TYPES[".avi"].container}
 """File types, and FFmpeg's names of them, in which all tracks begin at one time."""
 
-_COPIES_UNKNOWN = int(av.__version__.partition(".")[0]) >= 16
+_COPIES_UNKNOWN = PYAV >= 16
 """Whether PyAV copies packets of a codec that FFmpeg does not know; before, it crashes."""
 
 _DISORDER = 16  # packets among which the next one is looked for

@@ -265,9 +265,11 @@ def test_the_refinement_learns_alone_on_windows(tmp_path):
     stage = {**TINY_TRAINING["stages"][-1], "window": 48, "weights": {"frame": 1.0, "mask": 0.1}}
     stage["scenes"] = {**stage.get("scenes", {}), "size": 128}
     content = {**TINY_TRAINING, "row": "refined", "channels": [8] * 6, "stages": [stage]}
+    content["preview_every"] = 1  # of whole samples: the pyramid takes no window of this size
     config = parse_config({name: content[name] for name in content if name != "tied_width"})
     start = build_fresh(config.spec, 3)
     Trainer(config, tmp_path / "whole", start=start).run(until=2)
+    assert (tmp_path / "whole" / "preview.png").is_file()
     for until in (1, 2):
         Trainer(config, tmp_path / "parts", start=start).run(until=until)
     learnt, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
