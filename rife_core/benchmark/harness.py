@@ -159,78 +159,125 @@ def measure(
     Raises:
         ContenderError: the reference itself cannot run.
     """
-    weights = settings.weights.get(case.row)
-    spec = network_of(case.row, weights).spec
-    fitting = {c.name: c for c in contenders if c.fits(spec)}
-    reference = contenders[0].name
-    errors: dict[str, str] = {}
-    workers: dict[str, Worker] = {}
-    firsts: dict[str, First] = {}
-    made: dict[str, torch.Tensor] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        clip = Path(folder, "clip.npy")
-        np.save(clip, frames_of(case, settings.frames, settings.clip).numpy())
-        place = settings.device, settings.threads, settings.resident
-
-        def attempt(name: str, step: Callable[[], object]) -> None:
-            if name in errors:
-                return
-            try:
-                step()
-            except ContenderError as error:
-                if name == reference:
-                    raise
-                errors[name] = str(error)
-
-        def start(name: str) -> None:
+        race = _Race(case, contenders, settings, Path(folder), stack)
+        for name in race.fitting:
             tell(f"{case}: {name}")
-            workers[name] = Worker(Job(fitting[name], case, clip, weights, *place))
-            stack.callback(workers[name].close)
-            firsts[name] = workers[name].ask("first")
-
-        def check(name: str) -> None:
-            file = Path(folder, "made.npy")
-            workers[name].ask("check", file)
-            made[name] = torch.from_numpy(np.load(file)).movedim(-1, 1).clamp(0, 1)
-
-        for name in fitting:
-            attempt(name, lambda name=name: start(name))
+            race.attempt(name, race.start)
         tell(f"{case}: {settings.rounds} rounds")
-        ready = {n: lambda n=n: workers[n].ask("timed") for n in fitting if n not in errors}
-        times, late = interleave(ready, settings.rounds)
-        errors |= late
-        for name in fitting:
-            attempt(name, lambda name=name: check(name))
-        precisions = sorted({c.precision for c in fitting.values()})
-        works: dict[str, Work] = workers[reference].ask("work", precisions)
-    # How a path lays its planes out can be products too; the network's own are the fewest.
-    flop = min(work.flop for work in works.values())
-    works = {precision: replace(work, flop=flop) for precision, work in works.items()}
-    count = (settings.frames - 1) * (case.multiplier - 1)
-    peers = [n for n, c in fitting.items() if c.kind == "peer" and n not in errors]
-    best = min(peers, key=lambda n: median(times[n]), default=None)
-    results: list[Result] = []
-    for name, contender in fitting.items():
+        race.run()
+        for name in race.fitting:
+            race.attempt(name, race.check)
+        works = race.works()
+    return race.results(works)
+
+
+class _Race:
+    """One case while it is measured: a worker for each contender, and what each has told.
+
+    Args:
+        case, contenders, settings: see `measure`.
+        folder: for the frames that go to the workers and come back.
+        stack: ends the workers.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        contenders: Sequence[Contender],
+        settings: BenchSettings,
+        folder: Path,
+        stack: ExitStack,
+    ) -> None:
+        self._case, self._settings, self._folder, self._stack = case, settings, folder, stack
+        self._weights = settings.weights.get(case.row)
+        spec = network_of(case.row, self._weights).spec
+        self.fitting = {c.name: c for c in contenders if c.fits(spec)}
+        self._reference = contenders[0].name
+        self._errors: dict[str, str] = {}
+        self._workers: dict[str, Worker] = {}
+        self._firsts: dict[str, First] = {}
+        self._times: dict[str, list[float]] = {}
+        self._frames: dict[str, torch.Tensor] = {}
+        self._clip = folder / "clip.npy"
+        np.save(self._clip, frames_of(case, settings.frames, settings.clip).numpy())
+
+    def attempt(self, name: str, step: Callable[[str], None]) -> None:
+        """Takes a step with a contender that has not failed before; notes it if it fails now."""
+        if name in self._errors:
+            return
+        try:
+            step(name)
+        except ContenderError as error:
+            self._fails(name, str(error))
+
+    def start(self, name: str) -> None:
+        """Gives a contender its process and its first run."""
+        settings = self._settings
+        place = settings.device, settings.threads, settings.resident
+        job = Job(self.fitting[name], self._case, self._clip, self._weights, *place)
+        self._workers[name] = Worker(job)
+        self._stack.callback(self._workers[name].close)
+        self._firsts[name] = self._workers[name].ask("first")
+
+    def run(self) -> None:
+        """Runs all rounds."""
+        runs = {
+            name: lambda name=name: self._workers[name].ask("timed")
+            for name in self.fitting
+            if name not in self._errors
+        }
+        self._times, late = interleave(runs, self._settings.rounds)
+        for name, error in late.items():
+            self._fails(name, error)
+
+    def check(self, name: str) -> None:
+        """Reads the frames that a contender makes."""
+        file = self._folder / "made.npy"
+        self._workers[name].ask("check", file)
+        self._frames[name] = torch.from_numpy(np.load(file)).movedim(-1, 1).clamp(0, 1)
+
+    def works(self) -> dict[str, Work]:
+        """What there is to do in each precision."""
+        precisions = sorted({contender.precision for contender in self.fitting.values()})
+        works: dict[str, Work] = self._workers[self._reference].ask("work", precisions)
+        # How a path lays out its channels can take products too; the network's own are the fewest.
+        flop = min(work.flop for work in works.values())
+        return {precision: replace(work, flop=flop) for precision, work in works.items()}
+
+    def results(self, works: Mapping[str, Work]) -> list[Result]:
+        """What was found of each contender."""
+        return [self._result(name, works[c.precision]) for name, c in self.fitting.items()]
+
+    def _result(self, name: str, work: Work) -> Result:
+        case, contender = self._case, self.fitting[name]
         head = (*(case.row, case.size, case.multiplier), name, contender.kind, contender.precision)
-        if name in errors:
-            results.append(Result(*head, error=errors[name]))
-            continue
-        work, own = works[contender.precision], times[name]
-        results.append(
-            Result(
-                *head,
-                ms=1000 * median(own) / count,
-                spread=max(own) / min(own),
-                vs_reference=ratio(times[reference], own),
-                vs_peer=ratio(times[best], own) if best else None,
-                psnr=min(float(psnr(made[name], made[reference]).min()), MOST_PSNR),
-                peak_mib=firsts[name].peak / MIB or None,
-                first_s=firsts[name].seconds,
-                gflop=work.flop / count / 1e9,
-                gbyte=work.bytes / count / 1e9,
-            )
+        if name in self._errors:
+            return Result(*head, error=self._errors[name])
+        count = (self._settings.frames - 1) * (case.multiplier - 1)
+        own, peer = self._times[name], self._fastest_peer()
+        frames, true = self._frames[name], self._frames[self._reference]
+        return Result(
+            *head,
+            ms=1000 * median(own) / count,
+            spread=max(own) / min(own),
+            vs_reference=ratio(self._times[self._reference], own),
+            vs_peer=ratio(self._times[peer], own) if peer else None,
+            psnr=min(float(psnr(frames, true).min()), MOST_PSNR),
+            peak_mib=self._firsts[name].peak / MIB or None,
+            first_s=self._firsts[name].seconds,
+            gflop=work.flop / count / 1e9,
+            gbyte=work.bytes / count / 1e9,
         )
-    return results
+
+    def _fastest_peer(self) -> str | None:
+        peers = [n for n, c in self.fitting.items() if c.kind == "peer" and n not in self._errors]
+        return min(peers, key=lambda name: median(self._times[name]), default=None)
+
+    def _fails(self, name: str, error: str) -> None:
+        if name == self._reference:
+            raise ContenderError(error)
+        self._errors[name] = error
 
 
 def with_shares(results: Sequence[Result], rates: Rates) -> list[Result]:

@@ -132,17 +132,8 @@ def interpolate(
         wants_disagreement=disagreement is not None,
     )
     output = _new_clip(frames, count)
-    if disagreement is not None:
-        disagreement.zero_()
     results = run.output_frames(frames, map(Fraction, count_from(begin)))
-    index = -1
-    for index, item in enumerate(results):
-        output[index].copy_(item.result)
-        if watch:
-            watch(output[index])
-        if disagreement is not None and isinstance(item, Task):
-            disagreement[index].copy_(item.disagreement)
-    return output[: index + 1]
+    return output[: _fill(output, results, disagreement, watch)]
 
 
 def _new_clip(like: Tensor, count: int) -> Tensor:
@@ -157,6 +148,25 @@ def _new_clip(like: Tensor, count: int) -> Tensor:
             "GiB. Ask for fewer frames, or take Interpolate Video or stream, which hold a few "
             "at a time."
         ) from error
+
+
+def _fill(
+    output: Tensor,
+    results: Iterable[OutputFrame],
+    disagreement: Tensor | None,
+    watch: Watch | None,
+) -> int:
+    """Copies what comes out of the engine into `output`; returns how many frames came."""
+    if disagreement is not None:
+        disagreement.zero_()
+    index = -1
+    for index, item in enumerate(results):
+        output[index].copy_(item.result)
+        if watch:
+            watch(output[index])
+        if disagreement is not None and isinstance(item, Task):
+            disagreement[index].copy_(item.disagreement)
+    return index + 1
 
 
 @checked

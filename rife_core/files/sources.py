@@ -70,11 +70,7 @@ def open_source(
     alpha = _holds_alpha(destination, encoder)
     if hwaccel and (text == PIPE or is_image_sequence(text)):
         raise ValueError("Hardware decodes video files only; leave --hwaccel out.")
-    if (text != PIPE and raw) or (size is not None and not raw):
-        raise ValueError(
-            "--raw and --size say together what frames on standard input are. Give both and - as "
-            "the input, or leave them out."
-        )
+    _check_raw(text, raw, size)
     if text == PIPE:
         told = RawVideo.parse(raw, size, fps) if raw and raw != "y4m" else None
         source: FrameSource = PipeReader(binary(sys.stdin, "input"), raw=told, fps=fps)
@@ -98,6 +94,14 @@ def open_source(
             hwaccel=hwaccel,
         )
     return excerpt(source, part)
+
+
+def _check_raw(name: str, raw: str | None, size: str | None) -> None:
+    if (name != PIPE and raw) or (size is not None and not raw):
+        raise ValueError(
+            "--raw and --size say together what frames on standard input are. Give both and - as "
+            "the input, or leave them out."
+        )
 
 
 def _holds_alpha(destination: str | os.PathLike[str], encoder: EncoderRequest | None) -> bool:

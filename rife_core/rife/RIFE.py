@@ -190,11 +190,7 @@ class Model:
             loss_tea = self.lap(merged_teacher, gt).mean()
             loss = loss_l1 + loss_tea + DISTILLATION_WEIGHT * loss_distill
         if training:
-            if not bool(loss.isfinite()):
-                raise ValueError(_not_finite(loss, imgs=imgs, gt=gt))
-            self.optimG.zero_grad()
-            loss.backward()
-            self.optimG.step()
+            self._step(loss, imgs, gt)
         info: dict[str, Any] = {
             "merged_tea": merged_teacher,
             "mask": mask,
@@ -206,6 +202,13 @@ class Model:
             "loss_distill": loss_distill,
         }
         return merged[-1].detach(), {name: value.detach() for name, value in info.items()}
+
+    def _step(self, loss: Tensor, imgs: Tensor, gt: Tensor) -> None:
+        if not bool(loss.isfinite()):
+            raise ValueError(_not_finite(loss, imgs=imgs, gt=gt))
+        self.optimG.zero_grad()
+        loss.backward()
+        self.optimG.step()
 
     def _merged(self, imgs: Tensor, scales: Sequence[float], timestep: float) -> Tensor:
         result = cast(Result, self.flownet(imgs, scales, timestep=timestep))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,9 @@ TEACHER_MARGIN = 0.004
 _MOST_PSNR = 100.0  # dB; equal frames would be infinite
 _EDGE_REACH = 3
 _PLAINLY_APART = 0.1  # of two sides: from here on the mask counts in full
+
+Parts: TypeAlias = dict[str, Callable[[], Tensor]]
+"""Losses by name, each computed only where it counts."""
 
 NONE: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType({})
 
@@ -121,8 +125,33 @@ def losses_of(
         weights: see `objective`.
         perceptual: see `objective`.
     """
-    estimates, frame, teacher = output.estimates, output.merged[-1], output.merged_teacher
-    parts: dict[str, Callable[[], Tensor]] = {
+    frame = output.merged[-1]
+    parts = {
+        **_on_frames(output, batch, perceptual),
+        **_on_taught_flow(output, batch, scales),
+        **_on_known_flow(output.estimates, batch, scales, weights.edge),
+    }
+    wanted = {name: float(getattr(weights, name)) for name in parts}
+    values = {name: parts[name]() for name, weight in wanted.items() if weight}
+    loss = batch.gt.new_zeros(())
+    for name, value in values.items():
+        loss = loss + wanted[name] * value
+    with torch.no_grad():
+        figures = {**values, "loss": loss}
+        figures["psnr"] = psnr(frame, batch.gt).clamp(max=_MOST_PSNR).mean()
+        if batch.flow is not None:
+            figures |= _flow_figures(output.estimates[-1], batch.flow)
+    return loss, {name: value.detach() for name, value in figures.items()}
+
+
+def _on_frames(
+    output: TrainingOutput,
+    batch: SceneBatch,
+    perceptual: Mapping[str, Callable[[Tensor, Tensor], Tensor]],
+) -> Parts:
+    """Losses that need a true frame alone."""
+    frame, teacher = output.merged[-1], output.merged_teacher
+    parts: Parts = {
         "frame": lambda: _frame_loss(frame, batch.gt) + _frame_loss(teacher, batch.gt),
         "frames": lambda: _mean([_frame_loss(each, batch.gt) for each in output.merged[:-1]]),
         "squared": lambda: (frame - batch.gt).square().mean(),
@@ -132,40 +161,45 @@ def losses_of(
         parts[name] = lambda distance=distance: distance(frame, batch.gt).mean()
     if teacher is not None:
         parts["distill"] = lambda: torch.as_tensor(output.loss_distill, device=frame.device)
-    flow, occluded = batch.flow, batch.occluded
-    if flow is not None and batch.teacher_error is not None:
-        error = frame_error(frame.detach(), batch.gt)
-        better = (error > batch.teacher_error + TEACHER_MARGIN).float()
-        parts["taught"] = lambda: _mean(
+    return parts
+
+
+def _on_taught_flow(output: TrainingOutput, batch: SceneBatch, scales: Sequence[float]) -> Parts:
+    """Losses that need the flow of a teacher; they count where its frame is the better one."""
+    flow, mask, estimates = batch.flow, batch.teacher_mask, output.estimates
+    if flow is None or batch.teacher_error is None:
+        return {}
+    error = frame_error(output.merged[-1].detach(), batch.gt)
+    better = (error > batch.teacher_error + TEACHER_MARGIN).float()
+    parts: Parts = {
+        "taught": lambda: _mean(
             [
                 (better * flow_error(e.flow, flow, s)).mean()
                 for e, s in zip(estimates, scales, strict=True)
             ]
         )
-        if batch.teacher_mask is not None:
-            teacher_mask = batch.teacher_mask
-            parts["taught_mask"] = lambda: _mean(
-                [taught_mask_loss(e, teacher_mask, better) for e in estimates[1:] or estimates]
-            )
-    if flow is not None and occluded is not None:
-        weight = edge_weight(flow, weights.edge, batch.weight)
-        parts |= {
-            "flow": lambda: _mean(
-                [flow_loss(e.flow, flow, s, weight) for e, s in zip(estimates, scales, strict=True)]
-            ),
-            "mask": lambda: _mean([mask_loss(e.mask, occluded) for e in estimates]),
-        }
-    wanted = {name: float(getattr(weights, name)) for name in parts}
-    values = {name: parts[name]() for name, weight in wanted.items() if weight}
-    loss = batch.gt.new_zeros(())
-    for name, value in values.items():
-        loss = loss + wanted[name] * value
-    with torch.no_grad():
-        figures = {**values, "loss": loss}
-        figures["psnr"] = psnr(frame, batch.gt).clamp(max=_MOST_PSNR).mean()
-        if flow is not None:
-            figures |= _flow_figures(estimates[-1], flow)
-    return loss, {name: value.detach() for name, value in figures.items()}
+    }
+    if mask is not None:
+        parts["taught_mask"] = lambda: _mean(
+            [taught_mask_loss(e, mask, better) for e in estimates[1:] or estimates]
+        )
+    return parts
+
+
+def _on_known_flow(
+    estimates: Sequence[Estimate], batch: SceneBatch, scales: Sequence[float], edge: float
+) -> Parts:
+    """Losses that need the true flow of a painted scene."""
+    flow, occluded = batch.flow, batch.occluded
+    if flow is None or occluded is None:
+        return {}
+    weight = edge_weight(flow, edge, batch.weight)
+    return {
+        "flow": lambda: _mean(
+            [flow_loss(e.flow, flow, s, weight) for e, s in zip(estimates, scales, strict=True)]
+        ),
+        "mask": lambda: _mean([mask_loss(e.mask, occluded) for e in estimates]),
+    }
 
 
 def _frame_loss(frame: Tensor | None, gt: Tensor) -> Tensor:

@@ -128,16 +128,22 @@ class Scene:
     """
 
     def __init__(self, draw: Draw, settings: SceneSettings, count: int, bank: Tensor) -> None:
-        device, layers, size = bank.device, settings.layers + 1, settings.size
-        self.size = size
-        self.shape = (count, layers)
-        grid = torch.arange(size, device=device) - (size - 1) / 2
+        self.size = settings.size
+        self.shape = (count, settings.layers + 1)
+        grid = torch.arange(self.size, device=bank.device) - (self.size - 1) / 2
         self.grid = (grid, grid[:, None])
         middle = draw.uniform((count,), 0, 1) < settings.midpoint
         anywhere = draw.uniform((count,), 0.06, 0.94)
         self.timestep = torch.where(middle, torch.full_like(anywhere, 0.5), anywhere)
+        self._move(draw, settings)
+        self._place(draw, settings)
+        self._cover(draw, settings)
+        self.shapes = Shapes(draw, self.shape)
+        self._texture(draw, settings, bank)
 
-        # Motion between the frames: the camera's, by each layer's nearness, and its own.
+    def _move(self, draw: Draw, settings: SceneSettings) -> None:
+        """Motion between the frames: the camera's, by each layer's nearness, and its own."""
+        count, size = self.shape[0], self.size
         still = (draw.uniform((count, 1, 1), 0, 1) < settings.still_camera).float()
         camera = draw.direction((count, 1)) * draw.log_uniform((count, 1, 1), *settings.speed)
         camera = camera * (1 - 0.97 * still)
@@ -162,12 +168,15 @@ class Scene:
         self.waves = draw.direction((*self.shape, WAVES)) * height[..., None]
         self.phase = draw.uniform((*self.shape, WAVES), 0, 2 * math.pi)
 
-        # Where a layer's shape stands, and which part of which texture covers it.
-        self.centre = draw.uniform((*self.shape, 2), -0.5, 0.5) * size
-        self.pivot = (
-            self.centre * torch.tensor([0.3] + [1.0] * (layers - 1), device=device)[:, None]
-        )
-        self.extent = size * draw.log_uniform(self.shape, *settings.extent)
+    def _place(self, draw: Draw, settings: SceneSettings) -> None:
+        """Where each layer's shape stands, and how large it is."""
+        self.centre = draw.uniform((*self.shape, 2), -0.5, 0.5) * self.size
+        share = torch.tensor([0.3] + [1.0] * (self.shape[1] - 1), device=self.centre.device)
+        self.pivot = self.centre * share[:, None]
+        self.extent = self.size * draw.log_uniform(self.shape, *settings.extent)
+
+    def _cover(self, draw: Draw, settings: SceneSettings) -> None:
+        """Which layers are there, how opaque they are and how sharp their rim is."""
         self.present = (draw.uniform(self.shape, 0, 1) < 0.75).float()
         self.opacity = torch.where(
             draw.uniform(self.shape, 0, 1) < 0.1, draw.uniform(self.shape, 0.3, 1), self.present**0
@@ -179,12 +188,13 @@ class Scene:
             crisp = draw.uniform(self.shape, 0, 1) < settings.crisp
             self.softness = torch.where(crisp, self.softness.clamp(*_CRISP), self.softness)
             self.opacity = torch.where(crisp, torch.ones_like(self.opacity), self.opacity)
-        self.shapes = Shapes(draw, self.shape)
-        window = min(bank.shape[-1], int(1.3 * size))
-        self.window = window
-        picks = draw.integers(count * layers, len(bank))
-        rest = bank.shape[-1] - window + 1
-        rows, columns = draw.integers(count * layers, rest), draw.integers(count * layers, rest)
+
+    def _texture(self, draw: Draw, settings: SceneSettings, bank: Tensor) -> None:
+        """Which part of which texture covers each layer, how it is turned, scaled and toned."""
+        self.window = window = min(bank.shape[-1], int(1.3 * self.size))
+        layers, rest = math.prod(self.shape), bank.shape[-1] - window + 1
+        picks = draw.integers(layers, len(bank))
+        rows, columns = draw.integers(layers, rest), draw.integers(layers, rest)
         self.textures = torch.stack(
             [
                 bank[i, :, y : y + window, x : x + window]

@@ -122,14 +122,7 @@ def choose_encoder(
         raise _nothing_fits(names, request, width, height)
     name, layout = min(fitting, key=_cost(names, kind, alpha))
     row = ENCODER_TABLE[name]
-    named = request.encoder is not None  # else what has no use for a wish does without
-    options = row.settings(
-        suffix,
-        request.quality if named or row.quality else None,
-        request.preset if named or row.preset else None,
-    )
-    if has_alpha(VideoFormat(layout)) and row.codec == "libvpx-vp9":
-        options["auto-alt-ref"] = "0"
+    options = _options(row, request, suffix, layout)
     if row.instead and (
         fault := fault_of(row.codec, layout, width, height, tuple(options.items()))
     ):
@@ -138,14 +131,13 @@ def choose_encoder(
         )
         note = f"{name} does not answer here ({fault}), so {row.instead} encodes."
         return other._replace(notes=(note, *other.notes))
-    asked = request.pixel_format
-    notes = _lost(asked or name, kind, VideoFormat(layout), alpha=alpha)
+    notes = _lost(request.pixel_format or name, kind, VideoFormat(layout), alpha=alpha)
     if (hdr := _hdr_options(kind)) and _OF_X265 in options:
         options[_OF_X265] += f":{hdr}"
     elif hdr:
         notes += (f"{name} cannot write what HDR displays are told; left out.",)
     is_full = suffix in ISO and kind.chroma == "444" and layout.startswith("yuv444")
-    if is_full and not (named or asked):
+    if is_full and not (request.encoder or request.pixel_format):
         notes += (_FULL_COLOUR,)
     return Choice(name, row.codec, layout, options, row.tags.get(suffix), notes)
 
@@ -162,6 +154,19 @@ def keeps_alpha(suffix: str, request: EncoderRequest | None = None) -> bool:
         if request.pixel_format in (None, layout)
     )
     return any(has_alpha(VideoFormat(layout)) for layout in layouts)
+
+
+def _options(row: Encoder, request: EncoderRequest, suffix: str, layout: str) -> dict[str, str]:
+    """What an encoder is told for a layout; one that nobody named does without what it lacks."""
+    named = request.encoder is not None
+    options = row.settings(
+        suffix,
+        request.quality if named or row.quality else None,
+        request.preset if named or row.preset else None,
+    )
+    if has_alpha(VideoFormat(layout)) and row.codec == "libvpx-vp9":
+        options["auto-alt-ref"] = "0"
+    return options
 
 
 def _fitting(row: Encoder, request: EncoderRequest, width: int, height: int) -> list[str]:

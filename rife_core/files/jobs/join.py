@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from ...checkpoints.stored import parse, stored
 from ...engine.report import Report
-from ..convert import notes_on, writer_of
+from ...video import AnimationWriter, VideoWriter
+from ..clip import Clip
+from ..convert import Pace, notes_on, writer_of
 from ..resume import Record, sha256_of
 from .job import Job, JobError, joined_name, record_name
 from .part_maker import PartRecord
@@ -58,15 +60,55 @@ def join_film(job: Job, film: int) -> FilmReport:
         BadPartError: a part is not what its record says, and must be made again.
         VideoError: the file cannot be written.
     """
-    known = job.folder.read(joined_name(film))
+    known = _known(job, film)
     if known is not None:
-        try:
-            return stored(parse(known), FilmReport)
-        except ValueError as error:
-            raise JobError(
-                f"{job.folder}/{joined_name(film)} cannot be read ({error}). Remove it to have the "
-                "film made again."
-            ) from error
+        return known
+    records = _records(job, film)
+    segments = [
+        (part, name, record)
+        for part, made in records.items()
+        for name, record in zip(made.files, made.records, strict=True)
+    ]
+    _check(job, records, segments)
+    clip, fps = job.clip(film), Fraction(job.films[film].fps)
+    pace = job.recipe.pace(clip, fps)
+    whole = _write(job, film, clip, pace, segments)
+    report = _merged(
+        [_met(part, record) for part, _, record in segments], next(iter(records.values())).plans
+    )
+    report.shutter = str(clip.timeline.shutter or "")
+    encoder_notes = _once(note for record in records.values() for note in record.notes)
+    notes = [*notes_on(clip, whole, encoder_notes, pace), *report.remarks()]
+    result = FilmReport(
+        f"{folder_at(job.output)}/{job.films[film].destination}",
+        whole.count,
+        fps,
+        report.made,
+        round(sum(record.seconds for record in records.values()), 3),
+        tuple(_once(notes)),
+        blurred=clip.timeline.shutter is not None,
+    )
+    job.folder.write(joined_name(film), json.dumps({**asdict(result), "fps": str(fps)}).encode())
+    remove_parts(job, records)
+    return result
+
+
+def _known(job: Job, film: int) -> FilmReport | None:
+    """What was written down of a film that has been joined."""
+    content = job.folder.read(joined_name(film))
+    if content is None:
+        return None
+    try:
+        return stored(parse(content), FilmReport)
+    except ValueError as error:
+        raise JobError(
+            f"{job.folder}/{joined_name(film)} cannot be read ({error}). Remove it to have the "
+            "film made again."
+        ) from error
+
+
+def _records(job: Job, film: int) -> dict[int, PartRecord]:
+    """The records of all parts of a film, in order."""
     parts = job.parts_of(film)
     found = {part: PartRecord.read(job, part) for part in parts}
     records = {part: record for part, record in found.items() if record}
@@ -76,43 +118,27 @@ def join_film(job: Job, film: int) -> FilmReport:
             f"{job.films[film].destination} lacks {len(missing)} of {len(parts)} parts: "
             f"{', '.join(str(part + 1) for part in missing[:10])}."
         )
-    segments = [
-        (part, name, record)
-        for part in parts
-        for name, record in zip(records[part].files, records[part].records, strict=True)
-    ]
-    _check(job, records, segments)
-    clip, results, name = job.clip(film), folder_at(job.output), job.films[film].destination
+    return records
+
+
+def _write(
+    job: Job, film: int, clip: Clip, pace: Pace, segments: Sequence[tuple[int, str, Record]]
+) -> VideoWriter | AnimationWriter:
+    """Joins segments to a file that gets its name when it is complete."""
+    results, name = folder_at(job.output), job.films[film].destination
     fps = Fraction(job.films[film].fps)
     reorder = max(record.reorder for _, _, record in segments)
     unfinished = _beside(name)
     path = results.path(unfinished)
     path.parent.mkdir(parents=True, exist_ok=True)
-    reader = clip.reader
-    pace = job.recipe.pace(clip, fps)
     whole = writer_of(path, clip, fps, job.recipe.request, pace, PurePosixPath(name).name)
     with whole:
         for part, segment, record in segments:
             whole.append(_fetched(job, part, segment, record), reorder)
             job.folder.let_go(segment)
-    reader.check_unchanged()
+    clip.reader.check_unchanged()
     results.publish(unfinished, name)
-    report = _merged([_met(part, record) for part, _, record in segments], records[parts[0]].plans)
-    report.shutter = str(clip.timeline.shutter or "")
-    encoder_notes = _once(note for part in parts for note in records[part].notes)
-    notes = [*notes_on(clip, whole, encoder_notes, pace), *report.remarks()]
-    result = FilmReport(
-        f"{results}/{name}",
-        whole.count,
-        fps,
-        report.made,
-        round(sum(records[part].seconds for part in parts), 3),
-        tuple(_once(notes)),
-        blurred=clip.timeline.shutter is not None,
-    )
-    job.folder.write(joined_name(film), json.dumps({**asdict(result), "fps": str(fps)}).encode())
-    remove_parts(job, parts)
-    return result
+    return whole
 
 
 def remove_parts(job: Job, parts: Iterable[int]) -> None:

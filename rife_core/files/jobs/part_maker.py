@@ -8,6 +8,7 @@ import platform
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -118,75 +119,84 @@ class PartMaker:
             return known
         started = time.perf_counter()
         part = self.job.parts[number]
-        clip = self._clip_of(part.film)
-        reader, options = clip.reader, self.job.recipe.options()
-        begin = read_from(part.source, options.scenes)
-        film = self.job.films[part.film]
-        destination = Path(film.destination)
-        suffix = destination.suffix.lower()
-        store = _Store(self.job.folder, number, suffix, part.segments)
-        report = Report()
-        encoding = Encoding(
-            Fraction(film.fps),
-            kind_of(reader),
-            self.job.recipe.request,
-            suffix,
-            f"part {number + 1} of {film.destination}",
-        )
-        lost = check_encoder(destination, reader, encoding.fps, encoding.encoder)
-        told = _Teller(self.job.folder, number, store.token, self.name)
-        try:
-            with frames_of(
-                self.network,
-                clip,
-                begin,
-                report,
-                options,
-                clip.window(part.source, part.stop),
-            ) as frames:
-
-                def advance(done: int, _: int | None) -> None:
-                    told.tell(done)
-                    if progress:
-                        progress(done)
-
-                write_segments(
-                    frames,
-                    store,
-                    encoding,
-                    report,
-                    begin,
-                    total=part.count,
-                    progress=advance,
-                    watch=None,
+        encoding, notes = self._encoding(number)
+        store = _Store(self.job.folder, number, encoding.suffix, part.segments)
+        with closing(_Teller(self.job.folder, number, store.token, self.name)) as told:
+            try:
+                report = self._write(number, store, encoding, told, progress)
+                if not part.segments:
+                    notes = (*notes, *self._clip_of(part.film).reader.notes())
+                record = PartRecord(
+                    store.count,
+                    tuple(store.files),
+                    tuple(store.records),
+                    self.name,
+                    round(time.perf_counter() - started, 3),
+                    notes,
+                    tuple(report.plans),
                 )
-            if not part.segments:
-                compare(clip, begin, report, store.count)
-            elif store.count != part.count:
-                raise VideoError(
-                    f"{part.count} frames were due in part {number + 1} of {reader.path.name}, and "
-                    f"{store.count} came out; it was not kept."
-                )
-            record = PartRecord(
-                store.count,
-                tuple(store.files),
-                tuple(store.records),
-                self.name,
-                round(time.perf_counter() - started, 3),
-                (*lost, *(() if part.segments else reader.notes())),
-                tuple(report.plans),
-            )
-            if self.job.folder.create(record_name(number), record.to_json()):
-                return record
-        except BaseException:
-            store.discard()
-            raise
-        finally:
-            told.close()
+                if self.job.folder.create(record_name(number), record.to_json()):
+                    return record
+            except BaseException:
+                store.discard()
+                raise
         store.discard()  # another attempt was sooner
         first = PartRecord.read(self.job, number)
         assert first is not None, "the record was there a moment ago"
         return first
+
+    def _encoding(self, number: int) -> tuple[Encoding, tuple[str, ...]]:
+        """How a part is encoded, and sentences on what that cannot keep."""
+        film = self.job.films[self.job.parts[number].film]
+        reader = self._clip_of(self.job.parts[number].film).reader
+        destination = Path(film.destination)
+        encoding = Encoding(
+            Fraction(film.fps),
+            kind_of(reader),
+            self.job.recipe.request,
+            destination.suffix.lower(),
+            f"part {number + 1} of {film.destination}",
+        )
+        return encoding, check_encoder(destination, reader, encoding.fps, encoding.encoder)
+
+    def _write(
+        self,
+        number: int,
+        store: _Store,
+        encoding: Encoding,
+        told: _Teller,
+        progress: Callable[[int], None] | None,
+    ) -> Report:
+        """Writes the segments of a part and checks that none of its frames is missing."""
+        part = self.job.parts[number]
+        clip, options, report = self._clip_of(part.film), self.job.recipe.options(), Report()
+        begin = read_from(part.source, options.scenes)
+
+        def advance(done: int, _: int | None) -> None:
+            told.tell(done)
+            if progress:
+                progress(done)
+
+        window = clip.window(part.source, part.stop)
+        with frames_of(self.network, clip, begin, report, options, window) as frames:
+            write_segments(
+                frames,
+                store,
+                encoding,
+                report,
+                begin,
+                total=part.count,
+                progress=advance,
+                watch=None,
+            )
+        if not part.segments:
+            compare(clip, begin, report, store.count)
+        elif store.count != part.count:
+            raise VideoError(
+                f"{part.count} frames were due in part {number + 1} of {clip.reader.path.name}, "
+                f"and {store.count} came out; it was not kept."
+            )
+        return report
 
     def _clip_of(self, film: int) -> Clip:
         if self._clip is None or self._clip[0] != film:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...inference.backends import resolve_backend
 from ...inference.precision import precision_name, resolve_precision
-from ...video import VideoReader
+from ...video import FrameSource, VideoReader
 from ...video.clock_file import pack_clock
 from ..clip import Clip
 from ..convert import check_encoder
@@ -70,26 +70,21 @@ def plan(
     left_out: dict[str, str] = {}
     for source, destination in clips.items():
         try:
-            reader = recipe.open(local_copy(source), Path(destination).suffix)
-            _check_destination(f"{output}/{destination}", source, reader)
-            reader.check()
-            clip = recipe.clip(reader)
-            fps = recipe.fps_of(clip)
-            recipe.pace(clip, fps)
-            check_encoder(Path(destination), reader, fps, recipe.request)
+            clip = _readable(source, output, destination, recipe)
         except (ValueError, OSError) as error:
             left_out[source] = str(error)
             continue
         number = len(films)
         clock = f"clocks/{number:06}.npz"
-        folder.write(clock, pack_clock(reader.clock))
-        length = part_frames or _work(device, reader)
-        own = (
-            [*_parts_of(number, clip, length, recipe)] if _divides(clip) else [_whole(number, clip)]
-        )
-        frames = sum(part.count for part in own)
+        folder.write(clock, pack_clock(clip.reader.clock))
+        own = _divided(number, clip, part_frames or _work(device, clip.reader), recipe)
         films.append(
-            replace(film_of(source, destination), frames=frames, fps=str(fps), clock=clock)
+            replace(
+                film_of(source, destination),
+                frames=sum(part.count for part in own),
+                fps=str(recipe.fps_of(clip)),
+                clock=clock,
+            )
         )
         parts += own
     if not films:
@@ -129,6 +124,18 @@ def differences(job: Job, output: str, clips: Mapping[str, str], recipe: Recipe)
     return found
 
 
+def _readable(source: str, output: str, destination: str, recipe: Recipe) -> Clip:
+    """A clip, once all that can be known before a frame is made has been checked."""
+    reader = recipe.open(local_copy(source), Path(destination).suffix)
+    _check_destination(f"{output}/{destination}", source, reader)
+    reader.check()
+    clip = recipe.clip(reader)
+    fps = recipe.fps_of(clip)
+    recipe.pace(clip, fps)
+    check_encoder(Path(destination), reader, fps, recipe.request)
+    return clip
+
+
 def _check_destination(destination: str, source: str, reader: VideoReader) -> None:
     if not is_url(destination):
         check_destination(destination, reader)
@@ -143,13 +150,13 @@ def _bring_weights(folder: Folder, weights: Path) -> dict[str, str]:
     return {"file": name, "sha256": sha256_of(weights)}
 
 
-def _divides(clip: Clip) -> bool:
-    """Whether parts of a clip can be made alone.
+def _divided(number: int, clip: Clip, length: int, recipe: Recipe) -> list[Part]:
+    """The parts of a clip: of about `length` output frames, or one where none can be made alone.
 
     A loop ends on its first frame, and which frames are damaged only decoding all of them tells.
     """
-    whole = clip.timeline.end == "loop" or clip.reader.skip_damaged
-    return not whole and clip.total is not None
+    whole = clip.timeline.end == "loop" or clip.reader.skip_damaged or clip.total is None
+    return [_whole(number, clip)] if whole else [*_parts_of(number, clip, length, recipe)]
 
 
 def _whole(number: int, clip: Clip) -> Part:
@@ -157,7 +164,7 @@ def _whole(number: int, clip: Clip) -> Part:
     return Part(number, 0, clip.total or 0, 0, None, 0, 0, ())
 
 
-def _work(device: str, reader: VideoReader) -> int:
+def _work(device: str, reader: FrameSource) -> int:
     """Output frames that make some 40 seconds of work."""
     seconds = _SECONDS.get(device, _SECONDS["cpu"]) * reader.width * reader.height / 1e6
     return max(1, round(_PART_SECONDS / seconds))
