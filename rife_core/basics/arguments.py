@@ -104,7 +104,7 @@ def fitted(name: str, value: Any, kind: Any) -> Any:
         return bool(value)
     if isinstance(value, (int, float)) or Fraction in kinds:
         return value
-    if int in kinds and _is_whole(value):
+    if int in kinds and is_whole(value):
         return operator.index(value)
     return float(value) if float in kinds and _is_number(value) else value
 
@@ -186,7 +186,8 @@ def _is_class(kind: Any) -> bool:
     )
 
 
-def _is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number, of Python or of another library; True and False are none."""
     try:
         operator.index(value)
     except (TypeError, ValueError, RuntimeError):  # a tensor of several numbers
@@ -194,13 +195,16 @@ def _is_whole(value: Any) -> bool:
     return not isinstance(value, bool)
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, (bool, str, bytes)):
-        return False
+def number_of(value: Any) -> float:
+    """A number of Python or of another library; NaN for all else, True and False included."""
     try:
-        return not math.isnan(value)
+        return math.nan if isinstance(value, (bool, str, bytes, bytearray)) else float(value)
     except (TypeError, ValueError, RuntimeError, OverflowError):  # 10**400 is no float
-        return False
+        return math.nan
+
+
+def _is_number(value: Any) -> bool:
+    return not math.isnan(number_of(value))
 
 
 def _is_truth(value: Any) -> bool:
@@ -211,7 +215,7 @@ _FITS: dict[Any, Callable[[Any], bool]] = {
     Any: lambda value: True,
     object: lambda value: True,
     bool: _is_truth,
-    int: _is_whole,
+    int: is_whole,
     float: _is_number,
     Fraction: lambda value: isinstance(value, (Fraction, int)) and not isinstance(value, bool),
 }

@@ -30,13 +30,14 @@ def parse(content: bytes) -> object:
         raise ValueError("it is nested too deeply") from None
 
 
-def stored(value: object, kind: type[_T], **given: object) -> _T:
+def stored(value: object, kind: type[_T], where: str = "it", **given: object) -> _T:
     """A plain value as what it was before it was stored.
 
     Args:
-        value: from `parse`.
-        kind: its type: a dataclass or named tuple, or a list of such.
-        given: fields that are not stored.
+        value: from `parse`, or of another reader of plain values.
+        kind: its type: a dataclass or named tuple, or a plain one, or a list of such.
+        where: what holds it, for the message.
+        given: fields of a dataclass that are not stored.
 
     Raises:
         ValueError: it is something else; where, and what was expected.
@@ -51,7 +52,7 @@ def stored(value: object, kind: type[_T], **given: object) -> _T:
         ...
         ValueError: height is '2', expected int
     """
-    return _made(value, kind, "it", given) if given else fitted(value, kind, "it")
+    return _made(value, kind, where, given) if given else _value(value, kind, where)
 
 
 def is_inside(name: str) -> bool:
@@ -78,17 +79,10 @@ def _made(value: object, kind: Any, where: str, given: Mapping[str, object]) -> 
     found = cast("dict[str, object]", value)
     if found.keys() - forms.keys() or needed - found.keys() - given.keys():
         raise ValueError(f"{where} has {sorted(found)}, expected {sorted(forms.keys() - given)}")
-    return kind(**given, **{name: fitted(found[name], forms[name], name) for name in found})
+    return kind(**given, **{name: _value(found[name], forms[name], name) for name in found})
 
 
-def fitted(value: object, kind: Any, where: str) -> Any:
-    """A plain value as a value of a type; see `stored`.
-
-    Args:
-        value: the value.
-        kind: the type.
-        where: what holds it, for the message.
-    """
+def _value(value: object, kind: Any, where: str) -> Any:
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
         return value
@@ -97,7 +91,7 @@ def fitted(value: object, kind: Any, where: str) -> Any:
     if origin in (Union, UnionType):
         for one in arguments:
             try:
-                return fitted(value, one, where)
+                return _value(value, one, where)
             except ValueError:
                 continue
     elif origin is Literal:
@@ -106,12 +100,12 @@ def fitted(value: object, kind: Any, where: str) -> Any:
     elif origin in (tuple, list) and isinstance(value, list):
         several = cast("list[object]", value)
         if origin is list or arguments[-1] is Ellipsis:
-            return origin(fitted(each, arguments[0], where) for each in several)
+            return origin(_value(each, arguments[0], where) for each in several)
         if len(several) == len(arguments):
-            return tuple(map(fitted, several, arguments, [where] * len(several)))
+            return tuple(map(_value, several, arguments, [where] * len(several)))
     elif isinstance(value, dict) and origin and issubclass(origin, Mapping):
         entries = cast("dict[str, object]", value)
-        return {name: fitted(each, arguments[1], name) for name, each in entries.items()}
+        return {name: _value(each, arguments[1], name) for name, each in entries.items()}
     elif _is_plain(value, kind):
         return Fraction(cast(str, value)) if kind is Fraction else value
     raise _wrong(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import operator
 import os
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, SupportsIndex, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from ..basics.arguments import is_whole, number_of, shown
+
 _LARGEST = sys.float_info.max
-_SHOWN = 80
 
 
 def check_tensor(name: str, x: object, form: str = "(B, C, H, W)") -> None:
@@ -110,13 +109,9 @@ def check_sizes(owner: object, **sizes: object) -> None:
         ValueError: LapLoss: max_levels is 0; it must be a whole number of 1 or more.
     """
     for name, value in sizes.items():
-        try:
-            fits = not isinstance(value, bool) and operator.index(cast(SupportsIndex, value)) >= 1
-        except (TypeError, ValueError, RuntimeError):  # a tensor of several numbers
-            fits = False
-        if not fits:
+        if not is_whole(value) or number_of(value) < 1:
             raise ValueError(
-                f"{_named(owner)}: {name} is {_shown(value)}; it must be a whole number of 1 or "
+                f"{_named(owner)}: {name} is {shown(value)}; it must be a whole number of 1 or "
                 "more."
             )
 
@@ -145,10 +140,10 @@ def check_numbers(
     if most < _LARGEST:
         words += f", and at most {most:g}"
     for name, value in values.items():
-        number = _number(value)
+        number = number_of(value)
         if not least <= number <= most or (above and number == least):
             raise ValueError(
-                f"{_named(owner)}: {name} is {_shown(value)}; it must be a number {words}."
+                f"{_named(owner)}: {name} is {shown(value)}; it must be a number {words}."
             )
 
 
@@ -165,19 +160,11 @@ def check_ranges(owner: object, *, most: float = _LARGEST, **ranges: object) -> 
         ends: list[Any] = list(cast("Iterable[Any]", value)) if type(value) in (tuple, list) else []
         for end in ends:
             check_numbers(owner, above=True, most=most, **{name: end})
-        if len(ends) != 2 or _number(ends[0]) > _number(ends[1]):
+        if len(ends) != 2 or number_of(ends[0]) > number_of(ends[1]):
             raise ValueError(
-                f"{_named(owner)}: {name} is {_shown(value)}; it must be two numbers, the smaller "
+                f"{_named(owner)}: {name} is {shown(value)}; it must be two numbers, the smaller "
                 "one first."
             )
-
-
-def _number(value: object) -> float:
-    """NaN for what is none."""
-    try:
-        return math.nan if isinstance(value, (str, bytes, bool)) else float(cast(float, value))
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        return math.nan
 
 
 def check_switches(owner: object, **switches: object) -> None:
@@ -185,7 +172,7 @@ def check_switches(owner: object, **switches: object) -> None:
     for name, value in switches.items():
         if not isinstance(value, int) or value not in (0, 1):
             raise ValueError(
-                f"{_named(owner)}: {name} is {_shown(value)}; it must be True or False."
+                f"{_named(owner)}: {name} is {shown(value)}; it must be True or False."
             )
 
 
@@ -195,17 +182,12 @@ def check_folders(owner: object, folders: object) -> None:
     several = [] if is_one else list(cast("Iterable[object]", folders))
     if is_one or not all(isinstance(each, (str, os.PathLike)) for each in several):
         raise ValueError(
-            f"{_named(owner)}: folders is {_shown(folders)}; it must be a list of folders."
+            f"{_named(owner)}: folders is {shown(folders)}; it must be a list of folders."
         )
 
 
 def _named(owner: object) -> str:
     return owner if isinstance(owner, str) else type(owner).__name__
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ..basics.whole_file import content_of
-from ..checkpoints.stored import fitted
+from ..checkpoints.stored import stored
 from ..losses.checks import check_numbers, check_sizes
 from ..networks.padding import forward_multiple, refinement_multiple
 from ..networks.specs import MAX_CHANNELS, NetworkSpec, get_spec, with_channels
@@ -288,9 +288,9 @@ def load_config(path: str | Path) -> TrainConfig:
 def parse_config(content: Mapping[str, Any], name: str = "config") -> TrainConfig:
     """A configuration from nested dictionaries; see `load_config`."""
     content = dict(content)
-    shared = fitted(content.pop("scenes", {}), _TABLE, f"{name}: scenes")
+    shared = stored(content.pop("scenes", {}), _TABLE, f"{name}: scenes")
     stages: list[Stage] = []
-    entries = fitted(content.pop("stages", []), list[_TABLE], f"{name}: stages")
+    entries = stored(content.pop("stages", []), list[_TABLE], f"{name}: stages")
     for number, entry in enumerate(entries, 1):
         stages.append(_stage({"name": str(number), **entry}, shared, f"{name}, stage {number}"))
     if not stages:
@@ -303,7 +303,7 @@ def _stage(entry: dict[str, Any], shared: Mapping[str, Any], where: str) -> Stag
     made = _material(entry, shared, where)
     if coarse is not None:
         inside = f"{where}, coarse"
-        coarse = dict(fitted(coarse, _TABLE, inside))
+        coarse = dict(stored(coarse, _TABLE, inside))
         material = _material(coarse, shared, inside)
         made["coarse"] = _filled(CoarseSteps, coarse, inside, **material)
     return _filled(Stage, entry, where, **made)
@@ -311,7 +311,7 @@ def _stage(entry: dict[str, Any], shared: Mapping[str, Any], where: str) -> Stag
 
 def _material(entry: dict[str, Any], shared: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The scenes and the loss weights, made of what the entry says of them and taken out of it."""
-    own = {name: fitted(entry.pop(name, {}), _TABLE, f"{where}: {name}") for name in _KINDS}
+    own = {name: stored(entry.pop(name, {}), _TABLE, f"{where}: {name}") for name in _KINDS}
     own["scenes"] = {**shared, **own["scenes"]}
     return {name: _filled(kind, own[name], f"{where}, {name}") for name, kind in _KINDS.items()}
 
@@ -331,5 +331,5 @@ def _filled(kind: Any, entries: Mapping[str, Any], where: str, **made: object) -
     if missing:
         raise ValueError(f"{where}: {missing[0]!r} is missing.")
     hints = get_type_hints(kind)
-    values = {n: fitted(value, hints[n], f"{where}: {n}") for n, value in entries.items()}
+    values = {n: stored(value, hints[n], f"{where}: {n}") for n, value in entries.items()}
     return kind(**made, **values)

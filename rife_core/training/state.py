@@ -7,15 +7,15 @@ import math
 import pickle
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..basics.shards import files_of, write_shards
 from ..basics.whole_file import whole_file
-from ..checkpoints.stored import fitted
+from ..checkpoints.stored import stored
 
 STATE = "state.pt"
 _PICKLES = (pickle.UnpicklingError, AttributeError, TypeError)
@@ -51,12 +51,11 @@ def write_state(state: State, folder: Path, shard_bytes: int = 0) -> None:
     """Writes a state as state.pt, or as state.pt.000 and so on of at most `shard_bytes`."""
     buffer = io.BytesIO()
     torch.save({**state._asdict(), "optimizer": state.optimizer._asdict()}, buffer)
-    data, size = buffer.getbuffer(), shard_bytes or buffer.tell()
-    shards = [data[start : start + size] for start in range(0, len(data), size)]
-    names = [f"{STATE}.{i:03d}" for i in range(len(shards))] if shard_bytes else [STATE]
-    with ExitStack() as files:  # none takes its name before all are written
-        for name, shard in zip(names, shards, strict=True):
-            files.enter_context(whole_file(folder / name)).write_bytes(shard)
+    if shard_bytes:
+        write_shards(folder / STATE, buffer.getbuffer(), shard_bytes)
+        return
+    with whole_file(folder / STATE) as part:
+        part.write_bytes(buffer.getbuffer())
 
 
 class Moments(NamedTuple):
@@ -101,12 +100,12 @@ def read_state(folder: Path, device: torch.device) -> State | None:
     Raises:
         ValueError: what is there is no state.
     """
-    files = [folder / STATE] if (folder / STATE).is_file() else sorted(folder.glob(f"{STATE}.???"))
+    files = files_of(folder / STATE)
     if not files:
         return None
     joined = io.BytesIO(b"".join(file.read_bytes() for file in files))
     try:
-        state = fitted(torch.load(joined, map_location=device, weights_only=True), State, "it")
+        state = stored(torch.load(joined, map_location=device, weights_only=True), State)
         if min(state.step, state.stage, state.updates, state.skipped) < 0:
             raise ValueError("a number in it is negative")
     except (ValueError, RuntimeError, LookupError, EOFError, *_PICKLES) as error:

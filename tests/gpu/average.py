@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from rife_video.rife_core.basics.shards import files_of
 from rife_video.rife_core.checkpoints.rife import load_rife, save_rife
 from rife_video.rife_core.inference.rife import RIFE
 
@@ -38,8 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def joined(path: Path) -> RIFE:
     """The network in a file, or in the shards of one."""
     if not path.exists():
-        shards = sorted(path.parent.glob(f"{path.name}.[0-9][0-9][0-9]"))
-        path.write_bytes(b"".join(shard.read_bytes() for shard in shards))
+        path.write_bytes(b"".join(shard.read_bytes() for shard in files_of(path)))
     return load_rife(path)
 
 

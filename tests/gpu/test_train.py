@@ -40,7 +40,8 @@ def test_weights_of_every_save_come_home_in_half_precision_once_each(tmp_path):
 
 def test_without_crops_nothing_is_trained(tmp_path, monkeypatch):
     """The commands are replaced by one that does nothing."""
-    monkeypatch.setattr(train, "prepare", lambda work, wheels: None)
+    monkeypatch.setattr(train, "prepare", lambda work, wheels: {"PYTHONPATH": str(tmp_path)})
+    monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "executable", "true")
     work = tmp_path / "work"
     with pytest.raises(SystemExit, match="No file of crops"):

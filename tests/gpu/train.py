@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out.mkdir(parents=True, exist_ok=True)
     wheels = pack / "wheels"
     environment = prepare(work, wheels if wheels.is_dir() else None)
+    sys.path[:0] = environment["PYTHONPATH"].split(os.pathsep)
 
     def start(*options: object) -> subprocess.Popen[bytes]:
         command = [sys.executable, *map(str, options)]
@@ -89,30 +90,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def bring_home(run: Path, out: Path) -> None:
     """Copies what is worth the road, where the run has written it anew; each file is whole."""
+    # The package has its name only once `prepare` has given it.
+    from rife_video.rife_core.basics.shards import write_shards
+    from rife_video.rife_core.basics.whole_file import whole_file
+
     saves = len(list(out.glob("weights-*.000")))
     latest, new = (f"weights-{number}.safetensors" for number in (saves - 1, saves))
     if written := newer(run / WEIGHTS, out / f"{latest}.000"):
-        data, size = in_half(run / WEIGHTS), SHARD_MIB * 2**20
-        shards = [data[start : start + size] for start in range(0, len(data), size)]
-        for number, shard in reversed([*enumerate(shards)]):  # the first, which counts, comes last
-            write(out / f"{new}.{number:03d}", shard, written)
+        first, *_ = write_shards(out / new, in_half(run / WEIGHTS), SHARD_MIB * 2**20)
+        os.utime(first, ns=(written, written))
     for name in OTHERS:
         if written := newer(run / name, out / name):
-            write(out / name, (run / name).read_bytes(), written)
+            with whole_file(out / name) as part:
+                part.write_bytes((run / name).read_bytes())
+                os.utime(part, ns=(written, written))
 
 
 def newer(source: Path, copy: Path) -> int:
     """When `source` was written, ns; 0 where there is none, or `copy` is as old."""
     written = source.stat().st_mtime_ns if source.exists() else 0
     return 0 if copy.exists() and copy.stat().st_mtime_ns == written else written
-
-
-def write(path: Path, data: bytes, written: int) -> None:
-    """Writes a file that appears whole, as old as it says."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(data)
-    os.utime(part, ns=(written, written))
-    os.replace(part, path)
 
 
 def in_half(path: Path) -> bytes:

@@ -15,3 +15,12 @@ def test_the_state_travels_in_shards(tmp_path):
     assert read[:4] == state[:4]
     assert torch.equal(read.network["a"], weights["a"])
     assert read.optimizer == state.optimizer
+
+
+def test_a_state_in_shards_replaces_a_whole_one(tmp_path):
+    """Else a training that goes on in shards would be resumed where it was in one file."""
+    weights = {"a": torch.arange(1000.0)}
+    state = State(3, 0, 2, 1, weights, weights, Moments({}, []))
+    write_state(state, tmp_path)
+    write_state(state._replace(step=4), tmp_path, shard_bytes=1500)
+    assert read_state(tmp_path, torch.device("cpu")).step == 4
