@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..rife_core.basics.arguments import checked, within
-from ..rife_core.charts.strip import shrunk, strip
+from ..rife_core.charts.strip import resized, strip
 from ..rife_core.timeline import as_fraction
 from ..rife_core.video import encode_png
 from .host import colours, temporary_path
@@ -136,7 +136,7 @@ class CompareFrames:
         above = range(begin, min(begin + count, len(before)))
         below = [_nearest(places, k + Fraction(1, 2)) for k in above[:-1]]
         rows = ((before, above), (after, below))
-        picture = strip(*([shrunk(f[k], width) for k in row] for f, row in rows))
+        picture = strip(*([resized(f[k], width) for k in row] for f, row in rows))
         path = temporary_path(".png")
         path.write_bytes(encode_png(picture))
         saved = {"filename": path.name, "subfolder": "", "type": "temp"}

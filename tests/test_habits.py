@@ -51,6 +51,17 @@ def test_one_ruff_everywhere():
     assert hooks == [pinned, pinned]
 
 
+def test_the_first_line_of_a_file_says_what_it_is_for():
+    folders = ("rife_core", "nodes", "workflows", "weights", "tests")
+    files = [
+        *ROOT.glob("*.py"),
+        *(path for each in folders for path in (ROOT / each).rglob("*.py")),
+    ]
+    for path in files:
+        with path.open(encoding="utf-8") as file:
+            assert re.match(r'r?"""[A-Z0-9`].{11}', file.readline()), path
+
+
 def test_every_dependency_has_a_lower_bound():
     for group in (project()["dependencies"], *project()["optional-dependencies"].values()):
         for requirement in map(Requirement, group):

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..basics.whole_file import room_for
-from ..charts.strip import shrunk, strip
+from ..charts.strip import resized, strip
 from ..video import VideoReader, encode_png
 
 
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
             f"From frame {args.start} on, {args.source.name} has {len(before)} frames and "
             f"{args.result.name} has {len(after)}; at least 2 and 3 are needed."
         )
-    picture = strip(*([shrunk(f, args.width) for f in row] for row in (before, after[1::2])))
+    picture = strip(*([resized(f, args.width) for f in row] for row in (before, after[1::2])))
     args.picture.write_bytes(encode_png(picture))
     print(f"{args.picture}: above {len(before)} source frames, below those between.")  # noqa: T201
     return 0

@@ -51,9 +51,9 @@ def small_picture(frame: Tensor) -> Tensor:
     height, width = frame.shape[:2]
     factor = min(1.0, _LONG_SIDE / max(height, width))
     step = max(1, int(1 / (_SAMPLES * factor)))
-    planes = from_bytes(frame[::step, ::step, :3].permute(2, 0, 1)[None]).float()
+    image = from_bytes(frame[::step, ::step, :3].permute(2, 0, 1)[None]).float()
     size = (max(_BLOCK, round(height * factor)), max(_BLOCK, round(width * factor)))
-    return F.interpolate(planes, size, mode="area").mean(1)[0].nan_to_num().clamp(0, 1)
+    return F.interpolate(image, size, mode="area").mean(1)[0].nan_to_num().clamp(0, 1)
 
 
 def likeness(a: Tensor, b: Tensor) -> float:
@@ -116,6 +116,6 @@ def is_repeat(a: Tensor, b: Tensor, threshold: float = 1.0) -> bool:
         difference = (a[::step, ::step].float() - b[::step, ::step].float()).abs().div_(scale)
         if not float(difference.mean()) <= threshold * SAME_MEAN * (2 if step > 1 else 1):
             return False
-    planes = difference.permute(2, 0, 1)[None]
-    blocks = F.avg_pool2d(planes, 8, ceil_mode=True, count_include_pad=False)
+    image = difference.permute(2, 0, 1)[None]
+    blocks = F.avg_pool2d(image, 8, ceil_mode=True, count_include_pad=False)
     return float(blocks.max()) <= threshold * SAME_BLOCK

@@ -90,7 +90,7 @@ def interpolate(
         begin: where the clip comes in parts, the number of this part's first frame, from 0. It
             should be the last one of the part before, whose output frame comes first again.
         disagreement: B' H W, as many as `timeline` says, filled with how far the two warped
-            sides of each made frame are apart, in [0, 1]; 0 for source frames.
+            sides of each interpolated frame are apart, in [0, 1]; 0 for source frames.
         progress: see `Progress`.
         watch: see `Watch`.
         report: filled while the work goes on.

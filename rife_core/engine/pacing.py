@@ -97,11 +97,11 @@ def motion(network: RIFE) -> Callable[[Tensor, Tensor], float]:
 
 def _small(frame: Tensor) -> Tensor:
     """H W 3 in [0, 1]."""
-    planes = from_bytes(frame[..., :3].movedim(-1, 0)[None]).float()
-    factor = min(1.0, _LONG_SIDE / max(planes.shape[2:]))
-    size = [max(1, round(side * factor)) for side in planes.shape[2:]]
-    planes = F.interpolate(planes, size, mode="area").nan_to_num().clamp(0, 1)
-    return planes[0].expand(3, -1, -1).movedim(0, -1)
+    image = from_bytes(frame[..., :3].movedim(-1, 0)[None]).float()
+    factor = min(1.0, _LONG_SIDE / max(image.shape[2:]))
+    size = [max(1, round(side * factor)) for side in image.shape[2:]]
+    image = F.interpolate(image, size, mode="area").nan_to_num().clamp(0, 1)
+    return image[0].expand(3, -1, -1).movedim(0, -1)
 
 
 def _with_pace(before: _Moving | None, this: _Moving, after: _Moving | None) -> Span:

@@ -81,13 +81,13 @@ def as_type_of(values: Tensor, like: Tensor) -> Tensor:
 
 def to_image_alpha(frame: Tensor) -> ImageAlpha:
     """Converts H W C to channels-first image and alpha. Values beyond [0, 1] are kept."""
-    planes = from_bytes(frame.permute(2, 0, 1)[None]).float()
+    image = from_bytes(frame.permute(2, 0, 1)[None]).float()
     if frame.shape[2] == 1:
-        return ImageAlpha(planes.expand(-1, 3, -1, -1), None)
+        return ImageAlpha(image.expand(-1, 3, -1, -1), None)
     if frame.shape[2] == 3:
-        return ImageAlpha(planes, None)
-    alpha = planes[:, 3:].clamp(0, 1)
-    return ImageAlpha(planes[:, :3] * alpha, alpha)
+        return ImageAlpha(image, None)
+    alpha = image[:, 3:].clamp(0, 1)
+    return ImageAlpha(image[:, :3] * alpha, alpha)
 
 
 def to_frame(image: Tensor, alpha: Tensor | None, like: Tensor) -> Tensor:

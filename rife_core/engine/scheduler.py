@@ -239,10 +239,10 @@ class FrameScheduler:
 
     def _known(self, pair: Pair, timestep: Fraction) -> InterpolatedFrame:
         """What an earlier batch made, or a source frame that is nearest."""
-        planes = pair.at(timestep, self._synthesizer.transfers).planes
-        maps = planes.image.new_zeros(2, *planes.image.shape[-2:])
-        alpha = None if planes.alpha is None else planes.alpha[0]
-        return InterpolatedFrame(planes.image[0].clamp(0, 1), alpha, maps, maps.new_zeros(3))
+        pixels = pair.at(timestep, self._synthesizer.transfers).pixels
+        maps = pixels.image.new_zeros(2, *pixels.image.shape[-2:])
+        alpha = None if pixels.alpha is None else pixels.alpha[0]
+        return InterpolatedFrame(pixels.image[0].clamp(0, 1), alpha, maps, maps.new_zeros(3))
 
 
 def _batches(items: list[T], size: int) -> Iterator[list[T]]:

@@ -180,7 +180,7 @@ class Synthesizer:
             synthesis = carried_on(network, frame0, frame1, moments, scale)
         else:
             synthesis = network.synthesize(frame0, frame1, moments, scale, self._ensemble)
-        height, width = lows[0].planes.image.shape[-2:]
+        height, width = lows[0].pixels.image.shape[-2:]
         padded = synthesis.image.shape[-2:]
         images = crop(synthesis.image, height, width)
         estimate = synthesis.estimate
@@ -211,16 +211,16 @@ def _alphas(
     highs: list[DeviceFrame],
     padded: torch.Size,
 ) -> Tensor | None:
-    sides = [[each.planes.alpha for each in side] for side in (lows, highs)]
+    sides = [[each.pixels.alpha for each in side] for side in (lows, highs)]
     if any(alpha is None for side in sides for alpha in side):
         return None
     alpha0, alpha1 = (torch.cat(cast(list[Tensor], side)) for side in sides)
     return carry(_extended(alpha0, padded), _extended(alpha1, padded)).clamp(0, 1)
 
 
-def _extended(plane: Tensor, size: torch.Size) -> Tensor:
-    bottom, right = size[0] - plane.shape[2], size[1] - plane.shape[3]
-    return torch.nn.functional.pad(plane, (0, right, 0, bottom), mode="replicate")
+def _extended(image: Tensor, size: torch.Size) -> Tensor:
+    bottom, right = size[0] - image.shape[2], size[1] - image.shape[3]
+    return torch.nn.functional.pad(image, (0, right, 0, bottom), mode="replicate")
 
 
 def _mean_distance(a: Tensor, b: Tensor) -> Tensor:

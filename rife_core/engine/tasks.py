@@ -60,8 +60,8 @@ class SourceFrame:
 class DeviceFrame:
     """A frame on the device, with its encoding for a network, computed on first use."""
 
-    def __init__(self, planes: ImageAlpha) -> None:
-        self.planes = planes
+    def __init__(self, pixels: ImageAlpha) -> None:
+        self.pixels = pixels
         self._frames: dict[float, EncodedFrame] = {}
         self._network: RIFE | None = None
 
@@ -70,19 +70,19 @@ class DeviceFrame:
         if self._network is not network:
             self._frames, self._network = {}, network
         if scale not in self._frames:
-            self._frames[scale] = network.prepare(self.planes.image, scale)
+            self._frames[scale] = network.prepare(self.pixels.image, scale)
         return self._frames[scale]
 
     def on(self, device: torch.device) -> DeviceFrame:
         """The same on `device`; itself where it is there."""
-        if self.planes.image.device == device:
+        if self.pixels.image.device == device:
             return self
         return self.tile(slice(None), slice(None), device)
 
     def tile(self, rows: slice, columns: slice, device: torch.device) -> DeviceFrame:
         """A part of it on `device`."""
         image, alpha = (
-            None if plane is None else plane[..., rows, columns].to(device) for plane in self.planes
+            None if each is None else each[..., rows, columns].to(device) for each in self.pixels
         )
         return DeviceFrame(ImageAlpha(cast(Tensor, image), alpha))
 
@@ -195,8 +195,8 @@ class InterpolatedFrame(NamedTuple):
     """One interpolated frame, cropped: image 3 H W, alpha 1 H W or None, maps 2 H W.
 
     `maps` are `Estimate.disagreement` and `Estimate.doubt`; 0 where nobody wants them.
-    `signs` are three numbers that tell whether it will do: the sum of the image, in which one
-    value that is no number shows, how far the two sides are apart in the mean, and the scale.
+    `signs` are three numbers that tell whether it will do: the sum of the image, in which a
+    single NaN shows, how far the two sides are apart in the mean, and the scale.
     """
 
     image: Tensor

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, get_args
 
 from torch import Tensor
 
-from ..charts.strip import rows, shrunk
+from ..charts.strip import resized, rows
 from ..engine.cuts import UNCHANGED_BELOW, is_cut, is_repeat, small_picture
 from ..engine.loop import Run
 from ..engine.options import Options
@@ -110,7 +110,7 @@ def preview(
     middles, seconds = _middles(network, shown, options)
     small = min(width, reader.width)
     lines = [
-        [shrunk(frame[..., :3], small) for frame in (pair.left, middle, pair.right)]
+        [resized(frame[..., :3], small) for frame in (pair.left, middle, pair.right)]
         for pair, middle in zip(shown, middles, strict=True)
     ]
     numbers = tuple(pair.first + 1 for pair in shown)

@@ -27,7 +27,8 @@ _FORMATS = (torch.float32, torch.float16, torch.bfloat16)
 _BLOCK = 256
 _triton: Any = import_module("triton") if find_spec("triton") else None
 tl: Any = import_module("triton.language") if _triton else None
-_Constant: Any = tl.constexpr if _triton else int
+constexpr: Any = tl.constexpr if _triton else int
+"""By this name, for the interpreter of Triton 3.9 reads annotations as text."""
 
 Points: TypeAlias = tuple[Tensor, Tensor] | None
 Blended: TypeAlias = tuple[Tensor, Tensor, Tensor]
@@ -133,8 +134,8 @@ def _warp_kernel(
     flow_c,
     flow_h,
     flow_w,
-    at_points: _Constant,
-    block: _Constant,
+    at_points: constexpr,
+    block: constexpr,
 ):
     """One block of output pixels of one sample, all channels."""
     place = tl.program_id(0) * block + tl.arange(0, block)
@@ -191,7 +192,7 @@ def _blend_kernel(
     mask_b,
     mask_h,
     mask_w,
-    block: _Constant,
+    block: constexpr,
 ):
     """One block of pixels of one sample: warped side 0, warped side 1 and their blend."""
     place = tl.program_id(0) * block + tl.arange(0, block)

@@ -203,7 +203,7 @@ class Scene:
         )
         angle = draw.uniform(self.shape, 0, 2 * math.pi)
         texels = draw.log_uniform(self.shape, *settings.texels)
-        self.laid = rotation(angle) * texels[..., None, None]
+        self.texture_axes = rotation(angle) * texels[..., None, None]
         tone = draw.uniform((*self.shape, 3, 1, 1), -0.12, 0.12)
         self.tone = (tone + draw.uniform((*self.shape, 1, 1, 1), -0.15, 0.15)).flatten(0, 1)
         self.contrast = draw.uniform((*self.shape, 1, 1, 1), 0.5, 1.5).flatten(0, 1)
@@ -217,7 +217,7 @@ class Scene:
         """The picture at `time` (B) and each layer's visible share: B 3 H W, B L H W."""
         points = self._to_middle(time)
         count, layers = self.shape
-        on_texture = torch.stack(transform(self.laid * (2 / self.window), points), -1)
+        on_texture = torch.stack(transform(self.texture_axes * (2 / self.window), points), -1)
         lighter = 0.0 if self.period is None else _repeat(on_texture, self.period)
         colours = F.grid_sample(
             self.textures, on_texture.flatten(0, 1), padding_mode="reflection", align_corners=False

@@ -1,3 +1,5 @@
+"""Folders, weights, precision and progress, in ComfyUI and without it."""
+
 import copy
 import sys
 from types import ModuleType

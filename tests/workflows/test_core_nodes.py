@@ -1,3 +1,5 @@
+"""The local twins of the core nodes do what a graph expects of them."""
+
 from fractions import Fraction
 
 import pytest

@@ -1,3 +1,5 @@
+"""A graph is checked before it runs, and all its problems are told at once."""
+
 import json
 from pathlib import Path
 

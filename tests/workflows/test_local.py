@@ -1,3 +1,5 @@
+"""Saved workflows run in this process."""
+
 import json
 from fractions import Fraction
 from pathlib import Path

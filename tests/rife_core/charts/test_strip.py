@@ -1,7 +1,7 @@
 """The strip: source frames above, the frames between them in the gaps below."""
 
 import torch
-from rife_video.rife_core.charts.strip import shrunk, strip
+from rife_video.rife_core.charts.strip import resized, strip
 from torch.testing import assert_close
 
 
@@ -20,8 +20,8 @@ def test_every_frame_is_in_its_place():
     assert (picture[10:16] == 1).all()
 
 
-def test_a_shrunk_frame_keeps_its_shape():
+def test_a_resized_frame_keeps_its_shape():
     frame = torch.rand(90, 160, 3)
-    small = shrunk(frame, 40)
+    small = resized(frame, 40)
     assert small.shape == (22, 40, 3)
     assert_close(small.mean(), frame.mean(), atol=5e-3, rtol=0)

@@ -74,7 +74,7 @@ def test_crisp_layers_are_opaque_and_sharp():
 def test_textures_repeat_and_are_a_little_lighter_or_darker_each_time():
     plain, repeated = (scene(**PLAIN, repeats=share) for share in (0.0, 1.0))
     for made in (plain, repeated):
-        made.laid[:] = 1.25 * torch.eye(2)
+        made.texture_axes[:] = 1.25 * torch.eye(2)
     repeated.period[:] = 2 * 1.25 * 12 / repeated.window  # twelve pixels
     pictures = [made.paint(made.timestep)[0] for made in (plain, repeated)]
     steps = [(picture[..., 12:] - picture[..., :-12]).diff(dim=-1).abs() for picture in pictures]
@@ -85,4 +85,4 @@ def test_textures_repeat_and_are_a_little_lighter_or_darker_each_time():
 
 def test_small_texels_show_more_of_a_texture():
     wide, narrow = (scene(count=20, texels=(t, t)) for t in (1.5, 0.5))
-    assert torch.allclose(wide.laid, 3 * narrow.laid)
+    assert torch.allclose(wide.texture_axes, 3 * narrow.texture_axes)
