@@ -59,7 +59,7 @@ def test_the_first_line_of_a_file_says_what_it_is_for():
     ]
     for path in files:
         with path.open(encoding="utf-8") as file:
-            assert re.match(r'r?"""[A-Z0-9`].{11}', file.readline()), path
+            assert re.match(r'r?"""[\w`].{11}', file.readline()), path
 
 
 def test_every_dependency_has_a_lower_bound():
