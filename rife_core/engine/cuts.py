@@ -21,6 +21,10 @@ CUT_BELOW = 0.64
 _FADE = 0.15  # mean change from or to a picture without detail that is no cut
 UNCHANGED_BELOW = 0.06  # mean difference of small pictures that no cut leaves so small
 
+_SMOOTH_STEP, _SMOOTH = 2, 0.8
+"""Pixels, and how well the blocks of a smooth picture fit it when they are so far off."""
+_SMOOTH_CUT_BELOW = 0.5
+
 
 _USUAL_CONTRAST = 0.2
 """Deviation of a small picture that the thresholds above are meant for."""
@@ -32,7 +36,8 @@ def is_cut(a: Tensor, b: Tensor) -> bool:
     """Whether two small pictures show different scenes.
 
     What counts as a change, and as detail, goes by the contrast of the pictures, so that cuts
-    between dark or flat scenes are found as others are.
+    between dark or flat scenes are found as others are. A block of a smooth picture fits
+    somewhere in any other one, so blocks of smooth pictures are searched for together.
 
     Shape:
         a, b: h w, of one size
@@ -42,8 +47,11 @@ def is_cut(a: Tensor, b: Tensor) -> bool:
     if contrast < _USUAL_CONTRAST and float(contrasts.amin()) > _LEAST_CONTRAST:
         gain = min(_USUAL_CONTRAST / contrast, _MOST_GAIN)
         a, b = a * gain, b * gain
-    changed = float((a - b).abs().mean()) > UNCHANGED_BELOW
-    return changed and likeness(a, b) < CUT_BELOW
+    if float((a - b).abs().mean()) <= UNCHANGED_BELOW:
+        return False
+    if likeness(a, b) < CUT_BELOW:
+        return True
+    return _is_smooth(a) and _is_smooth(b) and _likeness_as_one(a, b) < _SMOOTH_CUT_BELOW
 
 
 def small_picture(frame: Tensor) -> Tensor:
@@ -67,14 +75,39 @@ def likeness(a: Tensor, b: Tensor) -> float:
     Shape:
         a, b: h w, of one size
     """
-    found = _found(a, b), _found(b, a)
-    if None in found:
+    found = [
+        maps.flatten(1).amax(1).clamp(0, 1).mean()
+        for maps in (_correlations(a, b), _correlations(b, a))
+        if maps is not None
+    ]
+    if len(found) < 2:
         return float((a - b).abs().mean() < _FADE)
-    return min(share for share in found if share is not None)
+    return float(min(found))
 
 
-def _found(a: Tensor, b: Tensor) -> float | None:
-    """How well the blocks of `a` correlate with the best places in `b`; None without detail."""
+def _is_smooth(picture: Tensor) -> bool:
+    """Whether the blocks of a picture fit it almost as well a few pixels away."""
+    maps = _correlations(picture, picture)
+    if maps is None:
+        return False
+    near, far = _REACH - _SMOOTH_STEP, _REACH + _SMOOTH_STEP
+    around = maps[:, (near, far, _REACH, _REACH), (_REACH, _REACH, near, far)]
+    return float(around.mean()) > _SMOOTH
+
+
+def _likeness_as_one(a: Tensor, b: Tensor) -> float:
+    """As `likeness`, with all blocks moved by one displacement, and by a pixel on their own."""
+    both = (_correlations(a, b), _correlations(b, a))
+    shares = [F.max_pool2d(maps[None], 3, 1, 1)[0].mean(0) for maps in both if maps is not None]
+    return min((float(share.amax()) for share in shares), default=1.0)
+
+
+def _correlations(a: Tensor, b: Tensor) -> Tensor | None:
+    """How the detailed blocks of `a` correlate with each place near them in `b`.
+
+    Shape:
+        returns: blocks, 2 reach + 1, 2 reach + 1; None where no block has detail
+    """
     blocks = a.unfold(0, _BLOCK, _STRIDE).unfold(1, _BLOCK, _STRIDE)
     rows, columns = blocks.shape[:2]
     padded = F.pad(b[None, None], [_REACH] * 4, mode="replicate")[0, 0]
@@ -96,8 +129,7 @@ def _found(a: Tensor, b: Tensor) -> float | None:
     products, means = sums(blocks, windows), sums(ones, windows)
     squares = sums(ones, windows.square())
     spread = (squares - means.square()).clamp(min=1e-8).sqrt()
-    correlation = products / (spread * deviation[detailed][:, None, None])
-    return float(correlation.flatten(1).amax(1).clamp(0, 1).mean())
+    return products / (spread * deviation[detailed][:, None, None])
 
 
 def is_repeat(a: Tensor, b: Tensor, threshold: float = 1.0) -> bool:

@@ -57,6 +57,41 @@ def test_cuts_between_dark_or_flat_scenes_are_found(contrast, base):
     assert cuts_found([flat(frame) for frame in pan(1, 8, 9)]) == []
 
 
+def blurred_pan(seed, frames, speed, cells):
+    """A small picture of soft blobs, H W 3, that moves by so many pixels a frame."""
+    generator = torch.Generator().manual_seed(seed)
+    wide = torch.rand(1, 3, cells * 3 // 4, cells, generator=generator)
+    wide = torch.nn.functional.interpolate(wide, (48, 64 + frames * speed), mode="bicubic")
+    wide = (0.5 + 0.2 * (wide - wide.mean()) / wide.std()).clamp(0, 1)[0].permute(1, 2, 0)
+    return [wide[:, k * speed : k * speed + 64] for k in range(frames)]
+
+
+@pytest.mark.parametrize("cells", [6, 8, 12])
+def test_cuts_between_smooth_scenes_are_found(cells):
+    scenes = [blurred_pan(seed, 3, 2, cells) for seed in range(12)]
+    found = cuts_found([frame for scene in scenes for frame in scene])
+    assert set(found) <= set(range(4, 37, 3))
+    assert len(found) >= 10
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_smooth_scenes_that_move_fade_flicker_and_dissolve_have_no_cuts(seed):
+    assert cuts_found(blurred_pan(seed, 6, 8, 8)) == []
+    frames = blurred_pan(seed, 9, 2, 8)
+    assert cuts_found([frame * (1 - k / 8) for k, frame in enumerate(frames)]) == []
+    assert cuts_found([frame * (0.5 + 0.5 * (k % 2)) for k, frame in enumerate(frames)]) == []
+    other = blurred_pan(seed + 10, 9, 2, 8)
+    dissolved = zip(frames, other, strict=True)
+    assert cuts_found([torch.lerp(*two, k / 8) for k, two in enumerate(dissolved)]) == []
+    zoomed = [
+        torch.nn.functional.interpolate(
+            frames[0][k : 48 - k, k : 64 - k].permute(2, 0, 1)[None], (48, 64), mode="bilinear"
+        )[0].permute(1, 2, 0)
+        for k in (0, 3, 6, 9)
+    ]
+    assert cuts_found(zoomed) == []
+
+
 def test_noise_fades_and_flicker_in_the_dark_are_no_cuts():
     generator = torch.Generator().manual_seed(0)
     black = [
