@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise
-from math import floor
+from itertools import count, pairwise
+from math import ceil, floor
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..rife_core.basics.arguments import checked, within
@@ -18,6 +19,9 @@ from .host import colours, temporary_path
 
 _GLANCE = 8  # every so many pixels are looked at first
 _SKIPPED = 64  # source frames that a lower frame rate may leave out between two that it keeps
+_TRIED = 48  # steps between frames that are tried where nothing tells the rate
+_AS_LIKE = 1.2  # times the least difference
+_FIELDS = 8  # in each direction, by whose means frames are compared then
 _MOST, _WIDEST = 1_000_000, 16_384  # frames, pixels
 
 
@@ -149,7 +153,7 @@ def _places(before: Tensor, after: Tensor, step: Fraction | None) -> list[Fracti
     Source frames pass an interpolation unchanged, so those that are found in the result are
     fixed points; the frames between two of them lie evenly between. That holds for every
     multiplier, frame rate and schedule. After the last fixed point the rate goes on, which is
-    told by `step`, by the fixed points so far, or by the two counts.
+    told by `step`, by the fixed points so far, or by the two counts and what the frames look like.
     """
     found = _found(before, after)
     places = [Fraction(0)] * len(after)
@@ -158,7 +162,7 @@ def _places(before: Tensor, after: Tensor, step: Fraction | None) -> list[Fracti
             places[k] = place + Fraction(next_place - place, stop - start) * (k - start)
     start, place = found[-1]
     if step is None:
-        step = Fraction(place, start) if start else _step(len(before), len(after))
+        step = Fraction(place, start) if start else _step(before, after)
     for k in range(start, len(after)):
         places[k] = min(place + step * (k - start), Fraction(len(before) - 1))
     return places
@@ -184,7 +188,46 @@ def _nearest(places: list[Fraction], place: Fraction) -> int:
     return min(range(len(places)), key=lambda k: abs(places[k] - place))
 
 
-def _step(before: int, after: int) -> Fraction:
-    """Source frames from one frame of the result to the next, as the two counts tell it."""
-    to_last_frame = Fraction(before - 1, after - 1)
-    return to_last_frame if to_last_frame.numerator == 1 else Fraction(before, after)
+def _step(before: Tensor, after: Tensor) -> Fraction:
+    """Source frames from one frame of the result to the next, where no frame passed unchanged.
+
+    The counts of both allow a range of steps. The one is taken whose frames, blended from their
+    two source frames, are most like the result; a whole multiplier, which ends with the last
+    source frame or shows it as long as the others, where it is about as like.
+    """
+    last = len(before) - 1
+    ends = [Fraction(last, len(after) - 1), Fraction(len(before), len(after))]
+    least = Fraction(last, len(after))
+    spread = (max(*ends, Fraction(len(before), len(after) - 1)) - least) / _TRIED
+    small = [_glance(frames) for frames in (before, after)]
+    steps = [least + spread * k for k in range(1, _TRIED)]
+    best = min(steps, key=lambda step: _difference(*small, step))
+    enough = _AS_LIKE * _difference(*small, best)
+    for end in ends:
+        if end.numerator == 1 and _difference(*small, end) <= enough:
+            return end
+    return _simplest(best - spread / 2, best + spread / 2)
+
+
+def _glance(frames: Tensor) -> Tensor:
+    """Frames averaged in a few fields each, as rows of numbers."""
+    return F.adaptive_avg_pool2d(frames.movedim(3, 1), _FIELDS).flatten(1)
+
+
+def _difference(before: Tensor, after: Tensor, step: Fraction) -> float:
+    """How far the result is from source frames that are blended at such steps."""
+    last = len(before) - 1
+    places = torch.arange(len(after), dtype=torch.float64).mul(float(step)).clamp(max=last)
+    left = places.floor().long()
+    share = (places - left).to(before)[:, None]
+    blended = before[left].lerp(before[(left + 1).clamp(max=last)], share)
+    return float((blended - after).abs().mean())
+
+
+def _simplest(least: Fraction, most: Fraction) -> Fraction:
+    """The fraction between two with the smallest denominator."""
+    return next(
+        Fraction(ceil(least * below), below)
+        for below in count(1)
+        if ceil(least * below) <= most * below
+    )

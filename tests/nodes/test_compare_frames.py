@@ -1,5 +1,8 @@
 """The CompareFrames node: which source frame stands beside which frame of the result."""
 
+from fractions import Fraction
+from math import floor
+
 import pytest
 import torch
 from rife_video.nodes.compare_frames import CompareFrames
@@ -62,6 +65,32 @@ def test_a_changed_result_is_told_by_the_two_rates(compare):
     after = [1, 4, 7, 11, 13, 16, 19]  # no source frame among them
     both, _ = compare([0, 10, 20, 30], after, source_fps=24.0, fps=60.0)
     assert numbers(both[:, :, :24]) == [0, 0, 0, 10, 10, 20, 20]
+
+
+def interpolated(before, places):
+    """Frames blended where they stand; past the last one it stays, or leads to the first again."""
+    last = len(before) - 1
+    return torch.stack(
+        [before[floor(p)].lerp(before[(floor(p) + 1) % (last + 1)], float(p % 1)) for p in places]
+    )
+
+
+@pytest.mark.parametrize("changed", [False, True])
+@pytest.mark.parametrize("end", ["last frame", "loop"])
+@pytest.mark.parametrize("fps", ["8.5", "11", "12", "16", "20", "24", "23.976", "59.94", "60"])
+def test_without_rates_and_without_source_frames_in_the_result(tmp_path, fps, end, changed):
+    """What passed unchanged tells the rate; else the frames themselves do."""
+    before = torch.rand(9, 16, 24, 3, generator=torch.Generator().manual_seed(0))
+    step, last = Fraction(8) / Fraction(fps), Fraction(8 if end == "last frame" else 9)
+    places = [k * step for k in range(100) if k * step <= last and k * step < 9]
+    after = interpolated(before, places)
+    with use_folders(Folders(temp=tmp_path)):
+        both, _ = CompareFrames().compare(before, after * 0.98 if changed else after)["result"]
+    shown = [
+        int((before - frame[None]).abs().mean((1, 2, 3)).argmin()) for frame in both[:, :, :24]
+    ]
+    near = [abs(a - floor(p)) for a, p in zip(shown, places, strict=True)]
+    assert [k for k, p in zip(near, places, strict=True) if k and 0.06 < p % 1 < 0.94] == []
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
