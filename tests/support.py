@@ -44,7 +44,7 @@ def golden(name, folder="core"):
     return inputs, outputs
 
 
-@lru_cache(maxsize=400)
+@lru_cache(maxsize=1000)
 def _normal(name, shape):
     generator = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
     return generator.standard_normal(shape).astype(np.float32)

@@ -5,7 +5,6 @@ The learned distance LPIPS is in `lpips`, because it needs trained weights.
 
 from __future__ import annotations
 
-import kornia.metrics
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -57,6 +56,8 @@ def ssim(input: Tensor, target: Tensor, data_range: float = 1.0) -> Tensor:
         1.0
     """
     check_pair("SSIM", input, target, shortest=_WINDOW // 2 + 1)
+    import kornia.metrics  # takes a sixth as long as torch, and few need it
+
     a, b = at_least_float32(input), at_least_float32(target)
     with full_precision(input.device):
         return kornia.metrics.ssim(a, b, _WINDOW, float(data_range), eps=0.0).mean((1, 2, 3))

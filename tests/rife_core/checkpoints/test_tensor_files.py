@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from rife_video.rife_core.checkpoints import tensor_files
 from rife_video.rife_core.checkpoints.tensor_files import CheckpointError, read_tensors, unfilled
 from safetensors.torch import save_file
 
@@ -27,6 +28,30 @@ def test_what_torch_saved(tmp_path, legacy):
     assert torch.equal(tensors["model"]["weight"], WEIGHT["weight"])
     assert tensors["step"] == 3
     assert metadata == {}
+
+
+def test_a_file_is_read_again_until_nobody_writes_it(tmp_path, monkeypatch):
+    """Its time says little about the last milliseconds: a writer may be half way through."""
+    path, waited = tmp_path / "a.safetensors", []
+    save_file(WEIGHT, path)
+
+    def written(seconds):
+        waited.append(seconds)
+        save_file({"weight": torch.full((2, 3), float(len(waited)))}, path)
+        if len(waited) == stops_after:
+            os.utime(path, (1, 1))
+
+    monkeypatch.setattr(tensor_files, "_SETTLED_SECONDS", 60)
+    monkeypatch.setattr(tensor_files.time, "sleep", written)
+    stops_after = 3
+    assert read_tensors("RIFE", path)[0]["weight"].unique() == 3
+    assert waited == [60] * 3
+    waited.clear()
+    stops_after = None
+    path.touch()
+    with pytest.raises(CheckpointError, match="is being written"):
+        read_tensors("RIFE", path)
+    assert len(waited) == 40
 
 
 class RunsCode:
