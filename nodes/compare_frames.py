@@ -217,7 +217,9 @@ def _glance(frames: Tensor) -> Tensor:
 def _difference(before: Tensor, after: Tensor, step: Fraction) -> float:
     """How far the result is from source frames that are blended at such steps."""
     last = len(before) - 1
-    places = torch.arange(len(after), dtype=torch.float64).mul(float(step)).clamp(max=last)
+    places = (
+        torch.arange(len(after), dtype=torch.float64, device="cpu").mul(float(step)).clamp(max=last)
+    )
     left = places.floor().long()
     share = (places - left).to(before)[:, None]
     blended = before[left].lerp(before[(left + 1).clamp(max=last)], share)
