@@ -11,6 +11,9 @@ from ..rife_core.checkpoints.rife import rife_from
 from .host import RIFEModel
 from .load_rife import HOW_IT_RUNS
 
+MODEL_TYPES = ("INTERP_MODEL", "FRAME_INTERPOLATION_MODEL")
+"""What releases of ComfyUI call the wire from their loader."""
+
 
 class ConvertInterpolationModel:
     """Takes the weights out of ComfyUI's frame interpolation model."""
@@ -34,7 +37,7 @@ class ConvertInterpolationModel:
         return {
             "required": {
                 "interp_model": (
-                    "INTERP_MODEL",
+                    ",".join(MODEL_TYPES),
                     {"tooltip": "From Load Frame Interpolation Model; a RIFE network, not FILM."},
                 ),
             },

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from rife_video.__main__ import main
+from rife_video.nodes.convert_model import MODEL_TYPES
 from rife_video.workflows.convert import convert
 from rife_video.workflows.graph import WorkflowError, problems
 from rife_video.workflows.local import KNOWN_NODES
@@ -352,25 +353,42 @@ def test_a_wire_from_the_input_of_a_subgraph_is_taken_away():
     check_links(inner)
 
 
-def test_a_model_goes_into_a_subgraph():
+def test_what_a_person_called_and_coloured_stays():
+    for title, expected in (
+        ("Slow the dancer", "Slow the dancer"),
+        ("RIFE VFI (recommend rife47 and rife49)", "Interpolate Frames"),
+        (None, "Interpolate Frames"),
+    ):
+        page = page_of(CFI)
+        (old,) = [node for node in page["nodes"] if node["type"] == "RIFE VFI"]
+        old |= {"title": title, "color": "#322"}
+        new, *_ = [node for node in convert(page).graph["nodes"] if node["id"] == old["id"]]
+        assert (new["title"], new["color"]) == (expected, "#322")
+        graph = copy.deepcopy(CFI)
+        graph["4"]["_meta"] = {"title": title}
+        assert convert(graph).graph["4"]["_meta"]["title"] == expected
+
+
+@pytest.mark.parametrize("kind", MODEL_TYPES)
+def test_a_model_goes_into_a_subgraph(kind):
     """The loader is outside; wires and sockets between carry the new kind of model."""
     inner = subgraph_of(CORE, "inner", "Smooth")
     inner["nodes"] = [node for node in inner["nodes"] if node["id"] != 3]
     (link,) = [link for link in inner["links"] if link["origin_id"] == 3]
-    link |= {"origin_id": -10, "origin_slot": 1, "type": "INTERP_MODEL"}
-    inner["inputs"].append({"name": "m", "type": "INTERP_MODEL", "linkIds": [link["id"]]})
+    link |= {"origin_id": -10, "origin_slot": 1, "type": kind}
+    inner["inputs"].append({"name": "m", "type": kind, "linkIds": [link["id"]]})
     page = page_of({"3": CORE["3"]})
     page["nodes"].append(instance(8, "inner", []))
-    page["nodes"][1]["inputs"] = [{"name": "m", "type": "INTERP_MODEL", "link": 1}]
-    page["nodes"][0]["outputs"][0] |= {"type": "INTERP_MODEL", "links": [1]}
-    page["links"] = [dict(zip(LINK, (1, 3, 0, 8, 0, "INTERP_MODEL"), strict=True))]
+    page["nodes"][1]["inputs"] = [{"name": "m", "type": kind, "link": 1}]
+    page["nodes"][0]["outputs"][0] |= {"type": kind, "links": [1]}
+    page["links"] = [dict(zip(LINK, (1, 3, 0, 8, 0, kind), strict=True))]
     graph = convert({**page, "definitions": {"subgraphs": [inner]}}).graph
     (inner,) = graph["definitions"]["subgraphs"]
     assert [node["type"] for node in graph["nodes"]] == ["LoadRIFE", "inner"]
     assert graph["links"][0]["type"] == graph["nodes"][1]["inputs"][0]["type"] == "RIFE_MODEL"
     assert [entry["type"] for entry in inner["inputs"]] == ["IMAGE", "RIFE_MODEL"]
     check_links(inner)
-    assert "INTERP_MODEL" not in json.dumps(graph)
+    assert kind not in json.dumps(graph)
 
 
 def test_nothing_to_convert():

@@ -16,6 +16,7 @@ from .old_nodes import (
     interpolation,
     loader_values,
     schedule_of,
+    title_of,
     told,
     told_of_loader,
     wired_choices,
@@ -47,13 +48,15 @@ def convert_api(graph: dict[str, Any]) -> Iterator[str]:
             schedule = ""
             links = {"model": given.get("interp_model"), "frames": given.get("images")}
         elif is_node(node, CORE_LOADER):
-            graph[name] = _api_node("LoadRIFE", LoadRIFE.DISPLAY_NAME, loader_values(given))
+            title = title_of(_title(node), LoadRIFE.DISPLAY_NAME)
+            graph[name] = _api_node("LoadRIFE", title, loader_values(given))
             yield from told_of_loader(name, given)
             continue
         else:
             continue
         values = {**interpolation(given, schedule), **links}
-        graph[name] = _api_node("InterpolateFrames", InterpolateFrames.TITLE, values)
+        title = title_of(_title(node), InterpolateFrames.TITLE)
+        graph[name] = _api_node("InterpolateFrames", title, values)
         yield told(node["class_type"], name, given, wired)
     needed = {str(link[0]) for node in graph.values() for link in _links(node)}
     for name, node in list(graph.items()):
@@ -64,6 +67,10 @@ def convert_api(graph: dict[str, Any]) -> Iterator[str]:
 def _links(node: Any) -> Iterator[list[Any]]:
     values = (node.get("inputs") or {}).values() if isinstance(node, dict) else ()
     yield from (value for value in values if isinstance(value, list) and len(value) == 2)
+
+
+def _title(node: dict[str, Any]) -> Any:
+    return (node.get("_meta") or {}).get("title")
 
 
 def _api_node(kind: str, title: str, inputs: dict[str, Any]) -> dict[str, Any]:

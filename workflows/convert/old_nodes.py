@@ -13,6 +13,10 @@ from ..graph import inputs_of
 _PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 CFI, CORE, CORE_LOADER = "RIFE VFI", "FrameInterpolate", "FrameInterpolationModelLoader"
 STATES = "Make Interpolation State List"
+_DISPLAY_NAMES = (
+    *(CFI, CORE, CORE_LOADER, "Run Frame Interpolation Model"),
+    "Load Frame Interpolation Model",
+)
 _CFI_WIDGETS = (
     *("ckpt_name", "clear_cache_after_n_frames", "multiplier", "fast_mode", "ensemble"),
     *("scale_factor", "dtype", "torch_compile", "batch_size"),
@@ -111,6 +115,12 @@ def told_of_loader(name: str, given: dict[str, Any]) -> Iterator[str]:
     model = str(given.get("model_name", ""))
     if _FILM.search(model):
         yield f"Node {name} loaded {model}, which is no RIFE network; choose one in its Load RIFE."
+
+
+def title_of(old: Any, ours: str) -> str:
+    """What a node is called: as a person called it, else as nodes of its new kind are."""
+    is_given = isinstance(old, str) and old and not old.startswith(_DISPLAY_NAMES)
+    return str(old) if is_given else ours
 
 
 def wired_choices(inputs: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ...nodes.convert_model import MODEL_TYPES
 from ...nodes.interpolate_frames import InterpolateFrames
 from ...nodes.load_rife import LoadRIFE
 from ..graph import WorkflowError, inputs_of
@@ -25,6 +26,7 @@ from .old_nodes import (
     interpolation,
     loader_values,
     schedule_of,
+    title_of,
     told,
     told_of_loader,
 )
@@ -33,7 +35,8 @@ _LINK = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
 _INPUTS = -10
 """The number under which the inputs of a subgraph stand in its links."""
 
-_MODEL, _OLD_MODEL = "RIFE_MODEL", "INTERP_MODEL"
+_MODEL = "RIFE_MODEL"
+_KEPT_OF_NODE = ("order", "mode", "flags", "color", "bgcolor")
 _OF_NODE = {"scale_factor": "scale", **{name: name for name in KEPT}}
 _OF_LOADER = {
     **{"ckpt_name": "model_name", "model_name": "model_name"},
@@ -134,16 +137,16 @@ class _Graph:
             self.content["nodes"].remove(node)
 
     def retype(self) -> None:
-        """Wires of the old kind of model carry the new one."""
+        """Wires of the old kinds of model carry the new one."""
         entries = [*self.content.get("inputs", []), *self.content.get("outputs", [])]
         for node in self.content["nodes"]:
             if node.get("type") not in WIDGETS:
                 entries += [*(node.get("inputs") or []), *(node.get("outputs") or [])]
         for entry in entries:
-            if entry.get("type") == _OLD_MODEL:
+            if entry.get("type") in MODEL_TYPES:
                 entry["type"] = _MODEL
         for link in self.links.values():
-            if len(link) == len(_LINK) and link[-1] == _OLD_MODEL:
+            if len(link) == len(_LINK) and link[-1] in MODEL_TYPES:
                 link[-1] = _MODEL
 
     def finish(self) -> None:
@@ -245,7 +248,6 @@ def _convert(
             taken |= {name: graph.into(node, name) for name in KEPT}
             values = interpolation(given, schedule)
             new = _page_node(InterpolateFrames, node["id"], node["pos"], values, taken)
-            new["title"] = InterpolateFrames.TITLE
             new["outputs"][0]["links"] = node["outputs"][0].get("links") or []
         _replace(node, new)
         graph.lead(node)
@@ -314,7 +316,8 @@ def _show_again(graph: _Graph, moved: dict[_Widget, _Widget | None]) -> None:
 
 
 def _replace(node: dict[str, Any], new: dict[str, Any]) -> None:
-    kept = {name: node[name] for name in ("order", "mode", "flags") if name in node}
+    kept = {name: node[name] for name in _KEPT_OF_NODE if name in node}
+    kept["title"] = title_of(node.get("title"), new["title"])
     node.clear()
     node.update(new, **kept)
 
@@ -337,6 +340,7 @@ def _page_node(
     return {
         "id": number,
         "type": node_class.__name__,
+        "title": getattr(node_class, "TITLE", node_class.DISPLAY_NAME),
         "pos": list(place.values() if isinstance(place, dict) else place)[:2],
         "size": [300, 140 + 24 * shown],
         "flags": {},
