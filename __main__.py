@@ -50,18 +50,22 @@ def _main(argv: Sequence[str] | None) -> int:
 
         table = commands()
         cli.preload(argv, table)  # before Ctrl-C is an exception, which PyTorch may swallow
-    except (ImportError, MemoryError) as error:
+    except Exception as error:  # also what packages say of variables that they cannot read
         print(f"rife-video: {_not_loaded(error)}", file=sys.stderr)  # noqa: T201
         return _FAILED
     with _ctrl_c(signal.default_int_handler):
         return cli.main(argv, table)
 
 
-def _not_loaded(error: ImportError | MemoryError) -> str:
+def _not_loaded(error: Exception) -> str:
     text = " ".join(str(error).split())  # NumPy's has many lines
     if isinstance(error, MemoryError) or any(words in text for words in _NO_ROOM):
         return "There is not enough memory to load PyTorch."
-    return f"{text}. Is all of it installed? pip install rife-video"
+    if isinstance(error, ImportError):
+        return f"{text}. Is all of it installed? pip install rife-video"
+    read = [name for name, value in os.environ.items() if name in text or repr(value) in text]
+    told = f"A package did not load: {type(error).__name__}: {text.rstrip('.')}."
+    return f"{told} Is the environment variable {' or '.join(read[:3])} right?" if read else told
 
 
 @contextmanager

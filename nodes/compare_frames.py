@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..rife_core.basics.arguments import checked, within
+from ..rife_core.basics.whole_file import write_whole
 from ..rife_core.charts.strip import resized, strip
 from ..rife_core.timeline import as_fraction
 from ..rife_core.video import encode_png
@@ -142,7 +143,7 @@ class CompareFrames:
         rows = ((before, above), (after, below))
         picture = strip(*([resized(f[k], width) for k in row] for f, row in rows))
         path = temporary_path(".png")
-        path.write_bytes(encode_png(picture))
+        write_whole(path, encode_png(picture))
         saved = {"filename": path.name, "subfolder": "", "type": "temp"}
         return {"ui": {"images": [saved]}, "result": (both, picture[None])}
 

@@ -32,6 +32,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..rife_core.basics.arguments import shown
+from ..rife_core.basics.whole_file import whole_file, write_whole
 from ..rife_core.checkpoints.fetch import fetch_release
 from ..rife_core.checkpoints.published import RELEASES, find_release, load_release
 from ..rife_core.checkpoints.rife import SUFFIXES, list_weights, load_rife
@@ -173,7 +174,8 @@ def offer_sample() -> None:
     place = Path(paths.get_input_directory()) / SAMPLE.name
     with suppress(OSError):  # a folder that cannot be written to is no reason not to start
         if not place.exists():
-            shutil.copyfile(SAMPLE, place)
+            with whole_file(place) as part:
+                shutil.copyfile(SAMPLE, part)
 
 
 def list_models() -> dict[str, Path]:
@@ -567,7 +569,7 @@ def opened(video: Any) -> Generator[Video]:
         path = temporary_path("")
         try:
             source.seek(0)
-            path.write_bytes(source.read())
+            write_whole(path, source.read())
             yield Video(path)
         finally:
             path.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from ..nodes.host import COLOR_SPACES, Video, input_folder, inside, output_folder
+from ..rife_core.basics.whole_file import whole_file, write_whole
 from ..rife_core.timeline import as_fraction
 from ..rife_core.video import (
     DEFAULT_CRF,
@@ -239,7 +240,8 @@ class SaveVideo:
             reader = VideoReader(video.frames)
             path = _next_path(filename_prefix, suffix, reader.width, reader.height)
             if video.frames.suffix.lower() == path.suffix and crf is None:
-                shutil.copyfile(video.frames, path)
+                with whole_file(path) as part:
+                    shutil.copyfile(video.frames, part)
             else:
                 look = {"color": reader.color, "depth": reader.depth, "aspect": reader.aspect}
                 _write(path, reader, reader.fps, reader, quality, **look)
@@ -376,7 +378,7 @@ class SaveImage:
         paths: list[Path] = []
         for image in images:
             paths.append(_next_path(filename_prefix, ".png", width, height))
-            paths[-1].write_bytes(encode_png(image[..., :3]))
+            write_whole(paths[-1], encode_png(image[..., :3]))
         return {"ui": _saved(paths)}
 
 

@@ -135,6 +135,18 @@ def within(name: str, value: float, least: float, most: float) -> None:
         raise ValueError(f"{name} is {shown(value)}; it must be from {least} to {most}.")
 
 
+def natural(text: str) -> int | None:
+    """The whole number that plain digits spell; None: other text, or more than 19 of them.
+
+    Python's own tests of texts take digits that `int` does not, and `int` takes no 5000.
+
+    Example:
+        >>> natural("12"), natural("-1"), natural("²"), natural("9" * 5000)
+        (12, None, None, None)
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
 def shown(value: object) -> str:
     """A value for a message, or its type where it is long or has no words of its own."""
     if value is None or isinstance(value, _PLAIN):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
@@ -88,6 +89,20 @@ def whole_file(path: Path) -> Generator[Path]:
         file.keep()
 
 
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file that appears under its name when it is complete: text in UTF-8.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_whole(path := Path(folder) / "a.txt", "4 × 2")
+        ...     print(path.read_text("utf-8"))
+        4 × 2
+    """
+    with whole_file(path) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 def check_file(path: Path) -> None:
     """Raises FileNotFoundError, in a sentence, unless `path` is a file.
 
@@ -123,15 +138,28 @@ def room_for(path: Path) -> Path:
     """`path`, where a file can be written once the work is done: its folder is made.
 
     Raises:
-        OSError: it is a folder, a pipe or a device, or its folder cannot be made.
+        OSError: it is a folder, a pipe or a device, its folder cannot be made, or nothing can be
+            written to it.
     """
-    if not path.name:
+    if not path.name or "\0" in str(path):
         raise FileNotFoundError(f"{str(path)!r} is no name of a file; give one.")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_file():
         kind = _KINDS.get(stat.S_IFMT(path.stat().st_mode), "device")
         raise FileExistsError(f"{path} is a {kind}; give the name of a file.")
+    try_folder(path.parent)
     return path
+
+
+def try_folder(folder: Path) -> None:
+    """Raises OSError unless a file can be written to a folder, or to where it would be made."""
+    whole = folder.absolute()
+    there = next(place for place in (whole, *whole.parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(there)) from None
 
 
 def leftovers(path: Path) -> Iterator[Path]:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..basics.arguments import natural
 from ..checkpoints.rife import find_weights, list_weights, load_rife
 from ..inference.rife import RIFE, build_network
 from ..networks.specs import releases_of
@@ -82,12 +83,12 @@ def parse_size(name: str) -> tuple[int, int]:
     """
     if name in SIZES:
         return SIZES[name]
-    width, cross, height = name.partition("x")
-    if not (cross and width.isdigit() and height.isdigit() and int(width) and int(height)):
+    width, height = (natural(part) for part in name.partition("x")[::2])
+    if not (width and height):
         raise ValueError(
             f"size is {name!r}; it must be one of {', '.join(SIZES)}, or WIDTHxHEIGHT."
         )
-    return int(height), int(width)
+    return height, width
 
 
 def frames_of(case: Case, count: int, clip: Path | None = None) -> Tensor:

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
+
+from ..basics.arguments import natural
 
 PATIENCE = 30.0
 """Seconds for which a server may be silent."""
@@ -26,11 +29,26 @@ Whatever it raises ends the fetching.
 
 _CHUNK = 1 << 16
 _LOOK = 0.2
-_SCHEMES = ("http://", "https://", "file://")
+SCHEMES = ("http://", "https://", "file://")
 
 
 class FetchError(OSError):
     """A published network that could not be had; the message says why and where its file goes."""
+
+
+def is_address(url: str) -> bool:
+    """Whether something may be fetched from there.
+
+    Example:
+        >>> is_address("https://example.org/a"), is_address("/a"), is_address("http://[")
+        (True, False, False)
+    """
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and parts.port != 0  # a port that is none is a ValueError
+    except ValueError:
+        return False
+    return url.startswith(SCHEMES) and (named or parts.scheme == "file")
 
 
 def download(
@@ -42,8 +60,8 @@ def download(
         OSError: it cannot be had, is not what was promised, or nothing comes for `patience`
             seconds.
     """
-    if not url.startswith(_SCHEMES):
-        raise FetchError(f"{url} is no address; it must begin with {' or '.join(_SCHEMES)}")
+    if not is_address(url):
+        raise FetchError(f"{url} is no address; it must begin with {' or '.join(SCHEMES)}")
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return _Transfer(url, target, patience, largest).run(progress)
@@ -66,7 +84,8 @@ class _Transfer:
 
     def __init__(self, url: str, target: Path, patience: float, largest: int) -> None:
         self.url, self.target, self.patience, self.largest = url, target, patience, largest
-        self.done, self.total = 0, None
+        self.done = 0
+        self.total: int | None = None
         self._stop, self._ended = threading.Event(), threading.Event()
         self._error: Exception | None = None
 
@@ -93,8 +112,7 @@ class _Transfer:
     def _copy(self) -> None:
         request = Request(self.url, headers={"User-Agent": "rife-video"})
         with urlopen(request, timeout=self.patience) as answer, self.target.open("wb") as file:
-            length = answer.headers.get("Content-Length", "")
-            self.total = int(length) if length.isdigit() else None
+            self.total = natural(answer.headers.get("Content-Length", ""))
             if "html" in answer.headers.get("Content-Type", ""):
                 raise FetchError("the server sent a web page instead of the file")
             if (self.total or 0) > self.largest:

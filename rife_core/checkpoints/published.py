@@ -210,7 +210,8 @@ def verify_release(version: str, path: Path) -> str:
     note = "no digest beside it"
     beside = digest_file(path)
     if beside.is_file():
-        if beside.read_text().split()[:1] != [sha256(path)]:
+        said = beside.read_text("utf-8", errors="replace")
+        if said.split()[:1] != [sha256(path)]:
             raise CheckpointError(
                 f"{path.name} has changed since it was fetched: its digest is not that of "
                 f"{beside.name}. Delete both and fetch it again."

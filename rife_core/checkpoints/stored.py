@@ -115,8 +115,10 @@ def _value(value: object, kind: Any, where: str) -> Any:
 
 def _is_plain(value: object, kind: Any) -> bool:
     if kind is Fraction:
-        top, _, bottom = value.partition("/") if isinstance(value, str) else ("", "", "")
-        return top.isdecimal() and (bottom or "1").isdecimal() and int(bottom or 1) > 0
+        if not isinstance(value, str) or len(value) > _LONGEST_NAME or not value.isascii():
+            return False  # Python reads no number of thousands of digits
+        top, _, bottom = value.partition("/")
+        return top.isdigit() and (bottom or "1").isdigit() and int(bottom or 1) > 0
     if type(value) is int:
         return kind in (int, float) and abs(value) < _LARGEST
     return type(value) is kind

@@ -17,6 +17,8 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
+from ..basics.environment import is_on
+
 _FAILED = 1
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
@@ -26,7 +28,7 @@ _NO_VALUE = re.compile(r"(--[^=]+=|-\w=?)--")
 """An option whose value is --, which argparse before Python 3.13 takes for an empty list."""
 
 TRACEBACK = "RIFE_VIDEO_TRACEBACK"
-"""The environment variable that lets errors through, unless it is empty or 0."""
+"""The environment variable that lets errors through; see `is_on`."""
 
 _FORESEEN = (ValueError, OSError, ImportError)
 
@@ -119,7 +121,7 @@ def main(argv: Sequence[str] | None = None, table: Mapping[str, Command] = COMMA
     except Exception as error:
         if isinstance(error, OSError) and sys.stdout is not None:
             _let_go_of_stdout()
-        if os.environ.get(TRACEBACK, "0") not in ("", "0"):
+        if is_on(TRACEBACK):
             raise
         _tell(f"rife-video {called}: {sentence(error)}")
         return _FAILED
@@ -149,6 +151,8 @@ def _run(argv: list[str], called: str, table: Mapping[str, Command]) -> int:
     for word in argv[: argv.index("--") if "--" in argv else None]:
         if option := _NO_VALUE.fullmatch(word):
             parser.error(f"argument {option[1].rstrip('=')}: found '--', expected a value")
+    if any("\0" in word for word in argv):  # a shell hands none on, but other programs may
+        parser.error("found a NUL in a word; no name or value has one")
     args, more = parser.parse_known_args(argv)
     files = getattr(args, "input", None)
     if isinstance(files, list) and not any(word.startswith("-") for word in more):

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..basics.whole_file import content_of, room_for
+from ..basics.whole_file import content_of, room_for, write_whole
 from ..benchmark.cases import ROWS, SIZES, cases, network_of
 from ..benchmark.contenders import Contender, Reference, own, parse_peer
 from ..benchmark.end_to_end import end_to_end, start_up
@@ -105,15 +105,15 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     before = _runs_of(args.json) if args.append else []
+    old_table = _text_of(args.table) if args.table else ""
     runs = [*before, _run(args)]
     if args.json:
-        args.json.write_text(json.dumps({"runs": runs}, indent=1) + "\n")
+        write_whole(args.json, json.dumps({"runs": runs}, indent=1) + "\n")
     text = markdown(runs)
     if args.table:
-        before_it = args.table.read_text() if args.table.is_file() else ""
-        args.table.write_text(keeping_hand_written(text, before_it))
+        write_whole(args.table, keeping_hand_written(text, old_table))
     if args.picture:
-        args.picture.write_text(picture([entry for each in runs for entry in each["results"]]))
+        write_whole(args.picture, picture([entry for each in runs for entry in each["results"]]))
     print(text if not before else markdown(runs[-1:]), end="")  # noqa: T201
     return 0
 
@@ -126,6 +126,14 @@ def _runs_of(path: Path) -> list[dict[str, Any]]:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} holds no runs of this command ({error}).") from None
     return runs
+
+
+def _text_of(path: Path) -> str:
+    """What an earlier call wrote, and hands below it; empty where there is no such file."""
+    try:
+        return content_of(path, _MAX_BYTES).decode() if path.is_file() else ""
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} holds no tables of this command ({error.reason}).") from None
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..basics.whole_file import room_for
+from ..basics.whole_file import room_for, write_whole
 from ..charts.training import preview_png
 from ..files.jobs.remote import folder_at
 from ..inference.precision import PRECISIONS, default_device
@@ -142,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
         texts.append(markdown(table))
         numbers["clips"] = table
         if args.picture:
-            args.picture.write_text(picture(table))
+            write_whole(args.picture, picture(table))
     if args.ladder:
         frames = [frame for clip in clips for frame in islice(clip_frames(clip), 1)]
         painted = rungs(
@@ -154,15 +154,15 @@ def run(args: argparse.Namespace) -> int:
         texts += [ladder_markdown(ladders, key) for key in by]
         numbers["ladder"] = ladders
         if args.ladder_picture:
-            args.ladder_picture.write_text(ladder_picture(ladders))
+            write_whole(args.ladder_picture, ladder_picture(ladders))
         if args.ladder_frames:
-            args.ladder_frames.write_bytes(preview_png(gallery(methods, painted)))
+            write_whole(args.ladder_frames, preview_png(gallery(methods, painted)))
     text = "\n".join(texts)
     print(text, end="")  # noqa: T201
     if args.table:
-        args.table.write_text(text)
+        write_whole(args.table, text)
     if args.json:
-        args.json.write_text(json.dumps(numbers, indent=1))
+        write_whole(args.json, json.dumps(numbers, indent=1))
     return 0
 
 

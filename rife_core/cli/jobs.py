@@ -14,6 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ..basics.arguments import natural
 from ..engine.memory_plan import GIB
 from ..files.jobs import JobReport, Recipe, Workers, interpolate_files
 from ..files.jobs.drive import Watch, driving, job_folder, open_job, place_of
@@ -150,7 +151,7 @@ def workers_of(where: str, device: str | None) -> Workers:
         ValueError: it means none.
     """
     kind, _, text = where.partition(":")
-    count = int(text) if text.isdecimal() else 0
+    count = natural(text) or 0
     if kind == LOCAL and (count or where == kind):
         return LocalWorkers(local_devices(device, count or None))
     if kind == RAY and (count or where == kind):

@@ -6,7 +6,7 @@ import argparse
 from fractions import Fraction
 from pathlib import Path
 
-from ..basics.whole_file import room_for, whole_file
+from ..basics.whole_file import room_for, write_whole
 from ..files.clip import Clip
 from ..files.preview import NO_PIPE, PLACES, Preview, preview
 from ..files.timing import Timing
@@ -51,8 +51,7 @@ def run(args: argparse.Namespace) -> int:
     clip = Clip.of(reader, timeline, scenes.replaced)
     options = options_of(args, scenes)
     made = preview(network_of(args), clip, options, places=args.places, width=args.width)
-    with whole_file(args.picture) as part:
-        part.write_bytes(encode_png(made.picture))
+    write_whole(args.picture, encode_png(made.picture))
     _tell(args.picture, made, clip.total, reader.fps if args.slow_motion else clip.fps)
     return 0
 

@@ -6,7 +6,7 @@ import argparse
 from itertools import islice
 from pathlib import Path
 
-from ..basics.whole_file import room_for
+from ..basics.whole_file import room_for, write_whole
 from ..charts.strip import resized, strip
 from ..video import VideoReader, encode_png
 
@@ -33,6 +33,6 @@ def run(args: argparse.Namespace) -> int:
             f"{args.result.name} has {len(after)}; at least 2 and 3 are needed."
         )
     picture = strip(*([resized(f, args.width) for f in row] for row in (before, after[1::2])))
-    args.picture.write_bytes(encode_png(picture))
+    write_whole(args.picture, encode_png(picture))
     print(f"{args.picture}: above {len(before)} source frames, below those between.")  # noqa: T201
     return 0

@@ -12,11 +12,14 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from ..basics.environment import whole_number
 from ..training.batches import clips_of
 from ..training.config import load_config
 from ..training.trainer import Trainer
-from .values import MOST_THREADS, above, device_here, whole
+from .values import MOST_THREADS, above, check_here, device_here, whole
 from .weights import add_model, load_chosen
+
+_MOST = 2**20  # processes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,13 +61,16 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--fit needs --minutes: the time that the steps are to fit into.")
     if args.threads:
         torch.set_num_threads(args.threads)
-    rank = int(os.environ.get("LOCAL_RANK", "0"))
+    processes = whole_number("WORLD_SIZE", 1, _MOST, 1)
+    rank = whole_number("LOCAL_RANK", 0, _MOST, 0)
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda":
         device = f"cuda:{rank}"
+        check_here(device)
         torch.cuda.set_device(rank)
         torch.backends.cudnn.benchmark = True
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if processes > 1:
+        _check_meeting_place(processes)
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     out = args.out or Path("runs") / args.config.stem
     trainer = Trainer(
@@ -79,3 +85,14 @@ def run(args: argparse.Namespace) -> int:
     if dist.is_initialized():
         dist.destroy_process_group()
     return 0
+
+
+def _check_meeting_place(processes: int) -> None:
+    """Raises ValueError unless torchrun's variables say where the processes meet."""
+    whole_number("RANK", 0, processes - 1)
+    whole_number("MASTER_PORT", 1, 65535)
+    if not os.environ.get("MASTER_ADDR"):
+        raise ValueError(
+            f"The environment variable MASTER_ADDR is not set, but WORLD_SIZE is {processes}; "
+            "start several processes by torchrun, which sets both."
+        )

@@ -7,6 +7,7 @@ import sys
 
 from tqdm import tqdm
 
+from ..basics.arguments import natural
 from ..files.jobs.drive import run_job
 from ..files.jobs.job import Job
 from ..files.jobs.progress import Progress
@@ -63,10 +64,10 @@ def shard(text: str) -> tuple[int, int]:
         >>> shard("3/64")
         (3, 64)
     """
-    number, _, of = text.partition("/")
-    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+    number, of = (natural(part) for part in text.partition("/")[::2])
+    if number is None or of is None or not 1 <= number <= of:
         raise ValueError(
             f"--shard is {text!r}; it must be a number and how many there are, counted from 1, "
             "such as 3/64."
         )
-    return int(number), int(of)
+    return number, of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
+from ..basics.whole_file import try_folder
 from ..video import FILE_TYPES, PIPE, FrameSource, VideoError, check_suffix, is_image_sequence
 from .resume import parts_folder
 
@@ -63,8 +63,7 @@ def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise VideoError(f"{folder} is a file, not a folder; give another destination.")
     try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        try_folder(folder)
     except OSError as error:
         raise VideoError(f"Nothing can be written to {folder}: {error.strerror}.") from error
 

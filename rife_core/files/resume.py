@@ -21,7 +21,7 @@ import av
 from torch import Tensor
 from torch import uint8 as torch_uint8
 
-from ..basics.whole_file import whole_file
+from ..basics.whole_file import write_whole
 from ..video import FILE_TYPES, VideoError
 from .lock import FolderLock
 
@@ -66,8 +66,7 @@ class Record:
 
     def write(self, segment: Path) -> None:
         """Writes it beside the segment, whole or not at all."""
-        with whole_file(segment.with_suffix(_RECORD)) as part:
-            part.write_text(json.dumps(asdict(self)), "utf-8")
+        write_whole(segment.with_suffix(_RECORD), json.dumps(asdict(self)))
 
 
 class Segments:
@@ -170,7 +169,7 @@ class Segments:
             if file not in kept:
                 file.unlink()
         if not same:
-            description.write_text(self._job, "utf-8")
+            write_whole(description, self._job)
 
     def _remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 
-from ..basics.whole_file import leftovers
+from ..basics.whole_file import leftovers, write_whole
 from ..video import (
     PIPE,
     EncoderRequest,
@@ -107,7 +107,7 @@ def _kept(
             pictures.count = there
             for part in leftovers(pictures.path_of(there)):
                 part.unlink()
-            record.write_text(text, "utf-8")
+            write_whole(record, text)
         yield
         shutil.rmtree(state, ignore_errors=True)
     finally:

@@ -9,7 +9,6 @@ manager `plain_ops` switch all fast forms off.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -19,20 +18,21 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+from ..basics.environment import is_on
 from .shared import environment, shared
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 PLAIN_OPS = "RIFE_VIDEO_PLAIN_OPS"
-"""The environment variable that switches fast forms off, unless it is empty or 0."""
+"""The environment variable that switches fast forms off; see `is_on`."""
 
 
 class _Switch:
     """How many want plain forms at the moment: the environment, and open `plain_ops`."""
 
     lock = Lock()
-    plain = int(os.environ.get(PLAIN_OPS, "0") not in ("", "0"))
+    plain = int(is_on(PLAIN_OPS))
 
 
 @contextmanager

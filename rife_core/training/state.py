@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..basics.arguments import natural
 from ..basics.shards import files_of, write_shards
-from ..basics.whole_file import whole_file
+from ..basics.whole_file import whole_file, write_whole
 from ..checkpoints.stored import stored
 
 STATE = "state.pt"
@@ -128,13 +129,13 @@ def cut_log(path: Path, step: int) -> None:
         path.unlink()  # no log
         return
     kept = [row for row in rows if _step_of(row) <= step]
-    path.write_text(head + "".join(kept))
+    write_whole(path, head + "".join(kept))
 
 
 def _step_of(row: str) -> float:
     """Infinity where the row is none, as that of a full disk."""
-    first = row.split(",")[0]
-    return int(first) if first.isdecimal() and row.endswith("\n") else math.inf
+    step = natural(row.split(",")[0])
+    return math.inf if step is None or not row.endswith("\n") else step
 
 
 def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:

@@ -24,6 +24,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from ..basics.whole_file import write_whole
 from ..charts.training import Curve, curve_svg, preview_png
 from ..checkpoints.rife import save_rife
 from ..engine.allocator import kept_memory
@@ -221,7 +222,7 @@ class Trainer:
         write_state(state, self.out, self.shard_bytes)
         save_rife(self.averaged(), self.out / WEIGHTS)
         if (self.out / LOG).is_file():
-            (self.out / CURVE).write_text(curve_of_log(self.out / LOG))
+            write_whole(self.out / CURVE, curve_of_log(self.out / LOG))
 
     def _fit(self, steps: int) -> None:
         """Makes the last stage, which is under way, so many steps long."""
@@ -357,7 +358,7 @@ class Trainer:
                 batch.img0[:4], batch.img1[:4], batch.timestep[:4], self.scales
             )[-1]
         rows = (batch.img0[:4], batch.gt[:4], last.blend(), batch.img1[:4])
-        (self.out / PREVIEW).write_bytes(preview_png(rows))
+        write_whole(self.out / PREVIEW, preview_png(rows))
 
 
 def read_figures(found: Sequence[Mapping[str, Tensor]]) -> list[dict[str, float]]:

@@ -110,6 +110,7 @@ def _mutations(count):
 
 
 SHORT = ("null", "half of it", "deep", "bomb", "endless", "redirects in a circle", "broken")
+SHORT += ("packed, nothing in it", "redirects to a long label")
 
 
 def test_wrong_answers(survives, side_by_side):

@@ -322,7 +322,9 @@ def _server_url(address: str) -> tuple[URL, dict[str, str]]:
 
 
 def _is_host(name: str | None) -> bool:
-    return name is not None and re.fullmatch(r"[\w.:%-]+", name) is not None
+    if name is None or not re.fullmatch(r"[\w.:%-]+", name):
+        return False
+    return ":" in name or all(0 < len(part) < 64 for part in name.removesuffix(".").split("."))
 
 
 def _target(answer: aiohttp.ClientResponse) -> URL:
@@ -331,7 +333,8 @@ def _target(answer: aiohttp.ClientResponse) -> URL:
         url = answer.url.join(URL(answer.headers.get("Location", "")))
     except ValueError:
         url = URL()
-    if url.scheme not in ("http", "https") or not url.host or "Location" not in answer.headers:
+    told = "Location" in answer.headers and url.scheme in ("http", "https")
+    if not (told and url.port and _is_host(url.host)):
         raise BadAnswerError(f"{answer.url.path}: a redirect that leads nowhere")
     return url.with_user(None)
 
@@ -366,7 +369,9 @@ async def _body(answer: aiohttp.ClientResponse, limit: int, where: str) -> Async
                 raise BadAnswerError(f"{where}: more than {limit:,} bytes")
             yield part
     if unpacker and not unpacker.eof:
-        raise aiohttp.ClientPayloadError("the answer breaks off")
+        if answer.content_length is None and "Transfer-Encoding" not in answer.headers:
+            raise aiohttp.ClientPayloadError("the answer breaks off")  # nothing told its end
+        raise BadAnswerError(f"{where}: it is packed, but not to its end")
 
 
 def _unpacked(unpacker: Any, chunk: bytes, where: str) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...rife_core.basics.whole_file import room_for
+from ...rife_core.basics.whole_file import room_for, write_whole
 from ..graph import WorkflowError, read_json
 from .api_format import convert_api
 from .old_nodes import CFI, CORE
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     if not isinstance(old, dict):
         raise WorkflowError(f"{args.old.name} is no workflow: it holds no nodes.")
     converted = convert(old)
-    args.new.write_text(json.dumps(converted.graph, indent=2) + "\n", encoding="utf-8")
+    write_whole(args.new, json.dumps(converted.graph, indent=2) + "\n")
     for note in converted.notes:
         print(note)  # noqa: T201
     return 0

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...nodes.interpolate_frames import InterpolateFrames
 from ...nodes.load_rife import LoadRIFE
+from ...rife_core.basics.arguments import natural
 from .old_nodes import (
     CFI,
     CORE,
@@ -33,7 +34,7 @@ def convert_api(graph: dict[str, Any]) -> Iterator[str]:
         node = graph.get(str(link[0])) if isinstance(link, list) and link else None
         return (node.get("inputs") or {}) if isinstance(node, dict) else None
 
-    free = free_ids([int(name) for name in graph if name.isdigit()])
+    free = free_ids([number for name in graph if (number := natural(name)) is not None])
     for name, node in list(graph.items()):
         given = (node.get("inputs") or {}) if isinstance(node, dict) else {}
         states = node_of(given.get("optional_interpolation_states"))

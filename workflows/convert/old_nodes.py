@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ...nodes.interpolate_frames import InterpolateFrames
+from ...rife_core.basics.arguments import natural
 from ...rife_core.networks.specs import SPECS
 from ..graph import inputs_of
 
@@ -83,7 +84,7 @@ def schedule_of(states: dict[str, Any] | None, multiplier: Any, wired: list[str]
     if not states:
         return ""
     words = str(states.get("frame_indices", "")).replace("\n", ",").split(",")
-    pairs = [str(int(word) + 1) for word in words if word.strip().isdigit()]
+    pairs = [str(pair + 1) for word in words if (pair := natural(word.strip())) is not None]
     if states.get("is_skip_list", True):
         return ", ".join(f"{pair}:1" for pair in pairs)
     if isinstance(multiplier, list):

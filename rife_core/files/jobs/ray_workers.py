@@ -18,12 +18,14 @@ from typing import Any
 
 import torch
 
+from ...basics.arguments import natural
 from .folder import Folder
 from .job import JobError
 from .workers import DEATHS, Opener, Outcome, Workers, attempt, sentence, with_room
 
 _LOOK_FOR_NODES = 5.0  # seconds
 _PATIENCE = 600.0  # seconds until a cluster on which nobody can begin is given up
+_LAST_PORT = 65535
 _REACHED = 10.0  # seconds in which a cluster answers, if it is there
 _END = 5.0  # seconds for actors that were killed to be gone
 
@@ -290,8 +292,10 @@ def _ray() -> Any:
 def _check_reachable(address: str) -> None:
     """Raises an OSError where nobody listens; Ray would try for minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
-    if port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), _REACHED).close()
+    if number := natural(port):
+        if number > _LAST_PORT:
+            raise ConnectionError(f"there is no port {number}")
+        socket.create_connection((host.strip("[]"), number), _REACHED).close()
 
 
 @contextmanager

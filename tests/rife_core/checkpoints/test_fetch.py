@@ -149,12 +149,16 @@ def test_offline_nothing_is_asked(server, tmp_path, monkeypatch, value):
     assert server.asked == []
 
 
-@pytest.mark.parametrize("base", ["ftp://example.org", "/etc", "javascript:x"])
+@pytest.mark.parametrize(
+    "base",
+    ["ftp://example.org", "/etc", "javascript:x", "http://[", "http://a:99999", "http://", "http:"],
+)
 def test_only_some_addresses_are_asked(server, tmp_path, monkeypatch, base):
-    monkeypatch.setenv(fetch.MIRRORS, base)
-    with pytest.raises(FetchError, match=r"is no address.*answered 404"):
+    """A mirror that is none is said before anything is asked."""
+    monkeypatch.setenv(fetch.MIRRORS, f"file:///none {base}")
+    with nothing_left(tmp_path), pytest.raises(FetchError, match="variable RIFE_VIDEO_MIRRORS"):
         fetch_release(LITE, tmp_path)
-    assert server.asked == [f"/public/model/{ASSET}"]
+    assert server.asked == []
     with pytest.raises(FetchError, match="is no address"):
         download(f"{base}/x", tmp_path / "x", lambda *_: None)
 
