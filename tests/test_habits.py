@@ -176,6 +176,28 @@ def test_tensors_name_their_device():
             assert not set(deviceless(path)) - {ASKS}, path
 
 
+WRITERS = {"write_text", "write_bytes", "copyfile", "save_file", "save_tensors"}
+PASSING = ("rife_core/benchmark/", "rife_core/checkpoints/wheels.py")
+"""Where all that is written lies in a folder that is removed."""
+
+
+def written_in_place(path):
+    """Calls in a file that write to a name which others may read, before all of it is there."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in WRITERS:
+                if not re.search(r"\b(part|whole_file)\b", ast.unparse(node)):
+                    yield ast.unparse(node)
+
+
+def test_files_are_written_beside_their_names():
+    """A full disk, or Ctrl-C, leaves what was there: see `whole_file`."""
+    for folder in ("rife_core", "nodes", "workflows"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if not path.relative_to(ROOT).as_posix().startswith(PASSING):
+                assert not [*written_in_place(path)], path
+
+
 ELSEWHERE = {
     "rife_core/benchmark/script.py": "rife_core/benchmark/test_end_to_end.py",  # a program it times
     "rife_core/cli/join.py": "rife_core/cli/test_jobs.py",  # three commands on one job

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 _KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 _SHOWN = 40  # letters of the name; with the rest below 255 bytes, the longest name on most systems
 
@@ -34,8 +36,12 @@ class PartFile:
     def __enter__(self) -> PartFile:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self.discard()
+        if isinstance(error, OSError) and (
+            error.filename == str(self.part) or (error.filename is None and error.errno in _FULL)
+        ):
+            error.filename = str(self.path)  # nobody knows the hidden name
 
     def keep(self, *, lasting: bool = False) -> None:
         """Gives the file its name; one that has it is replaced.

@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..basics.arguments import checked, fitted
@@ -24,7 +23,14 @@ from ..inference.rife import RIFE
 from ..networks.ifnet import FlowNetwork
 from ..networks.refine import PARTS
 from ..networks.specs import SPECS, NetworkSpec, distinct_specs, with_channels
-from .tensor_files import CheckpointError, float_weights, read_tensors, shown, unfilled
+from .tensor_files import (
+    CheckpointError,
+    float_weights,
+    read_tensors,
+    save_tensors,
+    shown,
+    unfilled,
+)
 
 SUFFIXES = (".safetensors", ".pkl", ".pth")
 
@@ -120,7 +126,7 @@ def save_rife(network: FlowNetwork, path: str | os.PathLike[str]) -> None:
     spec = network.spec
     metadata = {_ROW: spec.version, _CHANNELS: json.dumps(spec.channels)}
     with whole_file(path) as part:
-        save_file(state, part, metadata)
+        save_tensors(state, part, metadata)
 
 
 @checked

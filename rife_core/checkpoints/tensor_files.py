@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import re
 import time
 import warnings
 from collections.abc import Callable, Generator, Mapping
@@ -16,6 +17,7 @@ from typing import Any, cast
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -141,6 +143,22 @@ def read_tensors(what: str, path: Path) -> tuple[Mapping[str, Any], dict[str, st
         )
     _check_count(path, len(loaded))
     return cast(Mapping[str, Any], loaded), {}
+
+
+def save_tensors(
+    tensors: Mapping[str, Tensor], part: Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes a .safetensors file, piece by piece: see `whole_file` for one that others may read.
+
+    Raises:
+        OSError: it cannot be written: there is no folder, or no room.
+    """
+    try:
+        save_file(dict(tensors), part, dict(metadata) if metadata else None)
+    except SafetensorError as error:
+        if found := re.search(r"os error (\d+)", str(error)):
+            raise OSError(int(found[1]), os.strerror(int(found[1])), str(part)) from error
+        raise OSError(f"{part.name} cannot be written: {error}") from error
 
 
 def _check_count(path: Path, tensors: int) -> None:

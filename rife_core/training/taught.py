@@ -19,11 +19,10 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..basics.whole_file import whole_file
-from ..checkpoints.tensor_files import read_tensors
+from ..checkpoints.tensor_files import read_tensors, save_tensors
 from ..inference.rife import RIFE
 from .clips import change, clip_frames, is_triplet_cut, pick, sources_in
 from .synthetic import SceneBatch
@@ -151,7 +150,7 @@ def write_crops(
         if not path.exists():
             generator = torch.Generator().manual_seed((seed << 32) + number)
             with whole_file(path) as part:
-                save_file(_crops(sources, teachers, generator, read or read_clip), part)
+                save_tensors(_crops(sources, teachers, generator, read or read_clip), part)
         if report:
             report(number + 1, count)
 

@@ -370,7 +370,7 @@ def test_saving_keeps_what_was_there_if_it_fails(weights, tmp_path, monkeypatch)
     def fails(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rife_video.rife_core.checkpoints.rife.save_file", fails)
+    monkeypatch.setattr("rife_video.rife_core.checkpoints.rife.save_tensors", fails)
     with pytest.raises(OSError, match="No space"):
         save_rife(build_network("4.6"), path)
     assert path.read_bytes() == before

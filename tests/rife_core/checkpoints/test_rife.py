@@ -212,7 +212,7 @@ def test_saving_asks_for_safetensors_and_leaves_nothing_half_done(tmp_path, monk
     def full_disk(*args):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("rife_video.rife_core.checkpoints.rife.save_file", full_disk)
+    monkeypatch.setattr("rife_video.rife_core.checkpoints.rife.save_tensors", full_disk)
     with pytest.raises(OSError, match="No space"):
         save_rife(RIFE(NARROW), tmp_path / "w.safetensors")
     assert list(tmp_path.iterdir()) == []
