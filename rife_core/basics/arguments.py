@@ -200,17 +200,20 @@ def _is_class(kind: Any) -> bool:
 
 def is_whole(value: Any) -> bool:
     """Whether it is a whole number, of Python or of another library; True and False are none."""
+    if _is_bool(value):
+        return False
     try:
         operator.index(value)
     except (TypeError, ValueError, RuntimeError):  # a tensor of several numbers
         return False
-    return not isinstance(value, bool)
+    return True
 
 
 def number_of(value: Any) -> float:
     """A number of Python or of another library; NaN for all else, True and False included."""
     try:
-        return math.nan if isinstance(value, (bool, str, bytes, bytearray)) else float(value)
+        is_none = _is_bool(value) or isinstance(value, (str, bytes, bytearray))
+        return math.nan if is_none else float(value)
     except (TypeError, ValueError, RuntimeError, OverflowError):  # 10**400 is no float
         return math.nan
 
@@ -219,8 +222,13 @@ def _is_number(value: Any) -> bool:
     return not math.isnan(number_of(value))
 
 
+def _is_bool(value: Any) -> bool:
+    """Whether it is True or False, of Python or of NumPy."""
+    return type(value).__name__ in ("bool", "bool_")
+
+
 def _is_truth(value: Any) -> bool:
-    return type(value).__name__ in ("bool", "bool_") or (type(value) is int and value in (0, 1))
+    return _is_bool(value) or (type(value) is int and value in (0, 1))
 
 
 _FITS: dict[Any, Callable[[Any], bool]] = {

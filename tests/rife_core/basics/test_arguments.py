@@ -3,17 +3,26 @@
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from importlib import import_module
-from typing import Literal, Protocol, TypedDict, get_type_hints
+from typing import Any, Literal, Protocol, SupportsFloat, TypedDict, get_type_hints
 
 import numpy as np
 import pytest
 import rife_video.nodes
 import torch
 from rife_video import rife_core
-from rife_video.rife_core.basics.arguments import checked, fitted, one_of, shown
+from rife_video.rife_core.basics.arguments import (
+    check_fields,
+    checked,
+    fitted,
+    one_of,
+    shown,
+    within,
+)
+from typing_extensions import Unpack
 
 
 class Sound(TypedDict):
@@ -36,8 +45,10 @@ RIGHT = [
 WRONG = [
     *((2.0, int), (True, int), ("2", int), (torch.ones(2), int), (None, int), (1j, float)),
     *((NAN, float), (Decimal("nan"), float), (torch.tensor(NAN), float), (np.float64(NAN), float)),
+    *((np.bool_(True), int), (np.bool_(True), float), (bytearray(b"1"), float)),
     *((True, float), ("1", float), (2, bool), ("no", bool), (None, bool), (0.5, Fraction)),
     *(({1}, frozenset[int]), (frozenset({"a"}), frozenset[int]), ([1], tuple[int, ...])),
+    *((("a",), tuple[int, ...]), ((1, "a"), tuple[int, ...]), (["a"], list[int])),
     *(((1, 2, 3), tuple[int, int]), ({"a": "b"}, Mapping[str, int]), ({}, Sound), ([], Sound)),
     *(
         (10**400, float),
@@ -62,6 +73,58 @@ def test_what_does_not_fit(value, kind):
     with pytest.raises(ValueError, match=r"^it is .*; it must be ") as error:
         fitted("it", value, kind)
     assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "arrives"),
+    [
+        *((1, float, int), (0, Literal[0, 1], int), (1, bool, bool), (np.bool_(True), bool, bool)),
+        *((np.int64(3), float, float), (np.int64(3), int | float, int), (3, int | Fraction, int)),
+    ],
+)
+def test_a_number_arrives_as_one_of_pythons(value, kind, arrives):
+    assert type(fitted("it", value, kind)) is arrives
+
+
+@pytest.mark.parametrize("kind", [Any, object, SupportsFloat, int | Any])
+@pytest.mark.parametrize("value", [np.int64(3), np.float32(2), np.bool_(True), None], ids=repr)
+def test_where_anything_fits_it_stays_what_it_is(value, kind):
+    assert fitted("it", value, kind) is value
+
+
+def test_the_fields_of_a_frozen_dataclass():
+    @dataclass(frozen=True)
+    class Size:
+        width: int
+        name: str = ""
+
+        def __post_init__(self):
+            check_fields(self)
+
+    assert type(Size(np.int64(3)).width) is int
+    assert Size(3, "x") == Size(np.int64(3), "x")
+    with pytest.raises(ValueError, match="name is 3; it must be text"):
+        Size(3, 3)
+
+
+class Wishes(TypedDict, total=False):
+    rate: int
+
+
+def test_options_that_are_unpacked_are_left_to_who_takes_them():
+    @checked
+    def wish(**options: Unpack[Wishes]) -> dict[str, object]:
+        return {**options}
+
+    assert wish(rate="x") == {"rate": "x"}
+
+
+def test_both_ends_of_a_range_are_in_it():
+    for value in (1, 5, 10):
+        within("width", value, 1, 10)
+    for value in (0.9, 10.1, NAN):
+        with pytest.raises(ValueError, match="must be from 1 to 10"):
+            within("width", value, 1, 10)
 
 
 def test_a_tensor_that_is_wanted_stays_one():

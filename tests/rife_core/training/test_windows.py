@@ -17,6 +17,10 @@ def test_one_window_lies_where_most_is_wrong_and_the_others_differ():
     places = worst_and_other(error, 32)
     assert {*places[::2]} == {(32, 64)}
     assert len({*places[1::2]}) == 5
+    wide = torch.zeros(2, 1, 32, 160)
+    wide[..., 130:] = 1
+    assert {top for top, _ in worst_and_other(wide, 32)} == {0}
+    assert {*worst_and_other(wide, 32)[::2]} == {(0, 128)}
 
 
 def test_a_fresh_refinement_gives_the_windows_of_the_blended_frame():
@@ -34,6 +38,20 @@ def test_a_fresh_refinement_gives_the_windows_of_the_blended_frame():
         top, left = _place(batch.gt[sample], cut.gt[number])
         expected = whole[sample, :, top : top + 48, left : left + 48]
         torch.testing.assert_close(frame[number], expected.clamp(0, 1))
+
+
+def test_each_window_has_the_time_of_its_sample():
+    network, seen = build_fresh(SPEC, 1), []
+    batch = SceneGenerator(SCENES, seed=2).batch(0, 3)
+    refine = network.refine
+
+    def spy(pair, estimate):
+        seen.append(pair.times)
+        return refine(pair, estimate)
+
+    network.refine = spy
+    refine_windows(network, batch, SPEC.scales, 32)
+    assert seen[0].flatten().tolist() == batch.timestep.repeat_interleave(2).tolist()
 
 
 def test_gradients_reach_the_refinement_alone():
