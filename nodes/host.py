@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import uuid
+from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +47,7 @@ from ..rife_core.inference.precision import default_device, resolve_precision, s
 from ..rife_core.inference.rife import RIFE
 from ..rife_core.timeline import as_fraction
 from ..rife_core.video import Audio, ColorTags, MemoryReader, VideoReader
+from ..rife_core.video.excerpt import VideoExcerpt
 
 MODEL_FOLDERS = ("rife", "frame_interpolation")
 """ComfyUI's model folders in which weights are looked for, the first one first."""
@@ -436,6 +438,8 @@ class RIFEModel:
 class Video:
     """A VIDEO: frames in memory or decoded piece by piece, or a file that is read when needed.
 
+    A file may be shown in part: from one moment of its own clock to another.
+
     Attributes:
         frames: B H W C in [0, 1]; the same a piece at a time; or the path of a video file.
         fps: frame rate of frames; a file knows its own, and the rest of this list too.
@@ -443,6 +447,7 @@ class Video:
         depth: bits that each of their colour values is worth.
         color: what their numbers mean.
         of_file: whether frames were decoded from a file, and not made in all their colours.
+        window: of a file, when the part that is shown begins, and how long it is; 0: to the end.
     """
 
     frames: Tensor | Pieces | Path
@@ -451,11 +456,12 @@ class Video:
     depth: int = 8
     color: ColorTags = ColorTags()  # noqa: RUF009 - a named tuple, so never changed
     of_file: bool = False
+    window: tuple[float, float] = (0.0, 0.0)
 
     def reader(self, *, skip_damaged: bool = False) -> VideoReader | MemoryReader:
         """Its frames and its sound; `skip_damaged` leaves out those that cannot be decoded."""
         if isinstance(self.frames, Path):
-            return VideoReader(self.frames, skip_damaged=skip_damaged)
+            return _shown(VideoReader(self.frames, skip_damaged=skip_damaged), *self.window)
         if isinstance(self.frames, Tensor):
             check_clip(self.frames)
         return MemoryReader(
@@ -466,6 +472,31 @@ class Video:
             color=self.color,
             chroma=None if self.of_file else "444",
         )
+
+
+def _shown(reader: VideoReader, start: float, duration: float) -> VideoReader:
+    """The part of a file that ComfyUI's video shows of it; a duration of 0 goes to the end.
+
+    Raises:
+        ValueError: no frame lies in it.
+    """
+    clock = reader.clock
+    origin = round(reader.start / clock.tick)
+
+    def frames_before(moment: float) -> int:  # the tick in which a moment lies belongs to it
+        return bisect_left(clock.ticks, int(moment / clock.tick) - origin)
+
+    first = frames_before(start)
+    stop = frames_before(start + duration) if duration else clock.count
+    if first >= stop:
+        length = f" for {duration:g} s" if duration else ""
+        raise ValueError(
+            f"The video shows no frame: it is cut from {start:g} s on{length} out of a file that "
+            f"lasts from {float(reader.start):g} s to {float(reader.start + clock.end):g} s."
+        )
+    if (first, stop) == (0, clock.count):
+        return reader
+    return VideoExcerpt(reader, first, stop - first)
 
 
 class Pieces:
@@ -549,9 +580,9 @@ def _counts_from_its_start(video: Any) -> bool:
 def opened(video: Any) -> Generator[Video]:
     """What came along a VIDEO wire, as a `Video` that can be read while the block runs.
 
-    ComfyUI's own videos are taken as a file where they are one, so that they need not
-    be decoded into memory: not where only a part of the file is shown, nor where frames
-    would first have to be encoded.
+    ComfyUI's own videos are taken as a file where they are one, or a part of one, so that they
+    need not be decoded into memory, and keep what only the file tells: when each frame is shown,
+    depth and colours. Not so where frames would first have to be encoded.
     """
     api = None if isinstance(video, Video) else _comfyui("comfy_api.latest")
     if not isinstance(video, Video) and not (api and hasattr(video, "get_components")):
@@ -560,23 +591,23 @@ def opened(video: Any) -> Generator[Video]:
         )
     if isinstance(video, Video):
         yield video
-    elif type(video) is not api.InputImpl.VideoFromFile or not _is_whole_file(video):
+    elif type(video) is not api.InputImpl.VideoFromFile or (window := _window(video)) is None:
         in_memory = getattr(api.InputImpl, "VideoFromComponents", ())
         yield _as_frames(video, not isinstance(video, in_memory))
     elif isinstance(source := video.get_stream_source(), str | os.PathLike):
-        yield Video(Path(source))
+        yield Video(Path(source), window=window)
     else:
         path = temporary_path("")
         try:
             source.seek(0)
             write_whole(path, source.read())
-            yield Video(path)
+            yield Video(path, window=window)
         finally:
             path.unlink(missing_ok=True)
 
 
-def _is_whole_file(video: Any) -> bool:
-    """Whether the video shows its file as it is: not trimmed, cropped or changed otherwise.
+def _window(video: Any) -> tuple[float, float] | None:
+    """The part of its file that a video shows as it is; None where it is cropped or changed.
 
     Releases of ComfyUI differ in what they can do to a video, and not all of it can be asked
     for. So it is compared, attribute by attribute, with a fresh one of the same file. Of a class
@@ -585,8 +616,14 @@ def _is_whole_file(video: Any) -> bool:
     try:
         fresh = type(video)(video.get_stream_source())
     except TypeError:  # a kind of its own, which takes more than a file
-        return False
-    return vars(fresh) == vars(video)
+        return None
+    own, given = vars(fresh), vars(video)
+    if own.keys() != given.keys():
+        return None
+    changed = {name.rpartition("__")[2]: given[name] for name in own if own[name] != given[name]}
+    window = changed.pop("start_time", 0.0), changed.pop("duration", 0.0)
+    is_meant = all(isinstance(time, int | float) and 0 <= time < inf for time in window)
+    return None if changed or not is_meant else window
 
 
 def video_of_file(path: Path) -> Any:

@@ -5,13 +5,14 @@ from fractions import Fraction
 from io import BytesIO
 from types import ModuleType, SimpleNamespace
 
+import av
 import pytest
 import torch
 from rife_video.nodes.host import Folders, RIFEModel, Video, opened, use_folders, video_of_file
 from rife_video.nodes.interpolate_video import InterpolateVideo
 from rife_video.rife_core.engine import interpolate
 from rife_video.rife_core.timeline import Timeline
-from rife_video.rife_core.video import ColorTags, VideoReader
+from rife_video.rife_core.video import ColorTags, Part, VideoReader, excerpt
 from support import moving_square
 
 
@@ -143,6 +144,63 @@ def edited(request, comfyui, file, monkeypatch):
 def test_an_edited_video_is_taken_as_it_is_shown(edited):
     with opened(edited) as video:
         assert torch.equal(video.frames, edited.clip())
+
+
+class TrimmedVideo:
+    """A part of a file, as ComfyUI's releases up to now keep it."""
+
+    def __init__(self, file, *, start_time=0, duration=0):
+        self.__file, self.__start_time, self.__duration = file, start_time, duration
+
+    def get_stream_source(self):
+        return self.__file
+
+    def get_components(self):
+        raise AssertionError("it need not be decoded")
+
+
+TIMES = (0, 100, 200, 500, 600, 700, 750, 800, 1200, 1300)
+"""Of an uneven clip, in thousandths of a second."""
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("uneven") / "clip.mkv")
+    with av.open(path, "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 52, 36, "yuv444p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for time, frame in zip(TIMES, moving_square(len(TIMES)), strict=True):
+            picture = av.VideoFrame.from_ndarray((frame * 255).byte().numpy(), "rgb24")
+            picture.pts, picture.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("start", [0, 0.1, 0.1004, 0.25, 0.7, 1.3])
+@pytest.mark.parametrize("duration", [0, 0.1, 0.35, 9])
+def test_a_trimmed_file_keeps_the_times_of_its_frames(comfyui, uneven, start, duration):
+    sys.modules["comfy_api.latest"].InputImpl.VideoFromFile = TrimmedVideo
+    begin, stop = int(start * 1000), int((start + duration) * 1000) if duration else 10**6
+    expected = [time for time in TIMES if begin <= time < stop]
+    with opened(TrimmedVideo(uneven, start_time=start, duration=duration)) as video:
+        if not expected:
+            with pytest.raises(ValueError, match="shows no frame: it is cut from"):
+                video.reader()
+            return
+        reader = video.reader()
+        times = [time for time, _ in reader.timed()]
+    assert times == [Fraction(time - expected[0], 1000) for time in expected]
+    assert reader.clock.count == len(times)
+
+
+def test_a_part_of_a_trimmed_file(comfyui, uneven):
+    """start and stop of the node count from the beginning of what is shown."""
+    sys.modules["comfy_api.latest"].InputImpl.VideoFromFile = TrimmedVideo
+    with opened(TrimmedVideo(uneven, start_time=0.2, duration=0.6)) as video:
+        part = excerpt(video.reader(), Part("0.3", "0.5"))
+        assert [time for time, _ in part.timed()] == [0, Fraction(1, 10)]
 
 
 def test_a_class_of_its_own_is_asked_for_its_frames(comfyui, file, monkeypatch):
