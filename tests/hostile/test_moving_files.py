@@ -1,0 +1,264 @@
+"""Files and folders that change while they are worked on: the result is right, or one sentence."""
+
+import os
+import shutil
+from contextlib import suppress
+from fractions import Fraction
+
+import pytest
+import torch
+from rife_video.__main__ import main
+from rife_video.rife_core.inference.rife import RIFE
+from rife_video.rife_core.training.clips import ClipTriplets
+from rife_video.rife_core.training.synthetic import SceneGenerator
+from rife_video.rife_core.video import VideoReader, VideoWriter
+
+from .odd_values import RAW
+from .test_options import QUICK, TRAINING
+
+FRAMES = 90  # more than are read ahead
+
+CHANGES = {
+    "cut in half": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "emptied": lambda path: os.truncate(path, 0),
+    "grown": lambda path: path.write_bytes(path.read_bytes() + bytes(10**6)),
+    "blank": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "deleted": lambda path: path.unlink(),
+    "replaced": lambda path: os.replace(shutil.copy(path.with_name("other.mp4"), "new"), path),
+    "written over": lambda path: shutil.copyfile(path.with_name("other.mp4"), path),
+    "a folder": lambda path: path.unlink() or path.mkdir(),
+    "a pipe": lambda path: path.unlink() or os.mkfifo(path),
+    "itself": lambda path: path.unlink() or path.symlink_to(path),
+}
+"""What somebody else does to a file."""
+
+SOME = ("emptied", "deleted", "replaced")
+
+
+def clip(path, count, seed):
+    generator = torch.Generator().manual_seed(seed)
+    with VideoWriter(path, Fraction(12), crf=20) as writer:
+        for _ in range(count):
+            writer.write(torch.rand(32, 48, 3, generator=generator))
+    return path
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("moving")
+    return clip(folder / "clip.mp4", FRAMES, 0), clip(folder / "other.mp4", 20, 1)
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch, clips, small_weights):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RIFE_VIDEO_OFFLINE", "1")
+    monkeypatch.delenv("RIFE_VIDEO_TRACEBACK", raising=False)
+    for name, quick in QUICK.items():
+        monkeypatch.setattr(f"rife_video.rife_core.{name}", quick)
+    shutil.copy(small_weights, "net.safetensors")
+    return tmp_path
+
+
+def laid_out(desk, clips):
+    for path in desk.iterdir():
+        if path.name != "net.safetensors":
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    (desk / "in").mkdir()
+    for source in clips:
+        shutil.copy(source, desk / "in")
+    real = TRAINING.replace("lr = 1e-4", "lr = 1e-4\nreal = 1.0").replace("steps = 1", "steps = 3")
+    (desk / "training.toml").write_text('clips = ["in"]\n' + real)
+    return desk / "in/clip.mp4"
+
+
+def meanwhile(monkeypatch, owner, name, change, after=1):
+    """Makes a change when a method is called for the `after`th time."""
+    method, calls = getattr(owner, name), []
+
+    def changed(self, *args, **options):
+        calls.append(0)
+        if len(calls) == after:
+            change()
+        return method(self, *args, **options)
+
+    monkeypatch.setattr(owner, name, changed)
+
+
+def attempted(line, capsys):
+    """The status; what is said is a sentence, and nothing half is there."""
+    status = main(line)
+    out, err = capsys.readouterr()
+    assert status in (0, 1)
+    assert "RIFE_VIDEO_TRACEBACK" not in err, err[-500:]
+    assert not [words for words in RAW if words in err], err[-500:]
+    if status:
+        said = (err or out).splitlines()[-1].split("\r")[-1]
+        assert 10 < len(said) < 1000, said
+    return status
+
+
+MODEL = ("--model", "net.safetensors")
+READERS = {
+    "interpolate": (("interpolate", "in/clip.mp4", "out.mp4", *MODEL), RIFE, "synthesize"),
+    "to pictures": (("interpolate", "in/clip.mp4", "out/%03d.png", *MODEL), RIFE, "synthesize"),
+    "preview": (("preview", "in/clip.mp4", "out.png", *MODEL), RIFE, "synthesize"),
+    "adapt": (
+        ("adapt", "in/clip.mp4", "out.safetensors", *MODEL, "--steps", "1", "--frames", "9"),
+        *(RIFE, "forward"),
+    ),
+    "evaluate": (
+        ("evaluate", "net.safetensors", "in/clip.mp4", "--fast", "--no-baselines", "--frames", "9"),
+        *(RIFE, "synthesize"),
+    ),
+    "train": (("train", "training.toml", "--out", "out", "--threads", "1"), ClipTriplets, "batch"),
+}
+"""What reads clips, and what it does between two readings."""
+
+
+def _try_sources(changes, desk, clips, monkeypatch, capsys, tally):
+    tally.limit = 120
+    for name, (line, owner, method) in READERS.items():
+        for change in changes:
+            source = laid_out(desk, clips)
+            with tally.one(f"{name}: {change}"), monkeypatch.context() as patch:
+                meanwhile(patch, owner, method, lambda s=source, c=change: CHANGES[c](s))
+                status = attempted([*line], capsys)
+                assert not list(desk.rglob("*.part"))
+                if status:
+                    assert not (desk / "out.mp4").exists()
+                elif name == "interpolate":
+                    assert len(list(VideoReader(desk / "out.mp4"))) == 2 * FRAMES - 1
+
+
+def test_sources_that_change(desk, clips, monkeypatch, capsys, tally):
+    _try_sources(SOME[:1], desk, clips, monkeypatch, capsys, tally)
+
+
+@pytest.mark.slow
+def test_sources_that_change_in_every_way(desk, clips, monkeypatch, capsys, tally):
+    _try_sources(CHANGES, desk, clips, monkeypatch, capsys, tally)
+
+
+GONE = {
+    "deleted": shutil.rmtree,
+    "emptied": lambda path: [
+        shutil.rmtree(each) if each.is_dir() else each.unlink() for each in path.iterdir()
+    ],
+    "a file": lambda path: shutil.rmtree(path) or path.write_text("x"),
+    "elsewhere": lambda path: path.rename(path.with_name("elsewhere")),
+    "nowhere": lambda path: shutil.rmtree(path) or path.symlink_to("none"),
+}
+"""What somebody else does to a folder."""
+
+WRITERS = {
+    "interpolate": (("interpolate", "in/clip.mp4", "out/a.mp4", *MODEL), RIFE, "synthesize"),
+    "to pictures": (("interpolate", "in/clip.mp4", "out/%03d.png", *MODEL), RIFE, "synthesize"),
+    "to an animation": (("interpolate", "in/other.mp4", "out/a.gif", *MODEL), RIFE, "synthesize"),
+    "preview": (("preview", "in/clip.mp4", "out/a.png", *MODEL), RIFE, "synthesize"),
+    "train": (
+        ("train", "scenes.toml", "--out", "out", "--threads", "1"),
+        *(SceneGenerator, "batch"),
+    ),
+}
+
+
+def _try_results(changes, desk, clips, monkeypatch, capsys, tally):
+    tally.limit = 120
+    for name, (line, owner, method) in WRITERS.items():
+        for change in changes:
+            laid_out(desk, clips)
+            (desk / "scenes.toml").write_text(TRAINING)
+            (desk / "out").mkdir()
+            with tally.one(f"{name}: {change}"), monkeypatch.context() as patch:
+                meanwhile(patch, owner, method, lambda c=change: GONE[c](desk / "out"), 2)
+                status = attempted([*line], capsys)
+                made = [each for each in desk.rglob("a.*") if each.is_file()]
+                assert not list(desk.rglob("*.part")), "half"
+                assert not (status and made), "made, and refused"
+                if status == 0 and name in ("interpolate", "to an animation", "preview"):
+                    assert made, "neither made nor refused"
+                if status == 0 and name == "to pictures":
+                    assert len([*desk.rglob("*.png")]) == 2 * FRAMES - 1, "pictures are lost"
+
+
+def test_folders_of_results_that_vanish(desk, clips, monkeypatch, capsys, tally):
+    _try_results(("deleted",), desk, clips, monkeypatch, capsys, tally)
+
+
+@pytest.mark.slow
+def test_folders_of_results_that_change(desk, clips, monkeypatch, capsys, tally):
+    _try_results(GONE, desk, clips, monkeypatch, capsys, tally)
+
+
+PLACES = (
+    "job",
+    "job/parts",
+    "job/working",
+    "job/job.json",
+    "out",
+    "in/clip.mp4",
+    "net.safetensors",
+)
+
+
+def _try_jobs(places, ways, desk, clips, monkeypatch, capsys, tally):
+    """Then the job is done again, where it still can be."""
+    tally.limit = 120
+    weights = (desk / "net.safetensors").read_bytes()
+    plan = ["interpolate", "in", "--output-dir", "out", "--job", "job", "--plan-only", *MODEL]
+    for place in places:
+        for way in ways:
+            laid_out(desk, clips)
+            (desk / "net.safetensors").write_bytes(weights)
+            assert main([*plan, "--device", "cpu", "--part-frames", "60"]) == 0
+            capsys.readouterr()
+
+            def change(path=desk / place, way=way):
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    if path.is_dir():
+                        GONE[way](path)
+                    else:
+                        CHANGES[way if way in CHANGES else "emptied"](path)
+
+            with tally.one(f"{place}: {way}"):
+                with monkeypatch.context() as patch:
+                    meanwhile(patch, RIFE, "synthesize", change, 5)
+                    attempted(["work", "job", "--device", "cpu"], capsys)
+                for call in ("status", "join"):
+                    status = attempted([call, "job"], capsys)
+                made = [*(desk / "out").glob("*.mp4")] if (desk / "out").is_dir() else []
+                if status == 0:
+                    assert [len(list(VideoReader(each))) for each in sorted(made)] == [
+                        2 * FRAMES - 1,
+                        2 * 20 - 1,
+                    ]
+                assert not list(desk.rglob("*.mp4.part"))
+
+
+def test_jobs_whose_files_vanish(desk, clips, monkeypatch, capsys, tally):
+    _try_jobs(("job", "in/clip.mp4"), ("deleted",), desk, clips, monkeypatch, capsys, tally)
+
+
+@pytest.mark.slow
+def test_jobs_whose_files_change(desk, clips, monkeypatch, capsys, tally):
+    _try_jobs(PLACES, GONE, desk, clips, monkeypatch, capsys, tally)
+
+
+@pytest.mark.parametrize("change", ["emptied", "cut in half", "blank"])
+def test_pictures_of_a_clip_that_cannot_be_read(change, desk, clips, capsys, tally):
+    """A folder of pictures as a clip, one of which is broken."""
+    laid_out(desk, clips)
+    frames = desk / "frames"
+    line = ["interpolate", "in/clip.mp4", "frames/%03d.png", *MODEL, "--frames", "6", "-m1"]
+    assert main(line) == 0
+    CHANGES[change](sorted(frames.iterdir())[3])
+    for line in (
+        ["evaluate", "net.safetensors", "frames", "--fast", "--no-baselines"],
+        ["adapt", "frames", "out.safetensors", *MODEL, "--steps", "1"],
+        ["interpolate", "frames", "out.mp4", *MODEL, "--source-fps", "8"],
+        ["preview", "frames", "out.png", *MODEL, "--source-fps", "8"],
+    ):
+        with tally.one(f"{line[0]}: {change}"):
+            assert attempted(line, capsys) in (0, 1)
+            assert not (desk / "out.safetensors").exists() or line[0] != "adapt"
