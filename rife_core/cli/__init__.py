@@ -208,13 +208,13 @@ def _is_foreseen(error: Exception) -> bool:
 
 def _tell(text: str) -> None:
     with suppress(OSError, ValueError):  # nobody may be there to read it
-        said = _readable(text).encode("utf-8", "backslashreplace").decode()
-        print(said, file=sys.stderr)  # noqa: T201
+        print(_readable(text), file=sys.stderr)  # noqa: T201
 
 
 def _readable(text: str) -> str:
-    """Without the rest of words that nobody can read, such as a name longer than any path."""
-    return _TOO_LONG.sub(r"\1...\2", text)
+    """Without what nobody can read: most of a name longer than any path, orders to a terminal."""
+    shown = (c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+    return _TOO_LONG.sub(r"\1...\2", "".join(shown))
 
 
 def _let_go_of_stdout() -> None:

@@ -100,6 +100,16 @@ def test_values_that_are_none(line, desk, capsys):
     assert len(told) < 500
 
 
+@pytest.mark.parametrize("line", [("interpolate", "ODD.mp4", "a.mp4"), ("models", "--ODD")])
+def test_names_give_no_orders_to_a_terminal(line, desk, capsys):
+    """A clip from elsewhere may be called so: it clears the screen, and is read from the right."""
+    with suppress(SystemExit):
+        main([word.replace("ODD", "\x1b[2J\u202e\x07\udcff") for word in line])
+    told = capsys.readouterr().err
+    assert r"\x1b[2J\u202e\x07\udcff" in told
+    assert not set(told) & set("\x1b\u202e\x07\udcff")
+
+
 def test_what_stands_behind_two_hyphens_is_a_name(desk, capsys):
     assert main(["convert", "--", "--old=--", "new.json"]) == 1
     assert "--old=--" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from rife_video.rife_core.video import VideoReader, VideoWriter
 from .odd_values import RAW
 from .test_options import QUICK, TRAINING
 
-FRAMES = 90  # more than are read ahead
+FRAMES = 60  # more than are read ahead
 
 CHANGES = {
     "cut in half": lambda path: os.truncate(path, path.stat().st_size // 2),
