@@ -105,9 +105,10 @@ class EstimateFlow:
             flow = estimate_flow(network, frames, timestep, scale, report)
         shown = flow[:, _SHOWN[show]]
         speed = shown.norm(dim=1)
+        pairs = "1 pair" if len(flow) == 1 else f"{len(flow)} pairs"
         text = (
-            f"{len(flow)} pairs at timestep {float(timestep):g}. From there {show} it is "
+            f"{pairs} at timestep {float(timestep):g}. From there {show} it is "
             f"{speed.mean():.2f} pixels on average, {speed.max():.2f} at most "
-            f"(pair {int(speed.amax((1, 2)).argmax())})."
+            f"(pair {int(speed.amax((1, 2)).argmax()) + 1})."
         )
         return Outputs((flow, flow_picture(shown, full_colour_at or None), text))

@@ -159,8 +159,8 @@ def check_frames(name: str, frames: Tensor) -> None:
     broken = [i for i, frame in enumerate(frames) if not frame.isfinite().all()]
     if broken:
         raise ValueError(
-            f"Frame {broken[0]} of {name} holds values that are NaN or infinite. "
-            "Look at the node that made it."
+            f"Frame {broken[0] + 1} of {name}, counted from 1, holds values that are NaN or "
+            "infinite. Look at the node that made it."
         )
 
 

@@ -145,7 +145,7 @@ class VideoWriter:
             stream = self._stream
             if (stream.width, stream.height) != (width, height):
                 raise VideoError(
-                    f"Frame {self.count} is {width}x{height}, but the video began with "
+                    f"Frame {self.count + 1} is {width}x{height}, but the video began with "
                     f"{stream.width}x{stream.height}."
                 )
             picture = reformat(

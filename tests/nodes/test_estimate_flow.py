@@ -38,6 +38,18 @@ def test_the_picture_shows_what_is_asked_for(model):
     assert pale["picture"].mean() > there["picture"].mean()
 
 
+def test_the_report_counts_from_one(model, monkeypatch):
+    """As schedules and cuts do; the pair that is named is the one that moves most."""
+    out = call("EstimateFlow", model=model, frames=moving_square(2))
+    assert out["report"].startswith("1 pair at timestep 0.5.")
+    assert out["report"].endswith("(pair 1).")
+    flow = torch.zeros(3, 4, 36, 52)
+    flow[1] = 5.0
+    monkeypatch.setattr("rife_video.nodes.estimate_flow.estimate_flow", lambda *_: flow)
+    out = call("EstimateFlow", model=model, frames=moving_square(4))
+    assert out["report"].endswith("(pair 2).")
+
+
 def test_one_frame_has_no_flow(model):
     with pytest.raises(ValueError, match="at least two frames"):
         call("EstimateFlow", model=model, frames=moving_square(1))

@@ -202,7 +202,7 @@ REFUSED = {
     "other length": ({"prediction": A, "target": B[:2]}, "(3, 40, 48, 3), target (2, 40, 48, 3)"),
     "channels": ({"prediction": A[..., :2], "target": B}, "(3, 40, 48, 2); expected frames"),
     "empty": ({"prediction": A[:0], "target": B[:0]}, "at least one"),
-    "nan": ({"prediction": A, "target": WITH_NAN}, "Frame 1 of target holds values that are NaN"),
+    "nan": ({"prediction": A, "target": WITH_NAN}, "Frame 2 of target, counted from 1, holds"),
     "one pixel": ({"prediction": A[:, :1, :1], "target": B[:, :1, :1]}, "Use larger images"),
     "flow size": ({"predicted_flow": FLOW, "true_flow": FLOW[..., 1:]}, "they must be the same"),
     "flow shape": ({"predicted_flow": FLOW[:, :3], "true_flow": FLOW[:, :3]}, "expected (pairs, 4"),

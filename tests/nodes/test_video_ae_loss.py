@@ -121,7 +121,7 @@ def test_what_video_ae_loss_refuses(models):
         call_node("VideoAELoss", original=real, reconstruction=made[:3])
     with pytest.raises(ValueError, match=r"\(4, 16, 16, 3\), reconstruction \(4, 8, 16, 3\)"):
         call_node("VideoAELoss", original=real, reconstruction=made[:, :8])
-    with pytest.raises(ValueError, match="Frame 0 of reconstruction"):
+    with pytest.raises(ValueError, match="Frame 1 of reconstruction"):
         call_node("VideoAELoss", original=real, reconstruction=made / 0)
     with pytest.raises(ValueError, match="there is no discriminator"):
         call_node("VideoAELoss", original=real, reconstruction=made, adversarial_loss_weight=1.0)

@@ -68,7 +68,7 @@ def test_no_frames_no_file(tmp_path):
 def test_frames_of_two_sizes(tmp_path):
     with VideoWriter(tmp_path / "n.mp4", 12) as writer:
         writer.write(moving_square()[0])
-        with pytest.raises(VideoError, match="Frame 1 is 16x16, but the video began with 52x36"):
+        with pytest.raises(VideoError, match="Frame 2 is 16x16, but the video began with 52x36"):
             writer.write(torch.zeros(16, 16, 3))
 
 
