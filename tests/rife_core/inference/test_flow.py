@@ -18,6 +18,13 @@ def test_it_is_the_networks_own_flow(network):
             assert_close(flow[pair], own[-1].flow[0])
 
 
+def test_both_ends_are_moments_too_and_nothing_is_kept_for_gradients(network):
+    clip = torch.rand(2, 16, 16, 3)
+    ends = [estimate_flow(network, clip, timestep) for timestep in (0, 1)]
+    assert not torch.allclose(*ends)
+    assert not any(flow.requires_grad for flow in ends)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (36, 52), (130, 20)])
 def test_any_size(network, size):
     flow = estimate_flow(network, torch.rand(2, *size, 3))

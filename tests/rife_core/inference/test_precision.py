@@ -3,7 +3,11 @@
 import pytest
 import torch
 from rife_video.rife_core.inference import precision
-from rife_video.rife_core.inference.precision import resolve_precision, set_precision
+from rife_video.rife_core.inference.precision import (
+    default_device,
+    resolve_precision,
+    set_precision,
+)
 from torch import nn
 from torch.testing import assert_close
 
@@ -62,8 +66,31 @@ def test_either_instruction_set_has_bfloat16(monkeypatch, avx512, amx, has):
     [
         ("fp64", "cpu", "precision is 'fp64'; it must be one of auto, fp32, bf16, fp16"),
         ("fp16", "cpu", "precision fp16 is not for the CPU"),
+        ("fp32", "abacus", "There is no device 'abacus'"),
     ],
 )
 def test_formats_that_are_refused(name, device, message):
     with pytest.raises(ValueError, match=message):
         resolve_precision(name, device)
+
+
+@pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])
+def test_a_device_takes_every_format(name):
+    assert resolve_precision(name, "cuda:1") is precision._DTYPES[name]
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.float8_e5m2])
+def test_numbers_that_no_network_computes_in_are_refused(dtype):
+    layer = nn.Conv2d(3, 5, 3)
+    with pytest.raises(ValueError, match=r"Networks compute in torch\.float32"):
+        set_precision(layer, dtype)
+    assert layer.weight.dtype is torch.float32
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "kind"), [(1, 1, "cuda"), (1, 0, "cuda"), (0, 1, "mps"), (0, 0, "cpu")]
+)
+def test_networks_run_on_the_accelerator_that_is_there(monkeypatch, cuda, mps, kind):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(cuda))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: bool(mps))
+    assert default_device().type == kind
