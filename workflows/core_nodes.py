@@ -12,8 +12,9 @@ import shutil
 import time
 from collections.abc import Iterable
 from fractions import Fraction
+from math import inf, isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import torch
@@ -160,7 +161,7 @@ class GetVideoComponents:
         """Decodes the video where it is a file."""
         if isinstance(video.frames, Tensor):
             return video.frames, video.audio, float(video.fps or 1), video.depth
-        reader = VideoReader(video.frames)
+        reader = cast(VideoReader, video.reader())
         return torch.stack(list(reader)), reader.read_audio(), float(reader.fps), reader.depth
 
 
@@ -237,9 +238,10 @@ class SaveVideo:
             said = {"text": (f"{format} is written as {_CODECS[format]} here, not as {codec}.",)}
         quality = DEFAULT_CRF if crf is None else min(51, round(crf))
         if isinstance(video.frames, Path):
-            reader = VideoReader(video.frames)
+            reader = cast(VideoReader, video.reader())
             path = _next_path(filename_prefix, suffix, reader.width, reader.height)
-            if video.frames.suffix.lower() == path.suffix and crf is None:
+            is_whole = video.window == Video.window
+            if is_whole and video.frames.suffix.lower() == path.suffix and crf is None:
                 with whole_file(path) as part:
                     shutil.copyfile(video.frames, part)
             else:
@@ -281,6 +283,8 @@ def _edited(path: Path, edit: Any) -> Video:
             raise TypeError(f"expected trim and crop by name, found {str(edit)[:_SHOWN]}")
         trim, crop = edit.get("trim") or {}, edit.get("crop") or {}
         start, duration = (float(trim.get(name) or 0) for name in ("start_time", "duration"))
+        if not isfinite(start) or not 0 <= duration < inf:
+            raise TypeError(f"trim is {str(trim)[:_SHOWN]}")
         x, y = (int(crop.get(name) or 0) for name in ("x", "y"))
         width = int(crop.get("width") or reader.width - x)
         height = int(crop.get("height") or reader.height - y)
@@ -292,7 +296,11 @@ def _edited(path: Path, edit: Any) -> Video:
             "are known. Edit the file, or run the prompt on a server."
         )
     if start < 0:
-        start += float(reader.clock.count / reader.fps)
+        start += float(reader.clock.end)
+    if not crop:
+        video = Video(path, window=(float(reader.start) + max(start, 0.0), duration))
+        video.reader()  # whether anything is left
+        return video
     stop = start + duration if duration else float("inf")
     frames = [
         frame[y : y + height, x : x + width]
@@ -394,6 +402,22 @@ class PreviewImage(SaveImage):
         return super().save(images, filename_prefix)
 
 
+class Primitive:
+    """A value that is wired to several nodes."""
+
+    FUNCTION = "give"
+
+    def give(self, value: Any) -> tuple[Any]:
+        """The value."""
+        return (value,)
+
+
+def _primitive(kind: str, **options: Any) -> type[Primitive]:
+    declared = {"required": {"value": (kind, options)}}
+    inputs = classmethod(lambda cls: declared)
+    return type("Primitive", (Primitive,), {"RETURN_TYPES": (kind,), "INPUT_TYPES": inputs})
+
+
 NODE_CLASS_MAPPINGS = {
     "LoadVideo": LoadVideo,
     "GetVideoComponents": GetVideoComponents,
@@ -403,4 +427,9 @@ NODE_CLASS_MAPPINGS = {
     "ImageFromBatch": ImageFromBatch,
     "SaveImage": SaveImage,
     "PreviewImage": PreviewImage,
+    "PrimitiveInt": _primitive("INT"),
+    "PrimitiveFloat": _primitive("FLOAT"),
+    "PrimitiveString": _primitive("STRING"),
+    "PrimitiveStringMultiline": _primitive("STRING", multiline=True),
+    "PrimitiveBoolean": _primitive("BOOLEAN"),
 }

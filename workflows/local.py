@@ -109,7 +109,8 @@ def _declared(node_id: str, node: dict[str, Any], say: Callable[[str], None]) ->
         for name, value in given:
             own = name.rpartition(".")[2]
             if own in known and value is not None:
-                inputs.setdefault(own, value)
+                if name != own:  # where both are there, newer servers read this one
+                    inputs[own] = value
             elif value and not name.endswith(_PAGE_ONLY):
                 say(f"Node {node_id} ({class_type}): input {name!r} is ignored without a server.")
     return {**node, "inputs": inputs}

@@ -84,6 +84,39 @@ def test_inputs_that_only_a_page_knows_are_left_out(folders, graph):
     assert run_workflow(graph, folders=folders).files
 
 
+def test_a_trimmed_clip_is_saved_as_it_is_shown(folders, graph):
+    """The frames, the sound and the rate of the stretch, though its type is that of the file."""
+    graph["1"]["inputs"]["edit"] = {"trim": {"start_time": 1 / 6, "duration": 0.25}}
+    graph["6"]["inputs"]["video"] = ["1", 0]
+    (path,) = run_workflow(graph, folders=folders).files
+    whole = VideoReader(folders.input / "clip.mp4")
+    video = VideoReader(path)
+    assert video.fps == whole.fps
+    frames = list(video)
+    assert len(frames) == 3
+    assert (frames[0] - list(whole)[2]).abs().mean() < 0.02
+
+
+WIRED = {"multiplier": ("Int", 3), "source_fps": ("Float", 3.0), "schedule": ("String", "3:1")}
+
+
+@pytest.mark.parametrize("name", WIRED)
+def test_values_that_are_wired(folders, graph, name):
+    kind, value = WIRED[name]
+    graph["7"] = {"class_type": f"Primitive{kind}", "inputs": {"value": value}}
+    graph["4"]["inputs"][name] = ["7", 0]
+    wired = run_workflow(graph, folders=folders).texts
+    graph["4"]["inputs"][name] = value
+    typed = run_workflow(graph, folders=folders).texts
+    assert wired[0].splitlines()[:2] == typed[0].splitlines()[:2]
+
+
+def test_the_nested_value_is_the_newer_one(folders, graph):
+    graph["6"]["inputs"] |= {"format": "mkv", "codec": "auto", "format.codec": "h265"}
+    result = run_workflow(graph, folders=folders)
+    assert "mkv is written as h264 here, not as h265." in result.texts
+
+
 NEWER = {
     "dotted": {"format": "mkv", "format.codec": "h264", "format.codec.encoding.crf": 30.0},
     "nested": {"format": {"format": "mkv", "codec": {"codec": "h264", "crf": 30.0}}},
@@ -122,8 +155,10 @@ def test_file_types_and_codecs(folders, graph):
     ("edit", "says"),
     [
         ({"rotate": 90}, "has rotate; without a server only trim and crop"),
-        ({"trim": {"start_time": 9}}, "Nothing of clip.mp4 is left by its edit: it is 52x36"),
+        ({"trim": {"start_time": 9}}, "shows no frame: it is cut from 9 s on"),
+        ({"trim": {"start_time": 9}, "crop": {"width": 8}}, "Nothing of clip.mp4 is left by its"),
         ({"trim": 3}, "cannot be read"),
+        ({"trim": {"duration": "inf"}}, "cannot be read: trim is"),
         ("7", "cannot be read: expected trim and crop by name, found 7"),
         ("{", "cannot be read"),
     ],
