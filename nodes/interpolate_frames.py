@@ -28,7 +28,7 @@ from ..rife_core.engine.scenes import (
     SceneRules,
     parse_cuts,
 )
-from ..rife_core.timeline import ENDS, End, Timeline, as_fraction
+from ..rife_core.timeline import ENDS, End, Timeline, as_fraction, parse_schedule
 from ..rife_core.timeline.replaced import parse_replaced
 from ..rife_core.timeline.shutter import DEFAULT_EXPOSURES, Shutter
 from .host import (
@@ -349,6 +349,7 @@ class InterpolateFrames:
         source_rate = as_fraction(source_fps)
         fps = timeline.output_fps(source_fps) if len(frames) > 1 else source_rate
         notes += _seam_notes(part, len(frames) - given, given, asked)
+        notes += [] if part else asked.beyond(given)
         text = "\n".join((told(found, source_rate, fps, seconds, model), *notes))
         return Outputs((output, float(fps), len(output), text, disagreement), text)
 
@@ -489,6 +490,20 @@ class Inputs:
             pacing=self.pacing,
             replaced=frozenset() if self.finds_frames else parse_replaced(self.replace),
         )
+
+    def beyond(self, count: int) -> list[str]:
+        """Notes on entries of lists that lie beyond the last of `count` frames."""
+        pairs = count if ENDS_SHOWN[self.end] == "loop" else count - 1
+        schedule, _ = parse_schedule(self.schedule)
+        named = (
+            ("schedule", "pair", pairs, [stretch.first + 1 for stretch in schedule]),
+            ("cuts", "frame", count, parse_cuts(self.cuts) or ()),
+        )
+        return [
+            f"{name} names {what} {max(numbers)}, but the clip has {last}; that changed nothing."
+            for name, what, last, numbers in named
+            if numbers and max(numbers) > last
+        ]
 
     def options(self, size: tuple[int, int], count: int | None) -> tuple[Options, list[str]]:
         """The engine's options that they mean, and notes on them.

@@ -205,7 +205,7 @@ class InterpolateVideo:
                 **vars(options),
             )
         text = told(done.engine, source_fps, done.fps, done.seconds, model)
-        text = "\n".join((text, *done.notes, *notes))
+        text = "\n".join((text, *done.notes, *notes, *asked.beyond(count)))
         return Outputs((video_of_file(path), float(done.fps), done.frames, text), text)
 
 

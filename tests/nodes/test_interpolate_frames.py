@@ -143,6 +143,21 @@ class TestInterpolateFrames:
         with pytest.raises(ValueError, match="schedule and target_fps"):
             self.run(model, clip, schedule="1:4", target_fps=24.0)
 
+    @pytest.mark.parametrize(
+        ("asked", "note"),
+        [
+            ({"schedule": "1:3, 3-9:4"}, "schedule names pair 3, but the clip has 2"),
+            ({"schedule": "1-99:3"}, None),  # as often written for: all
+            ({"schedule": "3:4", "end": "loop"}, None),  # the way back
+            ({"cuts": "3, 4"}, "cuts names frame 4, but the clip has 3"),
+            ({"cuts": "3"}, None),
+        ],
+    )
+    def test_what_lies_beyond_the_clip_is_named(self, model, asked, note):
+        report = self.run(model, moving_square(3), **asked)[3]
+        assert (note or "") in report
+        assert ("that changed nothing" in report) == bool(note)
+
     def test_one_frame_comes_back_with_a_note(self, model):
         clip = moving_square(1)
         frames, fps, count, report, _ = self.run(model, clip)

@@ -137,6 +137,11 @@ def test_a_part_of_a_video(run, source):
         run(source, start="soon")
 
 
+def test_what_lies_beyond_the_part_is_named(run, source):
+    report = run(source, start="2f", stop="4f", cuts="3, 5")[3]
+    assert "cuts names frame 5, but the clip has 3; that changed nothing." in report
+
+
 def test_a_speed_curve(run, source):
     _, fps, count, _ = run(source, speed="0-0.25s:0.5", multiplier=1)
     assert (fps, count) == (12, 9)
