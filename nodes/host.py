@@ -71,7 +71,7 @@ COLOR_SPACES = {"HDR": ColorTags(9, 9, 18), "HDR PQ": ColorTags(9, 9, 16)}
 
 @dataclass(frozen=True)
 class Folders:
-    """Where a graph's files lie when there is no ComfyUI to say so.
+    """The folders of a graph's files when ComfyUI is not there to say.
 
     Attributes:
         input: clips and images that a graph may read.
@@ -113,7 +113,7 @@ def use_folders(folders: Folders) -> Generator[None]:
 
 
 def input_folder() -> Path:
-    """Where the files that a graph reads lie."""
+    """The folder of the files that a graph reads."""
     if paths := _comfyui("folder_paths"):
         return Path(paths.get_input_directory())
     return _folders().input
@@ -524,7 +524,7 @@ class Pieces:
             yield from piece.images
 
     def audio(self) -> Audio | None:
-        """The sound of all pieces; None if there is none."""
+        """The sound of all pieces; None if no piece has sound."""
         sounds = [piece.audio for piece in self._pieces() if piece.audio]
         if not sounds:
             return None

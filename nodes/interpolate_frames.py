@@ -478,11 +478,11 @@ class Inputs:
 
     @property
     def finds_frames(self) -> bool:
-        """Whether the frames to make anew are to be found."""
+        """Whether the frames to replace are to be detected."""
         return self.replace.strip() == "auto"
 
     def scenes(self) -> SceneRules:
-        """What they say of cuts, of repeated frames and of those that are made anew."""
+        """The rules for cuts, repeated frames and replaced frames."""
         return SceneRules(
             AT_CUT_SHOWN[self.at_cut],
             parse_cuts(self.cuts),

@@ -47,7 +47,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 def _files(suffixes: tuple[str, ...]) -> list[str]:
-    """Files of some type that lie directly in the input folder, as ComfyUI lists them."""
+    """Files of some type directly in the input folder, as ComfyUI lists them."""
     folder = input_folder()
     found = folder.iterdir() if folder.is_dir() else ()
     return sorted(path.name for path in found if path.is_file() and path.suffix.lower() in suffixes)

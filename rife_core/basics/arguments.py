@@ -189,7 +189,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _is_class(kind: Any) -> bool:
-    """Whether it can be told if a value is one."""
+    """Whether `isinstance` can answer for it."""
     return (
         isinstance(kind, type)
         and kind is not Any
@@ -199,7 +199,7 @@ def _is_class(kind: Any) -> bool:
 
 
 def is_whole(value: Any) -> bool:
-    """Whether it is a whole number, of Python or of another library; True and False are none."""
+    """Whether it is an integer, of Python or of another library; True and False are not."""
     if _is_bool(value):
         return False
     try:
@@ -210,7 +210,7 @@ def is_whole(value: Any) -> bool:
 
 
 def number_of(value: Any) -> float:
-    """A number of Python or of another library; NaN for all else, True and False included."""
+    """A number as a float, of Python or of another library; NaN for anything else, also bools."""
     try:
         is_none = _is_bool(value) or isinstance(value, (str, bytes, bytearray))
         return math.nan if is_none else float(value)

@@ -1,4 +1,4 @@
-"""A large file in shards of a few megabytes, for roads on which no large file travels."""
+"""A large file split into shards of a few megabytes, for places that take no large files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .whole_file import whole_file
 def write_shards(path: Path, data: bytes | memoryview, size: int) -> list[Path]:
     """Writes `path`.000, `path`.001 and so on, of at most `size` bytes each.
 
-    None takes its name before all are written, and the first one takes it last. What an earlier
-    writer left of the same file, whole or in more shards, is removed.
+    None takes its name before all are written, and the first one takes it last. Whatever is
+    left of an earlier version, one file or more shards, is removed.
 
     Returns:
         The files, in order.
@@ -38,7 +38,7 @@ def write_shards(path: Path, data: bytes | memoryview, size: int) -> list[Path]:
 
 
 def files_of(path: Path) -> list[Path]:
-    """The file, or where there is none its shards in order; nothing where there are none."""
+    """The file itself, or its shards in order if there is no such file."""
     if path.is_file():
         return [path]
     return sorted(path.parent.glob(f"{escape(path.name)}.[0-9][0-9][0-9]"))

@@ -169,7 +169,7 @@ def try_folder(folder: Path) -> None:
 
 
 def leftovers(path: Path) -> Iterator[Path]:
-    """What killed writers of `path` left; of use where nobody else writes it at the moment."""
+    """Part files that killed writers of `path` left behind; only while nobody writes `path`."""
     return path.parent.glob(f"{escape(_shown(path))}[0-9a-f]*.part")
 
 
@@ -178,7 +178,7 @@ def _shown(path: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """Makes a file, or the names in a folder, outlast a loss of power where that can be had."""
+    """Flushes a file, or the names in a folder, to disk, where the system can do that."""
     with suppress(OSError):  # Windows opens no folder, and some file systems sync none
         handle = os.open(path, os.O_RDONLY)
         try:

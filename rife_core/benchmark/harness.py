@@ -173,7 +173,7 @@ def measure(
 
 
 class _Race:
-    """One case while it is measured: a worker for each contender, and what each has told.
+    """One case while it is measured: a worker for each contender, and what each has reported.
 
     Args:
         case, contenders, settings: see `measure`.

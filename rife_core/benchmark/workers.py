@@ -36,7 +36,7 @@ class ContenderError(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """What a process is told.
+    """The job of one process.
 
     Attributes:
         contender: who.

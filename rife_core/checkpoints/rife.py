@@ -200,7 +200,7 @@ def _belongs(name: str, spec: NetworkSpec) -> bool:
 
 
 def _parts_beside(path: Path) -> dict[str, Tensor]:
-    """The refinement, where it lies in files of its own."""
+    """The refinement, if it is stored in separate files."""
     named: dict[str, Tensor] = {}
     for part in PARTS:
         beside = path.with_stem(part)

@@ -203,7 +203,7 @@ def shown(name: object) -> str:
 
 
 def _unfit(tensor: object) -> str | None:
-    """Why something is no tensor of weights."""
+    """Why something cannot be a weight; None if it can."""
     if not isinstance(tensor, Tensor):
         return f"is a {type(tensor).__name__}"
     if tensor.is_quantized:

@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None, table: Mapping[str, Command] = COMMA
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells what is wrong with a word, and not all of it where it is too long to be read."""
+    """Says what is wrong with an argument, shortened if it is long."""
 
     def error(self, message: str) -> NoReturn:
         super().error(_readable(message))

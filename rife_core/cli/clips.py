@@ -81,7 +81,7 @@ def source_of(
     *,
     skip_damaged: bool = False,
 ) -> FrameSource:
-    """What `add_source` was told, opened; see `open_source`."""
+    """Opens the source that the arguments of `add_source` name; see `open_source`."""
     return open_source(
         args.input,
         destination,
@@ -139,5 +139,5 @@ def add_encoding(parser: argparse.ArgumentParser) -> None:
 
 
 def request_of(args: argparse.Namespace) -> EncoderRequest:
-    """What `add_encoding` was told."""
+    """The request that the arguments of `add_encoding` make."""
     return EncoderRequest(args.encoder, args.quality, args.preset, args.pixel_format)

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_models_folder(parser: argparse.ArgumentParser) -> None:
-    """The argument that says where weights besides the bundled ones lie."""
+    """The argument that names the folder of further weights."""
     parser.add_argument(
         "--models",
         type=Path,

@@ -77,7 +77,7 @@ def add_scale(parser: argparse.ArgumentParser) -> None:
 
 
 def network_of(args: argparse.Namespace) -> RIFE:
-    """The network that `add_network` was told, ready on its device."""
+    """The network that the arguments of `add_network` name, ready on its device."""
     network = load_chosen(args.model, args.models)
     device = args.device or str(default_device())
     check_here(device)
@@ -87,7 +87,7 @@ def network_of(args: argparse.Namespace) -> RIFE:
 
 
 def options_of(args: argparse.Namespace, scenes: SceneRules) -> Options:
-    """What the engine is told of it, and of cuts and repeats."""
+    """The engine's options, with the rules for cuts and repeats."""
     return Options(
         scenes=scenes,
         scale=args.scale,

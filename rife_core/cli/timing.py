@@ -12,7 +12,7 @@ _RULES = SceneRules()
 
 
 def add_timing(parser: argparse.ArgumentParser) -> None:
-    """Which frames are wanted; `Timing.of` reads what was told."""
+    """Adds the arguments for the frames wanted; `Timing.of` reads them."""
     rate = parser.add_mutually_exclusive_group()
     rate.add_argument(
         "-m",

@@ -1,4 +1,4 @@
-"""`rife-video weights list|get|verify`: the published networks, here or to be had."""
+"""`rife-video weights list|get|verify`: the published networks, local or to be fetched."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Clip:
     def of(
         cls, reader: FrameSource, timeline: Timeline, replaced: frozenset[int] = frozenset()
     ) -> Clip:
-        """The clip in `reader`, of which frames `replaced` are to be made anew.
+        """The clip in `reader`; the frames `replaced` are to be interpolated.
 
         Raises:
             ValueError: the timeline does not fit it, or a frame of these has no neighbours.

@@ -1,4 +1,4 @@
-"""A look at a run before it begins: three pairs of a clip, what lies between, and the time."""
+"""A preview of a run: three pairs of frames, a frame between each, and the time it will take."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _PIECE = 1 << 20  # bytes that are hashed at once
 
 
 def parts_folder(destination: Path) -> Path:
-    """Where the segments of a file lie while it is being made."""
+    """The folder of a file's segments while the file is being made."""
     return destination.with_name(f".{destination.name}.rife-parts")
 
 
@@ -148,7 +148,7 @@ class Segments:
         self._found(record)
 
     def discard(self) -> None:
-        """Keeps none of them: they do not make what they should."""
+        """Discards all segments: together they are not the file they should be."""
         self._keep = False
 
     def _found(self, record: Record) -> None:

@@ -77,7 +77,7 @@ class Timing:
 
     @property
     def finds_frames(self) -> bool:
-        """Whether the frames to make anew are to be found: repeats, and those that are damaged."""
+        """Whether the frames to replace are to be detected: repeated and damaged ones."""
         return self.replace.strip() == _AUTO
 
     @property
@@ -103,7 +103,7 @@ class Timing:
 
     @property
     def scenes(self) -> SceneRules:
-        """What is done at cuts, with repeated frames and with those that are made anew."""
+        """The rules for cuts, repeated frames and replaced frames."""
         return SceneRules(
             self.at_cut,
             parse_cuts(self.cuts),

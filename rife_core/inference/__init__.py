@@ -1,1 +1,1 @@
-"""The fast road from two frames to the one between them."""
+"""The fast path from two frames to the one between them."""

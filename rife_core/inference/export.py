@@ -101,7 +101,7 @@ def export_onnx(network: RIFE, path: str | os.PathLike[str]) -> float | None:
 
 
 def plain_copy(network: RIFE) -> RIFE:
-    """A copy in float32 on the CPU, laid out as files have it."""
+    """A copy in float32 on the CPU, in the contiguous layout."""
     plain = copy.deepcopy(network).float().cpu().eval().requires_grad_(False)
     return plain.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
 

@@ -83,7 +83,7 @@ def check_pair(
 
 
 def check_same(name: str, a: Tensor, b: Tensor) -> None:
-    """Raises ValueError unless both tensors have one shape and lie on one device."""
+    """Raises ValueError unless both tensors have the same shape and device."""
     if a.shape != b.shape:
         raise ValueError(
             f"{name}: the two sides have shapes {tuple(a.shape)} and {tuple(b.shape)}; "

@@ -81,7 +81,7 @@ class LogLight:
 
 
 class DisplayLight:
-    """The curve of sRGB; what lies outside [0, 1] is cut off.
+    """The curve of sRGB; values outside [0, 1] are clipped.
 
     Example:
         >>> encoded = DisplayLight().encode(torch.tensor([[[0.0, 0.5, 2.0]]]))

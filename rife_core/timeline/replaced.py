@@ -1,4 +1,4 @@
-"""Frames that are made anew from their neighbours: how they are named, and which can be."""
+"""Frames that are replaced from their neighbours: how they are named, and which ones can be."""
 
 from __future__ import annotations
 

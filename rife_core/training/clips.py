@@ -55,7 +55,7 @@ def clip_frames(path: Path, start: int = 0, step: int = 1) -> Iterator[Tensor]:
 
 
 def is_triplet_cut(img0: Tensor, gt: Tensor, img1: Tensor) -> bool:
-    """Whether a cut lies inside a triplet: one step changes far more than the other.
+    """Whether there is a cut inside a triplet: one step changes far more than the other.
 
     Shape:
         each 3 H W in [0, 1]

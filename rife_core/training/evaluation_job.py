@@ -96,7 +96,7 @@ def evaluate_with(
     setup: Setup,
     report: Callable[[int, int], None] | None = None,
 ) -> dict[str, dict[str, Score]]:
-    """The table of `evaluate`, by workers; clips whose scores lie in the folder are not done again.
+    """The table of `evaluate`, by workers; clips whose scores are in the folder are skipped.
 
     Args:
         workers: who measures.

@@ -96,7 +96,7 @@ class State(NamedTuple):
 
 
 def read_state(folder: Path, device: torch.device) -> State | None:
-    """The state in a folder, whole or in shards; None where there is none.
+    """The state in a folder, in one file or in shards; None if there is no state.
 
     Raises:
         ValueError: what is there is no state.
@@ -133,7 +133,7 @@ def cut_log(path: Path, step: int) -> None:
 
 
 def _step_of(row: str) -> float:
-    """Infinity where the row is none, as that of a full disk."""
+    """The step of a row of the log; infinity for a broken row, such as a full disk leaves."""
     step = natural(row.split(",")[0])
     return math.inf if step is None or not row.endswith("\n") else step
 

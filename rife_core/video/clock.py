@@ -111,7 +111,7 @@ class Clock:
 
 
 def shifted(packets: Iterable[P], shifts: Shifts) -> Iterator[P]:
-    """The packets of one track, in step with the picture where the file's clock was set anew."""
+    """The packets of one track, in step with the picture even where the file's clock was reset."""
     waiting, ticks, number = list(shifts), 0, 0
     for packet in packets:
         if packet.size:
@@ -125,7 +125,7 @@ def shifted(packets: Iterable[P], shifts: Shifts) -> Iterator[P]:
 
 
 class _Jump(NamedTuple):
-    """A track's clock was set anew: at which packet, from which time to which, in seconds."""
+    """A reset of a track's clock: at which packet, from which time to which, in seconds."""
 
     number: int
     left: Fraction
@@ -152,7 +152,7 @@ class _Track:
                 yield number, fault
 
     def see(self, packet: Packet[Stream]) -> bool:
-        """Counts a packet; returns whether the clock was set anew before it."""
+        """Counts a packet; returns whether the clock was reset before it."""
         self.number += 1
         if packet.dts is None:
             return False
@@ -263,7 +263,7 @@ def clock_of(
     rates: Sequence[Fraction],
     count: int | None = None,
 ) -> Clock:
-    """The clock that packets tell of.
+    """The clock according to the packets.
 
     Args:
         seen: the packets.

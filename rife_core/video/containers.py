@@ -47,7 +47,7 @@ codecs.register_error(_LATIN1, _as_latin1)
 
 
 def readable(text: str) -> str:
-    r"""A description as PyAV gives it, read as Latin-1 where it is no UTF-8.
+    r"""A description as PyAV gives it, read as Latin-1 if it is not UTF-8.
 
     Example:
         >>> readable("F\udcfcchse")
@@ -141,7 +141,7 @@ def has_times(container: InputContainer) -> bool:
 
 
 def may_jump(container: InputContainer) -> bool:
-    """Whether the clock of this file type may be set anew on the way, as in broadcasts."""
+    """Whether the clock of this file type may be reset midway, as in broadcasts."""
     return bool(container.format.flags & FormatFlags.ts_discont.value)
 
 

@@ -67,7 +67,7 @@ class EncoderRequest:
 
 
 class Choice(NamedTuple):
-    """An encoder with all that it is told.
+    """An encoder with all its settings.
 
     Attributes:
         name: its row of `ENCODER_TABLE`.
@@ -157,7 +157,7 @@ def keeps_alpha(suffix: str, request: EncoderRequest | None = None) -> bool:
 
 
 def _options(row: Encoder, request: EncoderRequest, suffix: str, layout: str) -> dict[str, str]:
-    """What an encoder is told for a layout; one that nobody named does without what it lacks."""
+    """The options of an encoder; unless it was asked for by name it ignores those it lacks."""
     named = request.encoder is not None
     options = row.settings(
         suffix,

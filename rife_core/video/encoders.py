@@ -121,7 +121,7 @@ class Encoder:
         return tuple(layout for layout in self.layouts if layout in layouts_of(self.codec))
 
     def settings(self, suffix: str, quality: int | None, preset: str | None) -> dict[str, str]:
-        """What the encoder is told.
+        """The encoder's options.
 
         Raises:
             ValueError: the quality or the preset is none of its own.

@@ -299,7 +299,7 @@ def _number_of(path: Path) -> int:
 
 
 def _missing(pictures: Sequence[_Numbered]) -> list[str]:
-    """Numbers that lie between others and are not there, as "13" or "20-24"."""
+    """Missing numbers between others, such as "13" or "20-24"."""
     gaps = ((one.number + 1, other.number - 1) for one, other in pairwise(pictures))
     return [
         f"{first}-{last}" if last > first else f"{first}" for first, last in gaps if last >= first

@@ -73,7 +73,7 @@ class _Writable:
 
 
 class RawVideo(NamedTuple):
-    """What the reader of raw frames must be told.
+    """The format of raw frames, which their reader needs to know.
 
     Attributes:
         layout: "rgb24", or "rgb48" (little-endian).

@@ -158,7 +158,7 @@ def kind_of(stream: VideoStream, first: VideoFrame, orientation: Orientation) ->
 
 
 def _chroma_site(stream: VideoStream) -> int:
-    """Where colour samples lie. PyAV does not tell, but Matroska writes it down."""
+    """The location of chroma samples. PyAV does not expose it, but Matroska stores it."""
     file = io.BytesIO()
     try:
         with closing(av.open(file, "w", format="matroska")) as container:

@@ -301,7 +301,7 @@ class VideoReader:
         return notes
 
     def read_audio(self) -> Audio | None:
-        """The whole of the first sound track, or None where there is none.
+        """The whole of the first sound track, or None if there is no sound.
 
         What comes before time 0 is the encoder's own start: newer releases of PyAV leave it out.
         """

@@ -307,7 +307,7 @@ class VideoWriter:
                 carry_chapters(container, source, output)
 
     def _options(self) -> dict[str, str]:
-        """What the file type is told."""
+        """The options of the file type."""
         if self.suffix not in ISO:
             return {}
         scale = self.fps.numerator  # every frame's time is a whole number of these

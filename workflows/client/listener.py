@@ -1,4 +1,4 @@
-"""What a server's websocket tells of a prompt: how far it is, and when to ask for the result.
+"""What a server's websocket says about a prompt: its progress, and when to ask for the result.
 
 Nothing depends on it. A websocket that cannot be opened, breaks off or talks nonsense
 costs the progress lines only; the history tells how a prompt ended.

@@ -33,7 +33,7 @@ class Deadline:
         self.move()
 
     def move(self) -> None:
-        """Patience begins anew."""
+        """Resets the patience."""
         self.left = self.seconds
 
     def moved_to(self, position: int) -> None:

@@ -60,7 +60,7 @@ def place_of(folder: str | os.PathLike[str]) -> str:
 
 
 def job_folder(output: str) -> str:
-    """Where the job of an output folder lies, if nothing else is said."""
+    """The default folder for the job of an output folder."""
     return f"{output}/.rife-job"
 
 
@@ -189,7 +189,7 @@ def run_job(
 
 
 class _WatchError(BaseException):
-    """What a `Watch` raised while a part was made; it is no fault of the part."""
+    """An exception raised by a `Watch` while a part was made; the part is not to blame."""
 
     def __init__(self, raised: Exception) -> None:
         super().__init__(raised)

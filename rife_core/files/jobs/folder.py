@@ -38,7 +38,7 @@ class Folder:
         return str(self.root)
 
     def read(self, name: str) -> bytes | None:
-        """What a file holds, or None where there is none."""
+        """The content of a file, or None if it does not exist."""
         try:
             return self.path(name).read_bytes() or None  # empty: just being created
         except FileNotFoundError:
@@ -107,7 +107,7 @@ class Folder:
         return FolderLock(self.root)
 
     def size(self, name: str) -> int | None:
-        """How many bytes a file has, or None where there is none."""
+        """The size of a file in bytes, or None if it does not exist."""
         try:
             return self.path(name).stat().st_size
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Hands tasks to workers, and again where that came to nothing."""
+"""Hands tasks to workers, and hands them out again after a failure."""
 
 from __future__ import annotations
 

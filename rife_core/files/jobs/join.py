@@ -94,7 +94,7 @@ def join_film(job: Job, film: int) -> FilmReport:
 
 
 def _known(job: Job, film: int) -> FilmReport | None:
-    """What was written down of a film that has been joined."""
+    """The report of a film that has been joined already."""
     content = job.folder.read(joined_name(film))
     if content is None:
         return None
@@ -142,7 +142,7 @@ def _write(
 
 
 def remove_parts(job: Job, parts: Iterable[int]) -> None:
-    """Removes parts, those of attempts that came to nothing included; records first."""
+    """Removes parts, including those of failed attempts; records first."""
     numbers = {f"{part:06}" for part in parts}
     names = [name for name in job.folder.names("parts") if name[:6] in numbers]
     job.folder.remove(*(f"parts/{name}" for name in sorted(names, key=len)))

@@ -142,7 +142,7 @@ def speeds(job: Job) -> dict[str, float]:
 
 
 class _Note(NamedTuple):
-    """What a worker tells of a part that it makes."""
+    """A worker's note on the part that it is making."""
 
     part: int
     worker: str

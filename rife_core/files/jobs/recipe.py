@@ -126,7 +126,7 @@ class Recipe:
         return pace_of(clip, fps, self.sound)
 
     def options(self) -> Options:
-        """What the engine is told."""
+        """The engine's options."""
         return Options(
             scale=self.scale,
             ensemble=self.ensemble,
@@ -137,7 +137,7 @@ class Recipe:
         )
 
     def network(self, device: str, weights: Path | None = None) -> RIFE:
-        """The network, ready on a device; its weights may lie elsewhere by now."""
+        """The network, ready on a device; its weights may have moved since."""
         file = weights or Path(self.weights)
         network = load_release(self.release, file) if self.release else load_rife(file)
         set_precision(network, resolve_precision(self.precision, device))

@@ -68,7 +68,7 @@ def found_at(url: str) -> dict[str, str]:
 
 
 def local_copy(source: str) -> Path:
-    """The file of a source on this machine; one that lies elsewhere is copied once for all.
+    """A source as a local file; a remote one is copied once and kept.
 
     Copies that nobody has used for a day are removed.
     """
@@ -92,7 +92,7 @@ def local_copy(source: str) -> Path:
 
 
 class RemoteFolder(Folder):
-    """A folder on object storage; what is written here first lies in a temporary folder.
+    """A folder on object storage; files are written to a temporary folder first.
 
     Args:
         url: such as s3://bucket/job.
@@ -197,7 +197,7 @@ class _Owner(NamedTuple):
 
 
 class _Lease:
-    """What stands in for a lock where there are none: a file that its owner writes anew.
+    """A replacement for locks on object storage: a file that its owner keeps rewriting.
 
     Raises:
         BlockingIOError: its owner seems to be alive.

@@ -133,7 +133,7 @@ def with_room(workers: Collection[_W], avoid: frozenset[str]) -> list[_W]:
 
 
 def attempt(maker: Maker, task: int) -> Outcome:
-    """Does a task; errors are told, not raised."""
+    """Does a task; errors are reported, not raised."""
     try:
         maker.do(task)
     except Exception as error:

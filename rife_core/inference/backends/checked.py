@@ -184,7 +184,7 @@ class Checked(ABC):
             )
 
     def _look_at_weights(self) -> list[object]:
-        """Where the weights lie and how often they were written to."""
+        """The address of the weights and how often they have been written to."""
         seen: list[object] = []
         for parameters, name in self._places:
             weight = parameters[name]
