@@ -244,11 +244,18 @@ def check_encoder(
         VideoError: there is none that fits.
     """
     suffix = destination.suffix.lower()
-    if not FILE_TYPES[suffix].joins:
+    kind = FILE_TYPES[suffix]
+    if not kind.joins:
         check_animation(suffix, fps, request)
-    kind = kind_of(reader)
+    elif fps > kind.highest_fps:
+        raise VideoError(
+            f"{suffix} files hold {kind.highest_fps} frames a second at most, and these are "
+            f"{float(fps):.6g}. Give a lower rate (--fps), or --source-fps where the source says "
+            "its own wrongly."
+        )
+    pixels = kind_of(reader)
     choice = choose_encoder(
-        request, suffix, kind, width=reader.width, height=reader.height, alpha=kind.alpha
+        request, suffix, pixels, width=reader.width, height=reader.height, alpha=pixels.alpha
     )
     return choice.notes
 

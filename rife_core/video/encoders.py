@@ -311,6 +311,8 @@ class FileType(NamedTuple):
         container: FFmpeg's name of it.
         segment: the file type in which stretches of it are kept until they are joined.
         joins: packet by packet; else it is an animation, encoded as a whole from its segments.
+        highest_fps: beyond it, the clock of the file type, or that of its segments, gives two
+            frames one time.
     """
 
     plain: str
@@ -319,15 +321,18 @@ class FileType(NamedTuple):
     container: str
     segment: str
     joins: bool = True
+    highest_fps: int = 1000
 
 
-_H264_FIRST = FileType("x264", ("x265", "x264"), (), "mp4", ".mp4")
+_H264_FIRST = FileType("x264", ("x265", "x264"), (), "mp4", ".mp4", highest_fps=10_000)
 
 FILE_TYPES: Mapping[str, FileType] = MappingProxyType(
     {
         ".mp4": _H264_FIRST,
         ".m4v": _H264_FIRST,
-        ".mov": FileType("x264", ("x265", "x264"), ("prores-4444", "qtrle"), "mov", ".mov"),
+        ".mov": _H264_FIRST._replace(
+            alpha=("prores-4444", "qtrle"), container="mov", segment=".mov"
+        ),
         ".mkv": FileType("x264", ("x265", "x264"), (), "matroska", ".mkv"),
         ".webm": FileType("vp9", ("vp9", "svt-av1"), ("vp9",), "webm", ".webm"),
         ".ts": FileType("x264", ("x265", "x264"), (), "mpegts", ".mkv"),

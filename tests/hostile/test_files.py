@@ -19,6 +19,11 @@ def tried(first, count):
     return json.loads(run.stdout.splitlines()[-1])
 
 
+def test_a_rate_that_the_file_type_cannot_hold():
+    """A broken byte made it 699051 frames a second; the segments of a file stayed."""
+    assert tried(2611, 1) == {"outcomes": {"refused": 1}, "faults": []}
+
+
 @pytest.mark.parametrize(
     ("first", "count"),
     [(0, 60), *(pytest.param(k, 500, marks=pytest.mark.slow) for k in range(0, 6000, 500))],

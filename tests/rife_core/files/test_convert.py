@@ -914,3 +914,16 @@ def test_wishes_that_cannot_be_met(tmp_path, network, clip_file, name, message):
     with pytest.raises(VideoError, match=message):
         interpolate_file(network, source, tmp_path / name, DOUBLE)
     assert left_in(tmp_path) == ["folder.mp4", "in.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "highest"), [(".mp4", 10_000), (".mov", 10_000), (".mkv", 1000), (".webm", 1000)]
+)
+def test_rates_that_a_file_type_cannot_hold(tmp_path, network, clip_file, suffix, highest):
+    """They were written at another rate, without a word."""
+    path = tmp_path / f"o{suffix}"
+    with pytest.raises(VideoError, match=f"{suffix} files hold {highest} frames a second at most"):
+        interpolate_file(network, clip_file, path, DOUBLE, fps=Fraction(highest + 1))
+    interpolate_file(network, clip_file, path, DOUBLE, fps=Fraction(highest))
+    assert VideoReader(path).fps == highest
+    assert left_in(tmp_path) == [path.name]
