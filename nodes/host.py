@@ -186,7 +186,7 @@ def list_models() -> dict[str, Path]:
 
 
 def model_names() -> list[str]:
-    """What LoadRIFE offers: weights files, then every published release by its number."""
+    """The choices of LoadRIFE: weights files, then every published release by its number."""
     kept = {release.filename for release in RELEASES.values()}
     return [*(name for name in list_models() if name not in kept), *RELEASES]
 
@@ -265,7 +265,7 @@ def running_item() -> int:
 
 
 def _running_context() -> Any:
-    """What ComfyUI knows of the running node; None where it does not tell."""
+    """ComfyUI's context of the running node; None if there is none."""
     execution = _comfyui("comfy_execution.utils")
     return execution.get_executing_context() if execution else None
 

@@ -210,7 +210,7 @@ class InterpolateVideo:
 
 
 def _request(crf: int, encoder: str, quality: int, pixel_format: str) -> EncoderRequest:
-    """What is asked of the encoder; `crf`, which is older, speaks for the one that is chosen."""
+    """The request to the encoder; `crf`, which is older, speaks for the one that is chosen."""
     is_auto = encoder == _AUTO
     wanted = quality if quality >= 0 else crf if is_auto else None
     layout = pixel_format.strip() or None

@@ -112,7 +112,7 @@ def _next_path(prefix: str, suffix: str, width: int, height: int) -> Path:
 
 
 def _saved(paths: Iterable[Path]) -> dict[str, Any]:
-    """What the server reports of saved files."""
+    """The server's report on saved files."""
     root = inside(output_folder(), "")
     return {
         "images": [

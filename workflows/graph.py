@@ -78,7 +78,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Input:
-    """What a node class says of one of its inputs."""
+    """The declaration of one input by a node class."""
 
     name: str
     type: str
@@ -173,7 +173,7 @@ def _is_deep(content: Any) -> bool:
 
 
 def title(node: Mapping[str, Any]) -> str | None:
-    """What a node is called on the page: its title, or else its class."""
+    """The name of a node on the page: its title, or else its class."""
     return next(iter(_names(node)), None)
 
 

@@ -45,7 +45,7 @@ KNOWN_NODES: dict[str, type] = {**core_nodes.NODE_CLASS_MAPPINGS, **nodes.NODE_C
 
 @dataclass
 class Result:
-    """What a workflow gave.
+    """The result of a workflow.
 
     Attributes:
         files: everything that was written, in order.

@@ -1,1 +1,1 @@
-"""What everything may build on: arguments of the declared types, files that are whole."""
+"""Foundations for everything else: checked arguments, files that are whole."""

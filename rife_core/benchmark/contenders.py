@@ -1,4 +1,4 @@
-"""Those who are timed: the reference, this project in every way it can run, and its peers."""
+"""The contenders: the reference, this project in every way it can run, and its peers."""
 
 from __future__ import annotations
 

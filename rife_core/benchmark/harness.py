@@ -29,7 +29,7 @@ MOST_PSNR = 200.0
 
 @dataclass(frozen=True)
 class BenchSettings:
-    """What holds for all cases of a run.
+    """The settings of a run, the same for all its cases.
 
     Attributes:
         frames: source frames of the clip.
@@ -50,7 +50,7 @@ class BenchSettings:
 
 @dataclass(frozen=True)
 class Rates:
-    """What the machine can do: the best that was measured in a run.
+    """The speed of the machine: the best that was measured in a run.
 
     Attributes:
         flop: per second, by precision.
@@ -72,7 +72,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Result:
-    """What was found of one contender in one case. None: not known.
+    """The figures of one contender in one case; None where a figure is not known.
 
     Attributes:
         row, size, multiplier: see `Case`.
@@ -142,7 +142,7 @@ def ratio(baseline: Sequence[float], times: Sequence[float]) -> float:
 
 
 def measure_rates(precisions: Sequence[str], device: str) -> Rates:
-    """What the machine can do in each precision."""
+    """The speed of the machine in each precision."""
     place = torch.device(device)
     flop = {p: matrix_rate(resolve_precision(p, place), place) for p in precisions}
     return Rates(flop, copy_rate(place))
@@ -238,7 +238,7 @@ class _Race:
         self._frames[name] = torch.from_numpy(np.load(file)).movedim(-1, 1).clamp(0, 1)
 
     def works(self) -> dict[str, Work]:
-        """What there is to do in each precision."""
+        """The work of a run in each precision."""
         precisions = sorted({contender.precision for contender in self.fitting.values()})
         works: dict[str, Work] = self._workers[self._reference].ask("work", precisions)
         # How a path lays out its channels can take products too; the network's own are the fewest.
@@ -246,7 +246,7 @@ class _Race:
         return {precision: replace(work, flop=flop) for precision, work in works.items()}
 
     def results(self, works: Mapping[str, Work]) -> list[Result]:
-        """What was found of each contender."""
+        """The results of all contenders."""
         return [self._result(name, works[c.precision]) for name, c in self.fitting.items()]
 
     def _result(self, name: str, work: Work) -> Result:
@@ -293,7 +293,7 @@ def with_shares(results: Sequence[Result], rates: Rates) -> list[Result]:
 
 
 def machine(device: str) -> dict[str, Any]:
-    """What the figures were measured on; no names, no paths."""
+    """The machine that the figures were measured on, without names and paths."""
     described = {
         "processor": _processor(),
         "cores": os.cpu_count(),

@@ -26,7 +26,7 @@ _WRITE_ONLY = ("copy_", "fill_", "zero_")
 
 @dataclass(frozen=True)
 class Work:
-    """What a run has to do.
+    """The work of a run.
 
     Attributes:
         flop: floating point operations of convolutions and matrix products; a
@@ -79,7 +79,7 @@ _FLOP = {torch.ops.mkldnn._convolution_pointwise: _added_conv_flop} if _HAS_ONED
 
 
 def work_of(run: Callable[[], object]) -> Work:
-    """What `run` asks of PyTorch in this thread.
+    """The work that `run` asks of PyTorch in this thread.
 
     Example:
         >>> conv = torch.nn.Conv2d(3, 8, 3, padding=1, bias=False)

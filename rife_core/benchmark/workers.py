@@ -1,4 +1,4 @@
-"""A process of its own for each contender: nobody's modules, memory or settings touch another's."""
+"""A separate process for each contender: they share no modules, memory or settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What others wrote into a file: plain values, checked against the types that they are to have."""
+"""Plain values from files, checked against the types that they should have."""
 
 from __future__ import annotations
 

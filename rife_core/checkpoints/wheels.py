@@ -106,7 +106,7 @@ def _largest(folder: Path) -> int:
 
 
 def _reason(said: str) -> str:
-    """What pip said of why it failed, on one line."""
+    """The reason that pip gave for its failure, in one line."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     last = errors[-1] if errors else lines[-1] if "Traceback" in said else " ".join(lines)

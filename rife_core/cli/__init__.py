@@ -212,7 +212,7 @@ def _tell(text: str) -> None:
 
 
 def _readable(text: str) -> str:
-    """Without what nobody can read: most of a name longer than any path, orders to a terminal."""
+    """Text fit for a terminal: control characters removed, names longer than any path shortened."""
     shown = (c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
     return _TOO_LONG.sub(r"\1...\2", "".join(shown))
 

@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def recipe_of(args: argparse.Namespace) -> Recipe:
-    """What the options of the command ask for."""
+    """The recipe that the options of the command describe."""
     timing = Timing.of(args)
     rate = timing.rate  # one job, however its multiplier is spelt, if at all
     settled = dataclasses.replace(
@@ -173,7 +173,7 @@ def bar() -> Generator[Watch]:
 
 
 def tell(report: JobReport) -> None:
-    """Prints what became of a job, and what to do about the rest."""
+    """Prints the result of a job, and what to do about the rest."""
     for film in report.films:
         tell_of_film(film)
     for source, reason in report.left_out.items():
@@ -191,7 +191,7 @@ def tell(report: JobReport) -> None:
 
 
 def tell_of_film(film: FilmReport) -> None:
-    """Prints what became of a film."""
+    """Prints the result of a film."""
     made = f"{film.made} exposures made" if film.blurred else f"{film.made} made"
     print(f"{film.path}: {film.frames} frames at {film.fps} fps ({made}).")  # noqa: T201
     for note in film.notes:

@@ -1,4 +1,4 @@
-"""What a caller may ask of the engine, and the one place where that is checked."""
+"""The options of the engine, and the one place where they are checked."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class Onward(NamedTuple):
 
 @dataclass(frozen=True)
 class SceneRules:
-    """What is done at cuts and with repeated frames.
+    """The rules for cuts and repeated frames.
 
     Attributes:
         at_cut: "interpolate" looks for no cuts; "hold" shows the old scene up to
@@ -164,7 +164,7 @@ class SceneRules:
 
 @dataclass
 class SceneReport:
-    """What was found: frames that begin a scene, and runs of equal frames; counted from 1."""
+    """The findings: frames that begin a scene, and runs of equal frames, counted from 1."""
 
     cuts: list[int] = field(default_factory=list[int])
     runs: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])

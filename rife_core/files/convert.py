@@ -186,7 +186,7 @@ def _to_file(
 
 
 class Pace(NamedTuple):
-    """What the speed of a clip means for all that is not its picture.
+    """The consequences of a clip's speed for everything but its picture.
 
     Attributes:
         stretch: how sound is stretched, and all else left out.
@@ -198,7 +198,7 @@ class Pace(NamedTuple):
 
 
 def pace_of(clip: Clip, fps: Fraction, sound: Sound = "auto") -> Pace:
-    """What becomes of sound at the speed of a clip, of which frames are shown at rate `fps`.
+    """What to do with the sound at the speed of a clip whose frames are shown at rate `fps`.
 
     Raises:
         ValueError: sound cannot be stretched to it.
@@ -230,7 +230,7 @@ def _can_resume(conversion: Conversion) -> bool:
 
 
 def kind_of(reader: FrameSource) -> PixelKind:
-    """The pixels of what becomes of a source."""
+    """The pixels of the result of a source."""
     return replace(reader.kind, alpha=reader.channels == 4)
 
 

@@ -1,4 +1,4 @@
-"""What can be said of a file that is to be written before the work begins."""
+"""Checks of a destination before the work begins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of a file."""
+"""The report on a finished file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..engine.report import Report
 
 @dataclass(frozen=True)
 class FileReport:
-    """What became of a file.
+    """The report on a finished file.
 
     Attributes:
         frames: how many frames were written.

@@ -52,7 +52,7 @@ class Preview:
 
     @property
     def seconds(self) -> float | None:
-        """What the network takes for the whole run, by what it took for these frames."""
+        """The network's time for the whole run, estimated from its time for these frames."""
         return None if self.interpolated is None else self.interpolated * self.seconds_each
 
 

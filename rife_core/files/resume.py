@@ -39,7 +39,7 @@ def parts_folder(destination: Path) -> Path:
 
 @dataclass(frozen=True)
 class Record:
-    """What a finished segment holds.
+    """The record of a finished segment.
 
     Attributes:
         count: its frames.
@@ -199,5 +199,5 @@ def _cannot_write(folder: Path, error: OSError) -> VideoError:
 
 
 def _libraries() -> str:
-    """What encodes: segments of different encoders are not joined."""
+    """The versions of the encoders: segments of different ones are not joined."""
     return f"PyAV {av.__version__}, {av.library_versions.get('libavcodec')}"

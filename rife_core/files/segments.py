@@ -124,7 +124,7 @@ def _frame_numbers(report: Report) -> tuple[list[int], ...]:
 
 
 def _entries(report: Report, first: int) -> dict[str, list[int] | list[tuple[int, int]] | int]:
-    """What is kept of a report with a segment, its frames counted from the file's first."""
+    """The part of a report that is kept with a segment, frames counted from the file's first."""
     beyond, bad, coarser = ([number + first for number in each] for each in _frame_numbers(report))
     return {
         "made": report.made,
@@ -141,7 +141,7 @@ def _entries(report: Report, first: int) -> dict[str, list[int] | list[tuple[int
 def _since(
     now: list[int] | list[tuple[int, int]] | int, before: list[int] | list[tuple[int, int]] | int
 ) -> list[int] | list[tuple[int, int]] | int:
-    """What has come since an earlier look."""
+    """The entries that were added since an earlier look."""
     if isinstance(now, int) or isinstance(before, int):
         assert isinstance(now, int)
         assert isinstance(before, int)

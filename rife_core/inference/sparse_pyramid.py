@@ -78,7 +78,7 @@ def _stems(
 def _view(
     pyramid: SparsePyramid, names: Sequence[str], scale: float, carried: int, dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """What a block at `scale` reads of the pair, by name.
+    """The tensors of the pair that a block at `scale` reads, by name.
 
     What is made for it alone waits in `dtype`, the block's own, to be joined: it takes
     less memory so.

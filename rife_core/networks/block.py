@@ -113,7 +113,7 @@ class IFBlock(nn.Module):
         return crop(resize(planes, self.growth * scale), height, width)
 
     def stem(self, parts: Sequence[Tensor], flow: Tensor | None, scale: float) -> Tensor:
-        """What the first convolution makes of the block's input: all that is read of it.
+        """The output of the first convolution, the only one that reads the block's input.
 
         Args:
             parts: see `update`, but downsampled already.
@@ -128,7 +128,7 @@ class IFBlock(nn.Module):
         return convolve_concatenated(parts, cast(nn.Sequential, self.conv0[0]), flow)
 
     def body(self, x: Tensor, scale: float, wanted: int | None = None) -> Tensor:
-        """What the block makes of its stem.
+        """The block's output before upsampling, from its stem.
 
         Args:
             x: see `stem`.

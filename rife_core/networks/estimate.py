@@ -1,4 +1,4 @@
-"""What passes between the blocks: source frames and estimates."""
+"""The data that passes between blocks: source frames and estimates."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class FramePair(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is known after a block: running flow, mask logits and the two warped sides.
+    """The state after a block: running flow, mask logits and the two warped sides.
 
     Attributes:
         mixed: the blend, where it came along with the warped sides.
@@ -127,7 +127,7 @@ class Estimate:
         return Estimate(**{name: torch.cat([each[name] for each in fields]) for name in known})
 
     def detach(self) -> Estimate:
-        """The same numbers, with no gradient to what made them."""
+        """The same values, detached from the graph."""
         parts = (self.flow, self.mask, self.warped_img0, self.warped_img1)
         return Estimate(*(part.detach() for part in parts))
 
@@ -156,7 +156,7 @@ class Estimate:
 
 
 class TrainingOutput(NamedTuple):
-    """What a training forward pass returns.
+    """The result of a training forward pass.
 
     Attributes:
         estimates: what is known after each block.

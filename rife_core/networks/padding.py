@@ -1,4 +1,4 @@
-"""What sizes a network takes, and bringing any frame to such a size and back."""
+"""The sizes that a network takes, and padding any frame to such a size and back."""
 
 from __future__ import annotations
 

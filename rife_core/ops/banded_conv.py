@@ -40,7 +40,7 @@ def _fast(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
 def convolve_concatenated(
     parts: Sequence[Tensor], layer: nn.Sequential, fine: Tensor | None = None
 ) -> Tensor:
-    """What a convolution and the activation after it make of concatenated tensors.
+    """A convolution and its activation over concatenated tensors, without concatenating them.
 
     On a CPU only a band of rows is ever joined: in bfloat16 that takes as long and less memory,
     in float32 less of both, where channels and pixels are many.

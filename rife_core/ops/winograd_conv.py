@@ -103,7 +103,7 @@ class WinogradConv2d(nn.Conv2d):
         self._kernels: tuple[object, list[Tensor]] = (None, [])
 
     def by_rows(self, rows: EvenOddRows) -> EvenOddRows:
-        """What the convolution makes of a picture, by rows."""
+        """The convolution of a picture, by rows."""
         a, middle, crossed, c = self._kernels_by_row()
         even, odd = rows
         bias = cast(Tensor, self.bias)

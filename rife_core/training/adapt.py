@@ -29,7 +29,7 @@ _LEAST = 33  # pixels that the Laplacian pyramid needs; smaller frames are padde
 
 @dataclass(frozen=True)
 class Adapted:
-    """What came of it.
+    """The result of fine-tuning.
 
     Attributes:
         network: the better of the two, in evaluation mode.

@@ -76,7 +76,7 @@ class HeldOutClip:
 
 
 def measures(device: torch.device | str = "cpu") -> dict[str, Distance]:
-    """What can be measured on this machine, what people see first."""
+    """The measures available on this machine, perceptual ones first."""
     found: dict[str, Distance] = {}
     try:
         network = LPIPSAlex().to(device)
@@ -125,7 +125,7 @@ def _dis(img0: Tensor, img1: Tensor) -> Tensor:
 
 
 def _minterpolate(frames: Sequence[Tensor]) -> list[Tensor]:
-    """What ffmpeg's motion interpolation makes at twice the rate."""
+    """The output of ffmpeg's motion interpolation at twice the rate."""
     height, width = frames[0].shape[-2:]
     graph = av.filter.Graph()
     source = graph.add_buffer(
@@ -289,7 +289,7 @@ def climb(
 
 @torch.inference_mode()
 def gallery(methods: Mapping[str, Method], rungs: Sequence[Rung], side: int = 192) -> list[Tensor]:
-    """What each method makes of each rung, where the motion is fastest.
+    """The output of each method on each rung, where the motion is fastest.
 
     Shape:
         returns: for each rung 1+M 3 side side in [0, 1], the truth first; `side` is less where

@@ -28,7 +28,7 @@ _SETUP = "evaluation.json"
 
 @dataclass(frozen=True)
 class Setup:
-    """What is measured, in plain values that any machine can read.
+    """The set-up of a measurement, in plain values that any machine can read.
 
     Attributes:
         weights: of each network its name in the tables, its file, and its release, if it is a
@@ -62,7 +62,7 @@ class Setup:
         return methods
 
     def measures(self, device: str) -> dict[str, Distance]:
-        """What is measured, by name."""
+        """The measures, by name."""
         by = measures(device)
         return {key: by[key] for key in ("LPIPS", "PSNR") if key in by} if self.fast else by
 

@@ -51,7 +51,7 @@ _BOUNDS = {
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """What kind of scenes are made.
+    """The settings of the painted scenes.
 
     Attributes:
         size: height and width in pixels.

@@ -60,7 +60,7 @@ def write_state(state: State, folder: Path, shard_bytes: int = 0) -> None:
 
 
 class Moments(NamedTuple):
-    """What the optimiser remembers: its `state_dict`."""
+    """The optimiser's `state_dict`."""
 
     state: Mapping[int, Mapping[str, Tensor]]
     param_groups: list[Mapping[str, Any]]
@@ -76,7 +76,7 @@ class Moments(NamedTuple):
 
 
 class State(NamedTuple):
-    """What a training goes on from.
+    """The state from which a training resumes.
 
     Attributes:
         step: of the whole training.

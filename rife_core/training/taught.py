@@ -62,7 +62,7 @@ class Teacher(NamedTuple):
 
 
 class Taught(NamedTuple):
-    """What the best teacher of each pixel says.
+    """The flow and mask of the best teacher at each pixel.
 
     Attributes:
         flow: B 4 H W in pixels.

@@ -133,7 +133,7 @@ class _Jump(NamedTuple):
 
 
 class _Track:
-    """What is remembered of a track that is not the picture."""
+    """The state of a track other than the picture."""
 
     def __init__(self, stream: Stream, may_jump: bool) -> None:
         self.jumps: list[_Jump] = []
@@ -170,7 +170,7 @@ class _Track:
 
 @dataclass
 class Scan:
-    """What the packets of a file say.
+    """The findings of a scan of a file's packets.
 
     Attributes:
         pts, dts: of each packet of the picture in units of `tick`, after all mending.

@@ -260,7 +260,7 @@ def _is_at_seam(number: int, clock: Clock | None) -> bool:
 
 
 def _decoder(stream: VideoStream) -> Callable[[Packet[VideoStream]], list[VideoFrame]]:
-    """What turns packets into frames."""
+    """The decoder of a stream."""
     if stream.codec_context.name in ("vp9", "vp8") and stream.metadata.get("alpha_mode") == "1":
         return _with_alpha(stream)
     stream.thread_type = "AUTO"

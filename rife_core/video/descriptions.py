@@ -1,4 +1,4 @@
-"""What describes a file and its tracks: title and other lines, languages, chapters, fonts."""
+"""Metadata of a file and its tracks: title and other tags, languages, chapters, fonts."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _FULL_COLOUR = (
 
 @dataclass(frozen=True)
 class EncoderRequest:
-    """What a person asks of the encoder; None where nothing is asked for.
+    """The user's request to the encoder; None where nothing was asked for.
 
     Attributes:
         encoder: a name of `ENCODER_TABLE`.
@@ -238,7 +238,7 @@ def _fineness(layout: VideoFormat) -> int:
 
 
 def _lost(name: str, kind: PixelKind, layout: VideoFormat, *, alpha: bool) -> tuple[str, ...]:
-    """What a layout cannot keep, in a sentence; `name` is what was asked for or chosen."""
+    """A sentence on what a layout cannot keep; `name` is what was asked for or chosen."""
     lost: list[str] = []
     if depth_of(layout) < kind.depth:
         lost.append(f"{kind.depth} bits a value become {depth_of(layout)}")
@@ -254,7 +254,7 @@ def _lost(name: str, kind: PixelKind, layout: VideoFormat, *, alpha: bool) -> tu
 
 
 def _hdr_options(kind: PixelKind) -> str:
-    """What x265 is to tell HDR displays."""
+    """The HDR metadata, as x265's options."""
     options: list[str] = []
     if kind.mastering:
         red_x, red_y, green_x, green_y, blue_x, blue_y, white_x, white_y = (

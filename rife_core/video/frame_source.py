@@ -1,4 +1,4 @@
-"""What frames come from: a video file, numbered pictures, a pipe or memory; all have one face.
+"""The source of frames: a video file, numbered pictures, a pipe or memory, in one type.
 
 Each has `path`, `width`, `height`, `fps`, `kind`, `channels`, `has_alpha`, `audio_codecs`,
 `beside`, `allow_damaged`, `skip_damaged`, `explains_count` and `clock`, and the methods `timed`,

@@ -102,11 +102,11 @@ class MemoryReader:
         return part
 
     def check(self) -> str | None:
-        """What is in memory is not damaged."""
+        """Does nothing: frames in memory are not damaged."""
         return None
 
     def check_unchanged(self) -> None:
-        """What is in memory is changed by nobody."""
+        """Does nothing: frames in memory do not change."""
 
     def notes(self) -> list[str]:
         """Sentences on what a person should know."""

@@ -217,7 +217,7 @@ class Orientation(NamedTuple):
 
 
 def side_data(frame: VideoFrame, name: str) -> bytes | None:
-    """What a frame says besides its pixels."""
+    """The side data of a frame."""
     try:
         return bytes(frame.side_data[name])  # pyright: ignore[reportUnknownArgumentType, reportGeneralTypeIssues]
     except (KeyError, ValueError):  # PyAV fails at kinds that it has no name for, such as EXIF

@@ -1,4 +1,4 @@
-"""What a video file says of its picture: the track, its rates, how its pixels are stored."""
+"""The properties of a video file's picture: the track, its rates, how its pixels are stored."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def name_of_others(container: InputContainer, shown: VideoStream) -> str | None:
 
 
 def name_of(stream: Stream) -> str:
-    """What a track is called in messages: the name of its file, its time code or its codec."""
+    """The name of a track in messages: the name of its file, its time code or its codec."""
     told = stream.metadata.get("filename") or stream.metadata.get("timecode")
     context = stream.codec_context
     if told or context is None:  # pyright: ignore[reportUnnecessaryComparison]

@@ -261,7 +261,7 @@ class VideoReader:
             )
 
     def identity(self) -> Mapping[str, object]:
-        """What tells this file from any other, and how it is read."""
+        """The identity of this file, and how it is read."""
         size, changed, *_ = list(self._state)
         return {
             "source": str(self.path.resolve()),

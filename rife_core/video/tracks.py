@@ -1,4 +1,4 @@
-"""What goes along with the picture: the packets of sound and subtitles.
+"""The tracks beside the picture: the packets of sound and subtitles.
 
 What a file type can hold is tried out before the work begins: the header and a few
 packets of each track are written to memory.

@@ -1,4 +1,4 @@
-"""What a server's answers have to look like: a table of forms, and the check that reads it.
+"""The forms that a server's answers must have: a table, and the check that reads it.
 
 Nothing that a server sends is used before it has passed `parse` or `check`.
 """
@@ -88,7 +88,7 @@ def fits(value: Any, form: Any) -> bool:
 
 
 def _problem(value: Any, form: Any, place: str) -> str | None:
-    """What is wrong and where; None if nothing is."""
+    """The fault and its place; None if there is none."""
     if isinstance(form, Row):
         if not isinstance(value, list) or len(value) < len(form):
             return _unlike(value, place, f"a list of {len(form)} or more")
@@ -158,7 +158,7 @@ def failure(entry: Mapping[str, Any], titles: Mapping[str, str]) -> str | None:
 
 
 def texts(entry: Mapping[str, Any]) -> list[str]:
-    """What the nodes of a checked entry have to say."""
+    """The texts that the nodes of a checked entry show."""
     found = [_get(output, "text") for output in (entry.get("outputs") or {}).values()]
     return [
         plain(text)

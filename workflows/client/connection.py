@@ -375,7 +375,7 @@ async def _body(answer: aiohttp.ClientResponse, limit: int, where: str) -> Async
 
 
 def _unpacked(unpacker: Any, chunk: bytes, where: str) -> Iterator[bytes]:
-    """What a packed chunk holds, in pieces that are never large."""
+    """The content of a compressed chunk, in pieces that are never large."""
     while chunk:
         try:
             yield unpacker.decompress(chunk, _PIECE)

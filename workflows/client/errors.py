@@ -1,4 +1,4 @@
-"""What can go wrong with a server, and what becomes of it and its file."""
+"""Errors of a server, and what happens to it and its file."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Template:
-    """What all prompts of one call have in common.
+    """The part that all prompts of one call have in common.
 
     Attributes:
         graph: the workflow.

@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class Outcome:
-    """What became of one prompt.
+    """The outcome of one prompt.
 
     Attributes:
         name: of the input file, or of the workflow where no files were given.

@@ -94,7 +94,7 @@ def schedule_of(states: dict[str, Any] | None, multiplier: Any, wired: list[str]
 
 
 def told(kind: str, name: str, given: dict[str, Any], wired: list[str]) -> str:
-    """What a person should know of one node that was converted."""
+    """Notes on one converted node."""
     parts = [f"{kind} (node {name}) became Interpolate Frames."]
     parts.append("Set source_fps where you use its fps; the old node had none.")
     if given.get("ensemble") and not _has_ensemble(given):
@@ -112,7 +112,7 @@ def told(kind: str, name: str, given: dict[str, Any], wired: list[str]) -> str:
 
 
 def told_of_loader(name: str, given: dict[str, Any]) -> Iterator[str]:
-    """What a person should know of a loader that was converted, if anything."""
+    """Notes on a converted loader, if there is anything to note."""
     model = str(given.get("model_name", ""))
     if _FILM.search(model):
         yield f"Node {name} loaded {model}, which is no RIFE network; choose one in its Load RIFE."

@@ -30,7 +30,7 @@ Watch = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class JobReport:
-    """What became of a job.
+    """The report on a job.
 
     Attributes:
         folder: that of the job.

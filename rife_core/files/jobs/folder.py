@@ -45,7 +45,7 @@ class Folder:
             return None
 
     def read_all(self, folder: str) -> list[bytes]:
-        """What the files of a folder hold."""
+        """The contents of all files in a folder."""
         contents = (self.read(f"{folder}/{name}") for name in self.names(folder))
         return [content for content in contents if content is not None]
 

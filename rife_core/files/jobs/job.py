@@ -37,7 +37,7 @@ class JobError(ValueError):
 
 @dataclass(frozen=True)
 class Film:
-    """A file and what becomes of it.
+    """A source file and its result.
 
     Attributes:
         source: its path or URL.
@@ -253,17 +253,17 @@ def record_name(part: int) -> str:
 
 
 def failure_name(part: int) -> str:
-    """What a part was given up for."""
+    """The name of the file that says why a part was given up."""
     return f"{FAILED}/{part:06}.json"
 
 
 def joined_name(film: int) -> str:
-    """What became of a film."""
+    """The name of the file that holds a film's report."""
     return f"{JOINED}/{film:06}.json"
 
 
 def versions(recipe: Recipe) -> dict[str, str]:
-    """What decides on this machine what frames and files are like."""
+    """The versions on this machine of everything that affects frames and files."""
     try:
         own = version("rife-video")
     except PackageNotFoundError:  # a checkout that is not installed

@@ -31,7 +31,7 @@ class BadPartError(JobError):
 
 @dataclass(frozen=True)
 class FilmReport:
-    """What became of a film.
+    """The report on a joined film.
 
     Attributes:
         path: the file, or its URL.
@@ -156,7 +156,7 @@ def forget(job: Job, part: int) -> None:
 def _check(
     job: Job, records: Mapping[int, PartRecord], segments: Sequence[tuple[int, str, Record]]
 ) -> None:
-    """What the records alone say: all frames are there, and they can be joined."""
+    """Checks the records alone: all frames are there, and they can be joined."""
     for part, record in records.items():
         due = job.parts[part]
         if due.segments and record.count != due.count:
@@ -189,7 +189,7 @@ def _beside(name: str) -> str:
 
 
 class _Met(NamedTuple):
-    """What is kept of a `Report` with a segment."""
+    """The part of a `Report` that is kept with a segment."""
 
     made: int
     redone: int

@@ -178,7 +178,7 @@ def available_cores() -> int:
 
 
 def serve(opener: str, folder: str, device: str, cores: int) -> None:
-    """A worker process: reads numbers of tasks, one a line, and writes what became of each."""
+    """A worker process: reads numbers of tasks, one a line, and writes the outcome of each."""
     answers = _own_answers()
     torch.set_num_threads(max(1, cores))
     tasks: queue.SimpleQueue[int | None] = queue.SimpleQueue()

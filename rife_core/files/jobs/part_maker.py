@@ -28,7 +28,7 @@ from .job import PARTS, WORKING, Job, JobError, record_name
 
 @dataclass(frozen=True)
 class PartRecord:
-    """What a finished part holds.
+    """The record of a finished part.
 
     Attributes:
         count: its output frames.

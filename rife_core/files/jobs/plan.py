@@ -160,7 +160,7 @@ def _divided(number: int, clip: Clip, length: int, recipe: Recipe) -> list[Part]
 
 
 def _whole(number: int, clip: Clip) -> Part:
-    """A clip that is made in one go; where it is damaged, nobody knows how long it gets."""
+    """A clip that is made in one go; the length of a damaged one is not known beforehand."""
     return Part(number, 0, clip.total or 0, 0, None, 0, 0, ())
 
 

@@ -48,7 +48,7 @@ class _Actor:
 
     @property
     def calls(self) -> list[Any]:
-        """What it has not answered yet."""
+        """The calls that have not been answered yet."""
         return list(self.results) if self.name else [self.opening]
 
 
@@ -211,7 +211,7 @@ class RayWorkers(Workers):
         return ready
 
     def _take(self, actor: _Actor, ref: Any) -> list[Outcome]:
-        """What has become of a call."""
+        """The outcome of a call."""
         if actor not in self._actors:  # it was removed by an earlier one
             return []
         errors = _ray().exceptions
@@ -267,7 +267,7 @@ class RayWorkers(Workers):
 
 
 class _Process:
-    """What an actor does, in a process of Ray."""
+    """The work of an actor, in a process of Ray."""
 
     def open(self, opener: Opener, folder: str, device: str, cores: int) -> str:
         """Gets ready; raises where this machine cannot work on the job."""
@@ -290,7 +290,7 @@ def _ray() -> Any:
 
 
 def _check_reachable(address: str) -> None:
-    """Raises an OSError where nobody listens; Ray would try for minutes."""
+    """Raises an OSError if nothing listens there; Ray would try for minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if number := natural(port):
         if number > _LAST_PORT:

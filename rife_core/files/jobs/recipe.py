@@ -1,4 +1,4 @@
-"""What is to be done with every clip of a job, in plain values that any machine can read."""
+"""The recipe for every clip of a job, in plain values that any machine can read."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Recipe:
         )
 
     def clip(self, reader: VideoReader) -> Clip:
-        """What is wanted of a source.
+        """The clip that is wanted from a source.
 
         Raises:
             ValueError: that does not fit it.
@@ -110,7 +110,7 @@ class Recipe:
 
     @property
     def request(self) -> EncoderRequest:
-        """What is asked of the encoder."""
+        """The request to the encoder."""
         return EncoderRequest(self.encoder, self.quality, self.preset, self.pixel_format)
 
     def fps_of(self, clip: Clip) -> Fraction:
@@ -118,7 +118,7 @@ class Recipe:
         return clip.reader.fps if self.slow_motion else clip.fps
 
     def pace(self, clip: Clip, fps: Fraction) -> Pace:
-        """What becomes of sound where frames are shown at rate `fps`.
+        """What to do with the sound if frames are shown at rate `fps`.
 
         Raises:
             ValueError: sound cannot be stretched to it.

@@ -1,4 +1,4 @@
-"""Who does the work: one small interface, and this process behind it.
+"""The workers of a job: one small interface, and this process as its simplest form.
 
 A worker is given numbers of tasks and tells what became of them; all else it reads from the
 folder of the job and writes there. `DebugWorkers` are this process, `LocalWorkers` processes
@@ -29,7 +29,7 @@ What = Literal["done", "failed", "lost"]
 
 
 class Outcome(NamedTuple):
-    """What became of a task.
+    """The outcome of a task.
 
     Attributes:
         task: its number.
@@ -51,7 +51,7 @@ class Maker(Protocol):
 
     @property
     def name(self) -> str:
-        """Who this is, for people who read records."""
+        """The name of the worker in records."""
         ...
 
     def do(self, task: int) -> None:
@@ -96,7 +96,7 @@ class Workers(ABC):
 
     @abstractmethod
     def wait(self, seconds: float) -> list[Outcome]:
-        """What has become of tasks meanwhile; returns at once where there is something to tell.
+        """The outcomes of tasks so far; returns as soon as there is one.
 
         Raises:
             JobError: no worker is left, and none can be had.
@@ -112,7 +112,7 @@ class Workers(ABC):
 
 
 class Worker(Protocol):
-    """What is known of each of several workers."""
+    """The state of one of several workers."""
 
     name: str
 
@@ -143,7 +143,7 @@ def attempt(maker: Maker, task: int) -> Outcome:
 
 
 def sentence(error: BaseException) -> str:
-    """What an error says; those that are not meant for people are named."""
+    """An error as a sentence; one that is not meant for people gets its type in front."""
     known = isinstance(error, (ValueError, OSError))
     return str(error) if known else f"{type(error).__name__}: {error}"
 
