@@ -6,6 +6,7 @@ import collections.abc
 import inspect
 import math
 import operator
+import os
 import reprlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -179,6 +180,8 @@ def _fits(value: Any, kind: Any) -> bool:
         return True
     if not isinstance(value, origin):
         return False
+    if origin is os.PathLike:  # it may be one of bytes
+        return isinstance(os.fspath(value), str)
     if issubclass(origin, collections.abc.Mapping):
         return all(_fits(key, inner[0]) and _fits(each, inner[1]) for key, each in value.items())
     if origin is tuple and inner[-1] is not Ellipsis:

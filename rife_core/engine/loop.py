@@ -188,7 +188,8 @@ def stream(
     """`interpolate` for clips that do not fit in memory: yields each output frame in order.
 
     Args:
-        frames: H W C each, all of one size and type; read one at a time.
+        frames: H W C each, all of one size and type; read one at a time. They are not copied:
+            whoever fills one buffer again and again gives a clone of it.
         places: where each frame stands on the timeline's axis, ascending; by default
             its index. Seconds, for clips of uneven frame times.
         rhythm: how places follow each other; by default nothing is known of it.

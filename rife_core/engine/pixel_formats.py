@@ -36,6 +36,8 @@ def check_dense(frames: Tensor) -> None:
     """Raises ValueError unless `frames` is a tensor that has its content in memory."""
     if not isinstance(frames, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
         found = f"a {type(frames).__name__}"
+    elif frames.is_nested:
+        found = "nested"
     elif frames.layout is not torch.strided:
         found = f"of layout {frames.layout}"
     elif frames.is_meta:

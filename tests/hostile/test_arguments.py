@@ -4,6 +4,7 @@ As a host of its own, or a script, might call the library and the nodes.
 """
 
 import inspect
+import io
 from dataclasses import fields
 from decimal import Decimal
 from fractions import Fraction
@@ -248,6 +249,27 @@ def _nothing(*_, **__):
 def test_what_is_wrong_is_named(network, options, words):
     with pytest.raises(ValueError, match=words):
         interpolate(network, CLIP, Timeline.multiply(2), **options)
+
+
+class Bytes:
+    """A path, but of bytes."""
+
+    def __fspath__(self):
+        return b"clip.mp4"
+
+
+@pytest.mark.parametrize("path", [b"clip.mp4", Bytes(), 3, io.BytesIO(), ["clip.mp4"]])
+def test_paths_that_are_no_text(path, network, clip_file, tmp_path):
+    for call in (
+        lambda: VideoReader(path),
+        lambda: load_rife(path),
+        lambda: save_rife(network, path),
+        lambda: list_weights([path]),
+        lambda: interpolate_file(network, path, tmp_path / "a.mp4", Timeline.multiply(2)),
+        lambda: interpolate_file(network, clip_file, path, Timeline.multiply(2)),
+    ):
+        with pytest.raises(ValueError, match="must be"):
+            call()
 
 
 @pytest.mark.parametrize("cuts", ["x", NAN, 3, {"a"}, frozenset({1.5})])

@@ -151,6 +151,7 @@ def check_listed(done):
 
 def test_variables_of_packages(tmp_path, tally):
     """Some of them end an import with whatever error they like."""
+    tally.limit = 300  # a process of its own, on a busy machine
     with tally.one("tqdm"):
         done = listed(tmp_path, TQDM_MININTERVAL="soon")
         check_listed(done)
@@ -171,6 +172,7 @@ OTHERS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_variables(name, tmp_path, tally):
+    tally.limit = 300  # a process of its own, on a busy machine
     with tally.one(name):
         check_listed(listed(tmp_path, **{name: OTHERS[name]}))
 
@@ -178,6 +180,7 @@ def test_other_variables(name, tmp_path, tally):
 @pytest.mark.slow
 def test_a_locale_of_plain_letters(tmp_path, clip_file, small_weights, tally):
     """Names and tables hold letters that it lacks; files are UTF-8 all the same."""
+    tally.limit = 300
     narrow = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     surroundings = {**os.environ, **narrow, "RIFE_VIDEO_OFFLINE": "1"}
     clip = tmp_path / "f\u00fcchse\u2603.mp4"

@@ -187,6 +187,7 @@ def test_frames_that_lie_oddly_in_memory(network, change):
         (lambda clip: clip.tolist(), r"frames is \[\["),
         (lambda clip: clip.to_sparse(), "sparse"),
         (lambda clip: clip.to("meta"), "device meta"),
+        (lambda clip: torch.nested.nested_tensor([*clip]), "nested"),
         (lambda clip: (255 * clip).short(), "int16"),
         (lambda clip: clip > 0, "bool"),
         (lambda clip: clip.to(torch.complex64), "complex64"),
