@@ -109,7 +109,7 @@ class VideoWriter:
         self._due = due
         self._request = encoder or EncoderRequest(quality=crf)
         self._file_type = file_type or self.suffix
-        self._audio_source = audio
+        self._audio_source = audio if isinstance(audio, VideoReader) else heard(audio)
         self._source = title_of
         self._plan = TrackPlan((), (), (), speed)
         if isinstance(audio, VideoReader):
@@ -331,6 +331,21 @@ class VideoWriter:
             yield
         except (FFmpegError, OSError) as error:
             raise VideoError(f"{self.name} cannot be written: {error.strerror}.") from error
+
+
+def heard(audio: Audio | None) -> Audio | None:
+    """A waveform that can be encoded; None where it holds no samples.
+
+    Raises:
+        ValueError: it has values that are not finite.
+    """
+    if audio is None or not audio["waveform"].numel():
+        return None
+    if not audio["waveform"].isfinite().all():
+        raise ValueError(
+            "The sound has values that are NaN or infinite. Look at what made it, or leave it out."
+        )
+    return audio
 
 
 def check_suffix(path: Path, name: str | None = None) -> None:

@@ -47,6 +47,7 @@ RUN = """async () => {
         look();
     });
 }"""
+LOADED = "selector => document.querySelector(selector)?.naturalWidth > 0"
 DROP = """([text, name]) => {
     const data = new DataTransfer();
     data.items.add(new File([text], name, {type: "application/json"}));
@@ -226,6 +227,31 @@ def test_is_found_by_searching(page, word):
     before = OTHERS.get(word, 0)
     assert ranks in ([before], [before, before + 1]), found[:5]
     page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_a_template_opens_as_it_is_chosen(page, server, tmp_path, name):
+    """With the sample clip that it names, and not a word of anything missing."""
+    page.keyboard.press("Escape")
+    page.evaluate("app.graph.clear()")
+    page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+    page.get_by_text("rife_video", exact=True).first.click()
+    card = page.get_by_test_id(f"template-workflow-{name}")
+    card.scroll_into_view_if_needed()  # pictures are loaded when they are seen
+    page.wait_for_function(LOADED, arg=f"[data-testid='template-workflow-{name}'] img")
+    shots = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    shots.mkdir(exist_ok=True)
+    page.screenshot(path=shots / "templates.png")
+    card.click()
+    count = len(json.loads((ROOT / f"workflows/{name}.json").read_text())["nodes"])
+    page.wait_for_function(f"app.graph.nodes.length === {count}")
+    page.wait_for_selector(f"[data-testid='template-workflow-{name}']", state="detached")
+    (file,) = page.evaluate(
+        "app.graph.nodes.filter(node => node.type === 'LoadVideo').map(n => n.widgets[0].value)"
+    )
+    assert (server.base / "input" / file).exists()
+    assert page.evaluate("app.graph.nodes.every(node => !node.has_errors)")
+    assert page.evaluate(DIALOGS) == []
 
 
 def test_only_templates_are_offered(server):

@@ -137,6 +137,12 @@ def test_a_part_of_a_video(run, source):
         run(source, start="soon")
 
 
+def test_a_part_after_the_end_of_the_sound(run):
+    sound = {"waveform": torch.zeros(1, 2, 800), "sample_rate": 8000}
+    video, *_ = run(Video(moving_square(), Fraction(12), sound), start="0.25")
+    assert VideoReader(video.frames).read_audio() is None
+
+
 def test_what_lies_beyond_the_part_is_named(run, source):
     report = run(source, start="2f", stop="4f", cuts="3, 5")[3]
     assert "cuts names frame 5, but the clip has 3; that changed nothing." in report

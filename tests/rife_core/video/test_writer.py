@@ -32,6 +32,23 @@ def test_round_trip(tmp_path, suffix, size, clip_file):
     assert seconds == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.parametrize("channels", [0, 1, 2])
+def test_sound_without_a_sample_is_no_sound(tmp_path, channels):
+    """As a part of a clip has it whose sound has ended before."""
+    empty = {"waveform": torch.zeros(1, channels, 0), "sample_rate": 48000}
+    with VideoWriter(tmp_path / "c.mp4", 12, audio=empty) as writer:
+        writer.write(torch.zeros(32, 32, 3))
+    assert VideoReader(tmp_path / "c.mp4").read_audio() is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_sound_that_is_not_finite_is_refused(tmp_path, value):
+    broken = {"waveform": torch.full((1, 2, 800), value), "sample_rate": 48000}
+    with pytest.raises(ValueError, match="sound has values that are NaN or infinite"):
+        VideoWriter(tmp_path / "c.mp4", 12, audio=broken)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "tags", [ColorTags(), ColorTags(6, 6, 6, 1), ColorTags(9, 9, 14, 1), ColorTags(1, 1, 1, 2)]
 )
