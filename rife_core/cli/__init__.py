@@ -151,8 +151,9 @@ def _run(argv: list[str], called: str, table: Mapping[str, Command]) -> int:
     for word in argv[: argv.index("--") if "--" in argv else None]:
         if option := _NO_VALUE.fullmatch(word):
             parser.error(f"argument {option[1].rstrip('=')}: found '--', expected a value")
-    if any("\0" in word for word in argv):  # a shell hands none on, but other programs may
-        parser.error("found a NUL in a word; no name or value has one")
+    for word in argv:  # a shell hands none on, but other programs may
+        if not _is_word(word):
+            parser.error(f"found {word[:60]!r}, which holds what no name or value does")
     args, more = parser.parse_known_args(argv)
     files = getattr(args, "input", None)
     if isinstance(files, list) and not any(word.startswith("-") for word in more):
@@ -166,6 +167,14 @@ def _run(argv: list[str], called: str, table: Mapping[str, Command]) -> int:
 
     with plain_ops(children=True):
         return run(args)
+
+
+def _is_word(text: str) -> bool:
+    """Whether the system could hand this on as a word of a command line."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def sentence(error: Exception) -> str:

@@ -110,6 +110,14 @@ def test_names_give_no_orders_to_a_terminal(line, desk, capsys):
     assert not set(told) & set("\x1b\u202e\x07\udcff")
 
 
+@pytest.mark.parametrize("word", ["\0", "a\0.mp4", "\ud800.mp4"])
+def test_words_that_no_system_hands_on(word, desk, capsys):
+    for line in (("interpolate", word, "a.mp4"), ("crops", "--models", word), ("join", word)):
+        with pytest.raises(SystemExit):
+            main([*line])
+        assert "which holds what no name or value does" in capsys.readouterr().err
+
+
 def test_what_stands_behind_two_hyphens_is_a_name(desk, capsys):
     assert main(["convert", "--", "--old=--", "new.json"]) == 1
     assert "--old=--" in capsys.readouterr().err

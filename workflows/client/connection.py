@@ -66,7 +66,7 @@ class Connection:
 
     def __init__(self, address: str, headers: Mapping[str, str], patience: float) -> None:
         self.url, own = _server_url(address)
-        self.name = str(self.url).partition("://")[2].rstrip("/")
+        self.name = plain(str(self.url).partition("://")[2].rstrip("/"), _MAX_SHOWN)
         self.patience = patience
         # What is not packed cannot unpack to more than was sent.
         self._session = _session(
