@@ -98,6 +98,8 @@ def whole_file(path: Path) -> Generator[Path]:
 def write_whole(path: Path, content: str | bytes) -> None:
     """Writes a file that appears under its name when it is complete: text in UTF-8.
 
+    Bytes of file names that Python could not read in the locale become what they are in UTF-8.
+
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -105,8 +107,11 @@ def write_whole(path: Path, content: str | bytes) -> None:
         ...     print(path.read_text("utf-8"))
         4 × 2
     """
+    if isinstance(content, str):
+        named = content.encode("utf-8", "surrogateescape")
+        content = named.decode("utf-8", "backslashreplace").encode()
     with whole_file(path) as part:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        part.write_bytes(content)
 
 
 def check_file(path: Path) -> None:

@@ -30,7 +30,7 @@ from ..benchmark.workers import ContenderError
 from ..inference.backends import EAGER
 from ..inference.precision import PRECISIONS, default_device, precision_name, resolve_precision
 from ..video import VideoReader
-from .values import device_here
+from .values import MOST_THREADS, device_here, whole
 from .weights import add_model, chosen_file
 
 _MAX_BYTES = 64 * 2**20  # of the file of earlier runs
@@ -82,7 +82,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resident", action="store_true", help="frames lie on the device before the clock starts"
     )
-    parser.add_argument("--threads", type=int, default=0, help="for PyTorch (default: its choice)")
+    parser.add_argument(
+        "--threads",
+        type=whole(0, MOST_THREADS),
+        default=0,
+        help="for PyTorch (default: its choice)",
+    )
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     parser.add_argument("--table", type=Path, help="write tables to this file (Markdown)")
     parser.add_argument("--picture", type=Path, help="write a bar chart to this file (SVG)")

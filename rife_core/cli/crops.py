@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--files", type=whole(1), default=60, help=f"of {PER_FILE} crops each (default: 60)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="decides which crops are taken")
+    parser.add_argument(
+        "--seed", type=whole(0, 2**31 - 1), default=0, help="decides which crops are taken"
+    )
     parser.add_argument(
         "--device", type=device_here, default=str(default_device()), help="cpu, cuda or mps"
     )

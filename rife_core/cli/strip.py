@@ -9,6 +9,7 @@ from pathlib import Path
 from ..basics.whole_file import room_for, write_whole
 from ..charts.strip import resized, strip
 from ..video import VideoReader, encode_png
+from .values import whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,9 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="the clip before")
     parser.add_argument("result", type=Path, help="the clip with twice the frames")
     parser.add_argument("picture", type=Path, help="the PNG to write")
-    parser.add_argument("--start", type=int, default=0, help="first source frame (default: 0)")
-    parser.add_argument("--frames", type=int, default=4, help="source frames shown (default: 4)")
-    parser.add_argument("--width", type=int, default=320, help="of each frame (default: 320)")
+    parser.add_argument("--start", type=whole(0), default=0, help="first source frame (default: 0)")
+    parser.add_argument(
+        "--frames", type=whole(2), default=4, help="source frames shown (default: 4)"
+    )
+    parser.add_argument("--width", type=whole(1), default=320, help="of each frame (default: 320)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from rife_video.rife_core.basics.whole_file import (
     leftovers,
     room_for,
     whole_file,
+    write_whole,
 )
 
 
@@ -120,3 +121,9 @@ def test_only_files_are_read_and_written(tmp_path):
     with pytest.raises(ValueError, match="larger than"):
         content_of(tmp_path / "file", 6)
     assert room_for(tmp_path / "a/b/c.txt").parent.is_dir()
+
+
+def test_names_that_the_locale_could_not_read(tmp_path):
+    """A snowman in a locale of plain letters, and a byte that is no letter anywhere."""
+    write_whole(tmp_path / "a.md", "| \udce2\udc98\udc83 | \udcff |")
+    assert (tmp_path / "a.md").read_text("utf-8") == "| \u2603 | \\xff |"
