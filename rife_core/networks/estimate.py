@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..ops.warp import warp, warp_both
-from .specs import CARRIED_FROM, FLOW_CHANNELS, MASK_CHANNELS
+from .specs import CARRIED_FROM, FLOW_CHANNELS, MASK_CHANNELS, Sampling
 
 IMAGE_CHANNELS = 3
 
@@ -130,6 +130,12 @@ class Estimate:
         """The same values, detached from the graph."""
         parts = (self.flow, self.mask, self.warped_img0, self.warped_img1)
         return Estimate(*(part.detach() for part in parts))
+
+    def resampled(self, mode: Sampling, img0: Tensor, img1: Tensor) -> Estimate:
+        """The same, with both sides warped from B 3 H W in [0, 1] in the way that `mode` names."""
+        sides = (img0, self.flow[:, :2]), (img1, self.flow[:, 2:])
+        warped_img0, warped_img1 = (warp(*side, mode=mode).clamp(0, 1) for side in sides)
+        return Estimate(self.flow, self.mask, warped_img0, warped_img1)
 
     def blend(self) -> Tensor:
         """The two warped sides mixed by the mask: B 3 H W."""

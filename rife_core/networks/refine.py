@@ -188,15 +188,36 @@ def refine(
 
     Args:
         pair: with the context of both frames.
+        last: see `correct`.
+
+    Returns:
+        See `correct`.
+    """
+    c0 = contextnet.warp_features(pair.frame0.context, last.flow[:, :2])
+    c1 = contextnet.warp_features(pair.frame1.context, last.flow[:, 2:])
+    return correct(unet, pair.images, last, c0, c1)
+
+
+def correct(
+    unet: Unet,
+    images: tuple[Tensor, Tensor],
+    last: Estimate,
+    c0: Iterable[Tensor],
+    c1: Iterable[Tensor],
+) -> tuple[Tensor, Estimate]:
+    """What Unet makes of an estimate and of both frames' context, once warped.
+
+    Args:
+        images: both source frames, B 3 H W each.
         last: of the pyramid. The mask of a `FusionUnet` takes the place of this one's, that of
             another Unet is added to it.
+        c0: the levels of `Contextnet.warp_features`.
+        c1: the same of the other frame.
 
     Returns:
         B 3 H W in [0, 1], float32; the estimate.
     """
-    c0 = contextnet.warp_features(pair.frame0.context, last.flow[:, :2])
-    c1 = contextnet.warp_features(pair.frame1.context, last.flow[:, 2:4])
-    planes = (*pair.images, last.warped_img0, last.warped_img1, last.mask, last.flow)
+    planes = (*images, last.warped_img0, last.warped_img1, last.mask, last.flow)
     residual, *mask = unet.logits(planes, c0, c1).split(IMAGE_CHANNELS, 1)
     if mask:
         known = 0 if isinstance(unet, FusionUnet) else last.mask

@@ -21,6 +21,7 @@ Output = Literal["half", "shuffle", "separate", "separate_half", "flow"]
 Refinement = Literal["residual", "fusion", "mask"]
 HeadLayout = Literal["short", "indexed", "named"]
 Ensemble = Literal["swap", "flip", "always", "none"]
+Sampling = Literal["bilinear", "bicubic"]
 
 BLOCK_STRIDE = 4
 """A block downsamples what it reads by this much again, after its scale."""
@@ -88,6 +89,8 @@ class NetworkSpec:
         rerun_above: pixels; where block 1 moves both flows by more, all scales
             are doubled and the network starts again (4.0 and 4.1).
         align: height and width must be a multiple of this at scale 1.
+        sampling: how the two frames are sampled for the blend: "bilinear" as the blocks see
+            them, which softens what falls between two pixels, or "bicubic".
     """
 
     version: str
@@ -110,6 +113,7 @@ class NetworkSpec:
     ensemble: Ensemble = "swap"
     rerun_above: float | None = None
     align: int = 32
+    sampling: Sampling = "bilinear"
 
     @property
     def arbitrary_timestep(self) -> bool:
@@ -225,6 +229,7 @@ _OWN_ROW = _v4(
     scales=(32, 16, 8, 4, 2, 1),
     mask_adds=True,
     align=128,
+    sampling="bicubic",
 )
 
 _ROWS: tuple[tuple[str, NetworkSpec], ...] = (

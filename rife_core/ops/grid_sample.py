@@ -1,4 +1,4 @@
-"""Bilinear sampling as PyTorch does it on every device."""
+"""Bilinear and bicubic sampling as PyTorch does it, on every device."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from torch import Tensor
 from .dispatch import at_least_float32, is_traced
 
 _NO_BORDER_MODE = ("mps",)
+_NO_BICUBIC = ("mps",)
 
 
-def sample(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = None) -> Tensor:
+def sample(
+    input: Tensor,
+    flow: Tensor,
+    points: tuple[Tensor, Tensor] | None = None,
+    mode: str = "bilinear",
+) -> Tensor:
     """`warp` as PyTorch does it everywhere; see there. Shapes must fit."""
     batch, _, height, width = input.shape
     size = flow.shape[2:]
@@ -31,21 +37,23 @@ def sample(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = N
         grid = flow.new_empty(batch, 2, *size)
         for place, (at, by, extent) in zip(grid.unbind(1), axes, strict=True):
             torch.add(at, by, alpha=2 / extent, out=place)
-    return grid_sample(input, grid.permute(0, 2, 3, 1), align_corners=True)
+    return grid_sample(input, grid.permute(0, 2, 3, 1), align_corners=True, mode=mode)
 
 
-def grid_sample(input: Tensor, grid: Tensor, align_corners: bool) -> Tensor:
-    """`F.grid_sample`, bilinearly; beyond the border the border counts on.
+def grid_sample(input: Tensor, grid: Tensor, align_corners: bool, mode: str = "bilinear") -> Tensor:
+    """`F.grid_sample`, "bilinear" or "bicubic"; beyond the border the border counts on.
 
     Where the grid is NaN, so is the result.
     """
+    if mode == "bicubic" and input.device.type in _NO_BICUBIC:
+        return grid_sample(input.cpu(), grid.cpu(), align_corners, mode).to(input.device)
     if input.device.type == "cpu" and not _is_finite(grid.detach()):
         lost = grid.detach().isnan().any(-1)[:, None]
         inside = grid.nan_to_num(0.0, 2.0, -2.0)
-        result = F.grid_sample(input, inside, "bilinear", "border", align_corners)
+        result = F.grid_sample(input, inside, mode, "border", align_corners)
         return result.masked_fill(lost, math.nan)
     if input.device.type not in _NO_BORDER_MODE:
-        return F.grid_sample(input, grid, "bilinear", "border", align_corners)
+        return F.grid_sample(input, grid, mode, "border", align_corners)
     height, width = input.shape[-2:]
     ends = [1.0 if align_corners else 1 - 1 / length for length in (width, height)]
     axes = zip(grid.unbind(-1), ends, strict=True)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from .grid_sample import sample
 
 
-def warp(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = None) -> Tensor:
-    """Samples `input` at `position + flow`, bilinearly; beyond the border the border counts on.
+def warp(
+    input: Tensor,
+    flow: Tensor,
+    points: tuple[Tensor, Tensor] | None = None,
+    mode: Literal["bilinear", "bicubic"] = "bilinear",
+) -> Tensor:
+    """Samples `input` at `position + flow`; beyond the border the border counts on.
 
     Runs in float32 whatever comes in: half precision cannot hold the position of
     a pixel beyond column 2048.
@@ -18,6 +25,8 @@ def warp(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = Non
         input: B C H W, any range
         flow: B 2 H W, in pixels, dx then dy
         points: the rows (H') and columns (W') to compute; then flow is B 2 H' W'
+        mode: "bicubic" reads 4 x 4 pixels in place of 2 x 2: sharper, and up to a fifth
+            beyond the range of the input beside steep edges
         returns: B C H W or B C H' W', float32 (float64 where the input is)
 
     Raises:
@@ -36,11 +45,11 @@ def warp(input: Tensor, flow: Tensor, points: tuple[Tensor, Tensor] | None = Non
             f"warp: the flow has shape {tuple(flow.shape)}, but the input {tuple(input.shape)} "
             f"needs a flow of shape {(batch, 2, *size)}."
         )
-    if input.is_cuda and not torch.is_grad_enabled():
+    if mode == "bilinear" and input.is_cuda and not torch.is_grad_enabled():
         from .triton_kernels import warp as warp_at_once  # Triton is loaded only where it can run
 
         return warp_at_once(input, flow, points)
-    return sample(input, flow, points)
+    return sample(input, flow, points, mode)
 
 
 def warp_both(

@@ -17,13 +17,14 @@ from torch import Tensor
 
 from ..networks.estimate import EncodedFrame, Estimate, FramePair, TrainingOutput, as_timesteps
 from ..networks.ifnet import FlowNetwork
+from ..networks.refine import correct
 from .objective import NONE, LossWeights, losses_of
 from .synthetic import SceneBatch
 from .taught import frame_error
 
 _Samples = TypeVar("_Samples", SceneBatch, Estimate)
 
-_STEP = 16
+_STEP = 32
 """Windows begin at multiples of so many pixels."""
 
 _GOLDEN = 0.618034
@@ -58,16 +59,19 @@ def refine_windows(
         What `FlowNetwork.forward_train` would return of 2 B samples of that size, with the last
         estimate alone, and these samples.
     """
-    times = as_timesteps(batch.timestep, batch.img0)
+    images, side = (batch.img0, batch.img1), batch.gt.shape[-1]
     with torch.no_grad():
-        pair = FramePair(EncodedFrame(batch.img0), EncodedFrame(batch.img1), times)
-        last = network.final_estimate(pair, scales)
+        frames = map(EncodedFrame, images)
+        pair = FramePair(*frames, as_timesteps(batch.timestep, batch.img0))
+        last = network.final_estimate(pair, scales).resampled(network.spec.sampling, *images)
         places = worst_and_other(frame_error(last.blend(), batch.gt), window)
-    batch = _cut(batch, places, window)
-    last = _cut(replace(last, mixed=None), places, window)
-    times = times.repeat_interleave(2, 0)
-    pair = FramePair(network.encode_frame(batch.img0), network.encode_frame(batch.img1), times)
-    frame, last = network.refine(pair, last)
+    # Context comes from where the flow points, often outside of the window: it is cut once warped.
+    contexts = [
+        [_windows(level, places, window, side // level.shape[-1]) for level in levels]
+        for levels in map(network.contextnet, images, last.flow.split(2, 1))
+    ]
+    batch, last = _cut(batch, places, window), _cut(replace(last, mixed=None), places, window)
+    frame, last = correct(network.unet, (batch.img0, batch.img1), last, *contexts)
     return TrainingOutput([last], [frame], None, None, 0.0), batch
 
 
@@ -99,13 +103,21 @@ def _cut(samples: _Samples, places: Sequence[tuple[int, int]], window: int) -> _
             return None
         if value.ndim < 4:
             return value.repeat_interleave(2, 0)
-        parts = [
-            value[number // 2, :, top : top + window, left : left + window]
-            for number, (top, left) in enumerate(places)
-        ]
-        return torch.stack(parts)
+        return _windows(value, places, window)
 
     values: dict[str, Any] = {
         each.name: cut(getattr(samples, each.name)) for each in fields(samples)
     }
     return replace(samples, **values)
+
+
+def _windows(
+    value: Tensor, places: Sequence[tuple[int, int]], window: int, step: int = 1
+) -> Tensor:
+    """Two windows of each sample of B C H/step W/step; places and window are in pixels."""
+    size = window // step
+    parts = [
+        value[number // 2, :, top : top + size, left : left + size]
+        for number, (top, left) in enumerate((y // step, x // step) for y, x in places)
+    ]
+    return torch.stack(parts)
