@@ -1,7 +1,9 @@
 """Training the refinement on windows of the samples."""
 
 import torch
+import torch.nn.functional as F
 from rife_video.rife_core.networks.specs import get_spec, with_channels
+from rife_video.rife_core.training import windows
 from rife_video.rife_core.training.growth import build_fresh
 from rife_video.rife_core.training.scene import SceneSettings
 from rife_video.rife_core.training.synthetic import SceneGenerator
@@ -28,7 +30,7 @@ def test_a_fresh_refinement_gives_the_windows_of_the_blended_frame():
     batch = SceneGenerator(SCENES, seed=2).batch(0, 3)
     output, cut = refine_windows(network, batch, SPEC.scales, 48)
     with torch.no_grad():
-        whole = network.flow_pyramid(batch.img0, batch.img1, batch.timestep)[-1].blend()
+        whole = network.forward_train(batch.img0, batch.img1, None, batch.timestep).merged[-1]
     frame = output.merged[-1]
     assert frame.shape == cut.gt.shape == (6, 3, 48, 48)
     assert cut.occluded.shape == (6, 2, 48, 48)
@@ -40,18 +42,38 @@ def test_a_fresh_refinement_gives_the_windows_of_the_blended_frame():
         torch.testing.assert_close(frame[number], expected.clamp(0, 1))
 
 
-def test_each_window_has_the_time_of_its_sample():
-    network, seen = build_fresh(SPEC, 1), []
-    batch = SceneGenerator(SCENES, seed=2).batch(0, 3)
-    refine = network.refine
+def test_a_window_as_large_as_the_sample_is_the_refined_frame():
+    network = build_fresh(SPEC, 1)
+    torch.nn.init.normal_(network.unet.conv.weight, std=0.1)
+    batch = SceneGenerator(SCENES, seed=2).batch(0, 2)
+    output, _ = refine_windows(network, batch, SPEC.scales, 128)
+    whole = network.forward_train(batch.img0, batch.img1, None, batch.timestep)
+    torch.testing.assert_close(output.merged[-1][::2], whole.merged[-1])
+    torch.testing.assert_close(output.estimates[-1].mask[::2], whole.estimates[-1].mask)
 
-    def spy(pair, estimate):
-        seen.append(pair.times)
-        return refine(pair, estimate)
 
-    network.refine = spy
-    refine_windows(network, batch, SPEC.scales, 32)
-    assert seen[0].flatten().tolist() == batch.timestep.repeat_interleave(2).tolist()
+def test_context_is_cut_at_the_place_of_the_window(monkeypatch):
+    network = build_fresh(SPEC, 1)
+    batch = SceneGenerator(SCENES, seed=2).batch(0, 2)
+    seen = []
+
+    def correct(unet, images, last, c0, c1):
+        seen.extend(zip(images, (list(c0), list(c1)), strict=True))
+        return last.blend(), last
+
+    # The levels of a context that is the frame itself, halved again and again.
+    halved = [lambda image, level=level: F.avg_pool2d(image, 2**level) for level in (1, 2, 3, 4)]
+    monkeypatch.setattr(windows, "correct", correct)
+
+    def halves(image, flow):
+        return [halve(image) for halve in halved]
+
+    monkeypatch.setattr(network.contextnet, "forward", halves)
+    refine_windows(network, batch, SPEC.scales, 64)
+    assert len(seen) == 2
+    for image, levels in seen:
+        for level, halve in zip(levels, halved, strict=True):
+            torch.testing.assert_close(level, halve(image))
 
 
 def test_gradients_reach_the_refinement_alone():
