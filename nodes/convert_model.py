@@ -46,7 +46,11 @@ class ConvertInterpolationModel:
 
     @checked
     def convert(
-        self, interp_model: Any, precision: str = "auto", backend: str = "auto"
+        self,
+        interp_model: Any,
+        precision: str = "auto",
+        backend: str = "auto",
+        sampling: str = "auto",
     ) -> tuple[RIFEModel]:
         """See DESCRIPTION."""
         module = getattr(interp_model, "model", None)
@@ -56,4 +60,5 @@ class ConvertInterpolationModel:
                 "from Load Frame Interpolation Model, or use Load RIFE."
             )
         name = "the frame interpolation model"
-        return (RIFEModel(rife_from(module.state_dict(), name), name, precision, backend),)
+        network = rife_from(module.state_dict(), name)
+        return (RIFEModel(network, name, precision, backend, sampling),)

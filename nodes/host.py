@@ -45,6 +45,8 @@ from ..rife_core.engine.pixel_formats import check_dense
 from ..rife_core.inference.backends import AUTO, EAGER, resolve_backend, set_backend
 from ..rife_core.inference.precision import default_device, resolve_precision, set_precision
 from ..rife_core.inference.rife import RIFE
+from ..rife_core.inference.sampling import set_sampling
+from ..rife_core.networks.specs import get_spec
 from ..rife_core.timeline import as_fraction
 from ..rife_core.video import Audio, ColorTags, MemoryReader, VideoReader
 from ..rife_core.video.excerpt import VideoExcerpt
@@ -346,15 +348,22 @@ class RIFEModel:
         name: what to call it in reports.
         precision: "auto", "fp32", "bf16" or "fp16".
         backend: see `BACKENDS`.
+        sampling: see `set_sampling`.
 
     Raises:
-        ValueError: the compute device is not for that precision or backend, or something
-            that the backend needs is not installed.
+        ValueError: the compute device is not for that precision or backend, something that the
+            backend needs is not installed, or the network does not take that sampling.
     """
 
     def __init__(
-        self, network: RIFE, name: str, precision: str = "auto", backend: str = AUTO
+        self,
+        network: RIFE,
+        name: str,
+        precision: str = "auto",
+        backend: str = AUTO,
+        sampling: str = AUTO,
     ) -> None:
+        set_sampling(network, sampling)
         self.network = network
         self.name = name
         self.precision = precision
@@ -363,7 +372,9 @@ class RIFEModel:
             self.backend = resolve_backend(backend, compute_device())
 
     @classmethod
-    def load(cls, name: str, precision: str = "auto", backend: str = AUTO) -> RIFEModel:
+    def load(
+        cls, name: str, precision: str = "auto", backend: str = AUTO, sampling: str = AUTO
+    ) -> RIFEModel:
         """The model shown as `name`; a release that is not here is fetched.
 
         Raises ValueError or OSError where it cannot be read or had.
@@ -373,12 +384,15 @@ class RIFEModel:
             with progress(f"Fetch RIFE {name}", unit="B") as report:
                 path = fetch_release(name, model_folders()[0], report)
         network = load_release(name, path) if name in RELEASES else load_rife(path)
-        return cls(network, name, precision, backend)
+        return cls(network, name, precision, backend, sampling)
 
     def __str__(self) -> str:
         kind = str(self.dtype).removeprefix("torch.")
-        way = "" if self.backend == EAGER else f", {self.backend}"
-        return f"{self.name!r} (RIFE {self.network.spec.version}, {kind}, {compute_device()}{way})"
+        spec = self.network.spec
+        ways = [f", {self.backend}"] if self.backend != EAGER else []
+        if spec.sampling != get_spec(spec.version).sampling:
+            ways.append(f", {spec.sampling}")
+        return f"{self.name!r} (RIFE {spec.version}, {kind}, {compute_device()}{''.join(ways)})"
 
     @cached_property
     def working(self) -> RIFE:

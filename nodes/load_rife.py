@@ -9,6 +9,7 @@ from ..rife_core.checkpoints.fetch import refusal
 from ..rife_core.checkpoints.published import RELEASES
 from ..rife_core.inference.backends import BACKEND_NAMES
 from ..rife_core.inference.precision import PRECISIONS
+from ..rife_core.inference.sampling import SAMPLINGS
 from .host import RIFEModel, chosen_path, model_folders, model_names
 
 HOW_IT_RUNS: dict[str, Any] = {
@@ -31,6 +32,16 @@ HOW_IT_RUNS: dict[str, Any] = {
             "plain PyTorch elsewhere. openvino, compile and tensorrt compile once for "
             "each size, which takes a while. Each is checked against plain PyTorch, "
             "which steps in where it fails.",
+        },
+    ),
+    "sampling": (
+        list(SAMPLINGS),
+        {
+            "default": "auto",
+            "advanced": True,
+            "tooltip": "How the two frames are sampled for the blend. auto is as each network "
+            "was published, and bicubic for the bundled ones. bicubic makes the frames of other "
+            "networks sharper; networks that refine their frames do not take it.",
         },
     ),
 }
@@ -74,13 +85,11 @@ class LoadRIFE:
         }
 
     @classmethod
-    def IS_CHANGED(  # noqa: N802
-        cls, model_name: str, precision: str = "auto", backend: str = "auto"
-    ) -> str:
+    def IS_CHANGED(cls, model_name: str, **how: str) -> str:  # noqa: N802
         path = chosen_path(model_name)
         if path is None or model_name in RELEASES:  # what a release holds never changes
-            return f"{model_name}:{precision}:{backend}"
-        return f"{path}:{path.stat().st_mtime_ns}:{precision}:{backend}"
+            return f"{model_name}:{how}"
+        return f"{path}:{path.stat().st_mtime_ns}:{how}"
 
     @classmethod
     def VALIDATE_INPUTS(cls, model_name: str) -> bool | str:  # noqa: N802
@@ -93,7 +102,11 @@ class LoadRIFE:
 
     @checked
     def load(
-        self, model_name: str, precision: str = "auto", backend: str = "auto"
+        self,
+        model_name: str,
+        precision: str = "auto",
+        backend: str = "auto",
+        sampling: str = "auto",
     ) -> tuple[RIFEModel]:
         """See DESCRIPTION."""
-        return (RIFEModel.load(model_name, precision, backend),)
+        return (RIFEModel.load(model_name, precision, backend, sampling),)

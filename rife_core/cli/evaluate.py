@@ -32,7 +32,7 @@ from ..training.evaluation_job import Setup, evaluate_with
 from ..training.ladder import KINDS, SPEEDS, demo_rung, rungs
 from .adapt import advance
 from .jobs import add_workers, workers_of
-from .network import add_scale
+from .network import add_sampling, add_scale
 from .values import above, check_here, device, several, whole
 from .weights import add_model, chosen_file
 
@@ -88,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "a row for each motion and speed, the truth first",
     )
     add_scale(parser)
+    add_sampling(parser)
     add_workers(parser.add_argument)
     parser.add_argument(
         "--job",
@@ -181,6 +182,7 @@ def _setup(args: argparse.Namespace) -> Setup:
         args.precision,
         not args.no_baselines,
         args.fast,
+        args.sampling,
     )
 
 

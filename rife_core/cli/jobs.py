@@ -129,6 +129,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
         sound=args.sound,
         scale=args.scale,
         ensemble=args.ensemble,
+        sampling=args.sampling,
         batch_size=args.batch_size,
         max_memory=int(args.max_memory * GIB),
         unsure=args.unsure,

@@ -12,6 +12,7 @@ from ..engine.scenes import SceneRules
 from ..inference.backends import AUTO, BACKEND_NAMES, set_backend
 from ..inference.precision import PRECISIONS, default_device, resolve_precision, set_precision
 from ..inference.rife import RIFE
+from ..inference.sampling import SAMPLINGS, set_sampling
 from .values import at_least, check_here, device, whole
 from .weights import add_model, load_chosen
 
@@ -23,6 +24,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ensemble", action="store_true", help="average two estimates: slower, a little better"
     )
+    add_sampling(parser)
     parser.add_argument(
         "--unsure",
         choices=UNSURE,
@@ -76,9 +78,22 @@ def add_scale(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """The argument that says how frames are sampled for the blend."""
+    parser.add_argument(
+        "--sampling",
+        choices=SAMPLINGS,
+        default=AUTO,
+        help="how the two frames are sampled for the blend: bicubic makes frames of published "
+        "networks without refinement sharper (default: auto, as each was published; the bundled "
+        "ones are bicubic)",
+    )
+
+
 def network_of(args: argparse.Namespace) -> RIFE:
     """The network that the arguments of `add_network` name, ready on its device."""
     network = load_chosen(args.model, args.models)
+    set_sampling(network, args.sampling)
     device = args.device or str(default_device())
     check_here(device)
     set_precision(network, resolve_precision(args.precision, device))

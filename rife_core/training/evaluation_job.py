@@ -20,6 +20,7 @@ from ..files.jobs.job import JobError
 from ..files.jobs.remote import folder_at
 from ..files.jobs.workers import Outcome, Workers
 from ..inference.precision import resolve_precision, set_precision
+from ..inference.sampling import set_sampling
 from .evaluation import Distance, Method, Score, baselines, evaluate, measures, network_method
 
 _T = TypeVar("_T")
@@ -35,7 +36,7 @@ class Setup:
             published one.
         clips: paths of videos and folders of frames.
         frames: only so many of each clip are read.
-        scale, precision: see `Options` and `resolve_precision`.
+        scale, precision, sampling: see `Options`, `resolve_precision` and `set_sampling`.
         baselines: whether baselines stand beside the networks.
         fast: leaves out what takes long.
     """
@@ -47,12 +48,14 @@ class Setup:
     precision: str = "auto"
     baselines: bool = True
     fast: bool = False
+    sampling: str = "auto"
 
     def methods(self, device: str) -> dict[str, Method]:
         """Networks and baselines, by name."""
         methods: dict[str, Method] = {}
         for name, file, release in self.weights:
             network = load_release(release, Path(file)) if release else load_rife(file)
+            set_sampling(network, self.sampling)
             set_precision(network, resolve_precision(self.precision, device))
             methods[name] = network_method(network.to(device), self.scale)
         if self.baselines:

@@ -28,6 +28,15 @@ class TestLoadRIFE:
         (model,) = self.node().load(weights.name)
         assert model.network.spec == network.spec
 
+    def test_samples_as_it_was_told(self, weights):
+        (model,) = self.node().load(weights.name, sampling="bicubic")
+        assert model.network.spec.sampling == "bicubic"
+        assert str(model).endswith(", bicubic)")
+        (again,) = self.node().load(weights.name)
+        assert again.network.spec.sampling == "bilinear"
+        with pytest.raises(ValueError, match="sampling is 'sinc'; it must be one of auto,"):
+            self.node().load(weights.name, sampling="sinc")
+
     def test_says_what_to_do_when_weights_vanished(self, weights):
         weights.unlink()
         message = self.node.VALIDATE_INPUTS(weights.name)
@@ -38,6 +47,7 @@ class TestLoadRIFE:
         before = self.node.IS_CHANGED(weights.name)
         assert self.node.IS_CHANGED(weights.name, precision=None) != before
         assert self.node.IS_CHANGED(weights.name, backend="eager") != before
+        assert self.node.IS_CHANGED(weights.name, sampling="bicubic") != before
         assert self.node.IS_CHANGED(weights.name) == before
         save_rife(network, weights)
         assert self.node.IS_CHANGED(weights.name) != before

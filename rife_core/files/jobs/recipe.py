@@ -14,6 +14,7 @@ from ...engine.scenes import AtCut, Pacing, Repeats, SceneRules
 from ...inference.backends import set_backend
 from ...inference.precision import resolve_precision, set_precision
 from ...inference.rife import RIFE
+from ...inference.sampling import set_sampling
 from ...timeline import End
 from ...timeline.shutter import DEFAULT_EXPOSURES
 from ...video import EncoderRequest, VideoReader, keeps_alpha
@@ -33,7 +34,7 @@ class Recipe:
         release: the published network that it holds; else that is told by the file.
         multiplier, fps, schedule, slow_motion, end, at_cut, cuts, repeats: see `Timing`.
         scale, ensemble, batch_size, max_memory, unsure: see `Options`.
-        precision, backend: see `set_precision` and `set_backend`.
+        precision, backend, sampling: see `set_precision`, `set_backend` and `set_sampling`.
         encoder, quality, preset, pixel_format: see `EncoderRequest`.
         source_fps, deinterlace, allow_damaged: see `VideoReader`.
         speed, blur, exposures, replace, repeat_threshold, longest_repeat, pacing: see `Timing`.
@@ -75,6 +76,7 @@ class Recipe:
     longest_repeat: int = _RULES.longest_repeat
     pacing: Pacing = _RULES.pacing
     sound: Sound = "auto"
+    sampling: str = "auto"
 
     def __post_init__(self) -> None:
         _ = self.timing  # refuses what cannot be read
@@ -140,6 +142,7 @@ class Recipe:
         """The network, ready on a device; its weights may have moved since."""
         file = weights or Path(self.weights)
         network = load_release(self.release, file) if self.release else load_rife(file)
+        set_sampling(network, self.sampling)
         set_precision(network, resolve_precision(self.precision, device))
         set_backend(network.to(device), self.backend)
         return network

@@ -49,6 +49,10 @@ def test_interpolate(tmp_path, capsys, clip_file, weights, options, count, fps):
             "repeat_threshold is 99.0; it must be from 0 to 64",
         ),
         (
+            ["interpolate", "{clip}", "{out}", "--model", "default", "--sampling", "bilinear"],
+            "refines frames that were blended of bicubic samples",
+        ),
+        (
             ["interpolate", "{clip}", "{out}", "--model", "{model}", "--blur", "400"],
             "shutter angle is 400",
         ),

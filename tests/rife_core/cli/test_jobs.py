@@ -62,6 +62,14 @@ def test_options_of_time_reach_the_job(call, tmp_path, capsys):
     assert (recipe.replace, recipe.multiplier, recipe.pacing) == ("3, 5", 1, "eased")
 
 
+def test_sampling_reaches_the_job(call, tmp_path):
+    assert call() == 0
+    plain = (tmp_path / "out/square.mp4").read_bytes()
+    assert call("--sampling", "bicubic", "--job", str(tmp_path / "job")) == 0
+    assert Job.read(Folder(tmp_path / "job")).recipe.sampling == "bicubic"
+    assert (tmp_path / "out/square.mp4").read_bytes() != plain
+
+
 @pytest.mark.parametrize(
     "words", [("--start", "1"), ("--frames", "3"), ("--hwaccel", "auto"), ("--gaps", "keep")]
 )
