@@ -61,8 +61,8 @@ def refine_windows(
     """
     images, side = (batch.img0, batch.img1), batch.gt.shape[-1]
     with torch.no_grad():
-        frames = map(EncodedFrame, images)
-        pair = FramePair(*frames, as_timesteps(batch.timestep, batch.img0))
+        times = as_timesteps(batch.timestep, batch.gt)
+        pair = FramePair(EncodedFrame(batch.img0), EncodedFrame(batch.img1), times)
         last = network.final_estimate(pair, scales).resampled(network.spec.sampling, *images)
         places = worst_and_other(frame_error(last.blend(), batch.gt), window)
     # Context comes from where the flow points, often outside of the window: it is cut once warped.
