@@ -55,7 +55,7 @@ class LoadRIFE:
     CATEGORY = "RIFE Video"
     DESCRIPTION = (
         "Loads a RIFE network for the other RIFE nodes. 'default' is bundled with this pack, and "
-        "so is 'default-fast', the same without refinement: softer, in less time. Files in the "
+        "so is 'default-fast', nearly the same without refinement, in less time. Files in the "
         "model folders 'rife' and 'frame_interpolation' are listed as well; the network is "
         "recognised from the file. Numbers are published releases: one that is not here is "
         "fetched once, when it is first used, from the release assets of HolyWu/vs-rife."
@@ -74,7 +74,7 @@ class LoadRIFE:
                 "model_name": (
                     model_names(),
                     {
-                        "tooltip": "The weights file. 'default' and the faster, softer "
+                        "tooltip": "The weights file. 'default' and the faster "
                         "'default-fast' are bundled; others are looked for in models/rife and "
                         "models/frame_interpolation (.safetensors, .pkl, .pth). A number is a "
                         "published release, fetched once into models/rife."
