@@ -88,8 +88,8 @@ class LoadRIFE:
     def IS_CHANGED(cls, model_name: str, **how: str) -> str:  # noqa: N802
         path = chosen_path(model_name)
         if path is None or model_name in RELEASES:  # what a release holds never changes
-            return f"{model_name}:{how}"
-        return f"{path}:{path.stat().st_mtime_ns}:{how}"
+            return f"{model_name}:{sorted(how.items())}"
+        return f"{path}:{path.stat().st_mtime_ns}:{sorted(how.items())}"
 
     @classmethod
     def VALIDATE_INPUTS(cls, model_name: str) -> bool | str:  # noqa: N802
