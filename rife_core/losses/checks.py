@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from typing import Any, SupportsIndex, cast
 
 import torch
 from torch import Tensor
@@ -109,7 +110,7 @@ def check_sizes(owner: object, **sizes: object) -> None:
         ValueError: LapLoss: max_levels is 0; it must be a whole number of 1 or more.
     """
     for name, value in sizes.items():
-        if not is_whole(value) or number_of(value) < 1:
+        if not is_whole(value) or operator.index(cast(SupportsIndex, value)) < 1:
             raise ValueError(
                 f"{_named(owner)}: {name} is {shown(value)}; it must be a whole number of 1 or "
                 "more."

@@ -8,7 +8,7 @@ from rife_video.rife_core.cli.network import add_network
 
 NUMBERS = ("nan", "-1", "x", "", "0.5.1", "9" * 30)
 OPTIONS = {
-    ("train", "--device", "none.toml"): ("cuda:99", "meta", "cpu:x", "\0"),
+    ("train", "--device", "none.toml"): ("cuda:99", "meta", "cpu:x"),
     ("interpolate", "--device", "none.mp4"): ("meta",),
     ("train", "--minutes", "none.toml"): ("0", "-inf"),
     ("train", "--until", "none.toml"): ("1.5", "inf"),
