@@ -95,7 +95,7 @@ def whole_file(path: Path) -> Generator[Path]:
         file.keep()
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_whole(path: Path, content: str | bytes | memoryview) -> None:
     """Writes a file that appears under its name when it is complete: text in UTF-8.
 
     Bytes of file names that Python could not read in the locale become what they are in UTF-8.

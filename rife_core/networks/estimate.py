@@ -132,7 +132,9 @@ class Estimate:
         return Estimate(*(part.detach() for part in parts))
 
     def resampled(self, mode: Sampling, img0: Tensor, img1: Tensor) -> Estimate:
-        """The same, with both sides warped from B 3 H W in [0, 1] in the way that `mode` names."""
+        """The same, its sides sampled as `mode` says from B 3 H W in [0, 1]; they are bilinear."""
+        if mode == "bilinear":
+            return self
         sides = (img0, self.flow[:, :2]), (img1, self.flow[:, 2:])
         warped_img0, warped_img1 = (warp(*side, mode=mode).clamp(0, 1) for side in sides)
         return Estimate(self.flow, self.mask, warped_img0, warped_img1)

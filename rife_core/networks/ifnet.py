@@ -236,12 +236,8 @@ class FlowNetwork(nn.Module):
         return bool(moved.amax((0, 2, 3, 4)).min() > self.spec.rerun_above)
 
     def refine(self, pair: FramePair, last: Estimate) -> tuple[Tensor, Estimate]:
-        """The frame that the last estimate gives, B 3 H W; and the estimate that it is blended by.
-
-        The two sides are sampled as the row says, and the blend corrected where the row refines.
-        """
-        if self.spec.sampling != "bilinear":
-            last = last.resampled(self.spec.sampling, *pair.images)
+        """The blended frame, corrected where the row refines: B 3 H W; and its estimate."""
+        last = last.resampled(self.spec.sampling, *pair.images)
         if not self.spec.refine:
             return last.blend(), last
         return refine(self.contextnet, self.unet, pair, last)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..basics.arguments import natural
 from ..basics.shards import files_of, write_shards
-from ..basics.whole_file import whole_file, write_whole
+from ..basics.whole_file import write_whole
 from ..checkpoints.stored import stored
 
 STATE = "state.pt"
@@ -54,9 +54,8 @@ def write_state(state: State, folder: Path, shard_bytes: int = 0) -> None:
     torch.save({**state._asdict(), "optimizer": state.optimizer._asdict()}, buffer)
     if shard_bytes:
         write_shards(folder / STATE, buffer.getbuffer(), shard_bytes)
-        return
-    with whole_file(folder / STATE) as part:
-        part.write_bytes(buffer.getbuffer())
+    else:
+        write_whole(folder / STATE, buffer.getbuffer())
 
 
 class Moments(NamedTuple):

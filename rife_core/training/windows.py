@@ -59,16 +59,17 @@ def refine_windows(
         What `FlowNetwork.forward_train` would return of 2 B samples of that size, with the last
         estimate alone, and these samples.
     """
-    images, side = (batch.img0, batch.img1), batch.gt.shape[-1]
+    side = batch.gt.shape[-1]
     with torch.no_grad():
         times = as_timesteps(batch.timestep, batch.gt)
         pair = FramePair(EncodedFrame(batch.img0), EncodedFrame(batch.img1), times)
-        last = network.final_estimate(pair, scales).resampled(network.spec.sampling, *images)
+        last = network.final_estimate(pair, scales)
+        last = last.resampled(network.spec.sampling, *pair.images)
         places = worst_and_other(frame_error(last.blend(), batch.gt), window)
     # Context comes from where the flow points, often outside of the window: it is cut once warped.
     contexts = [
         [_windows(level, places, window, side // level.shape[-1]) for level in levels]
-        for levels in map(network.contextnet, images, last.flow.split(2, 1))
+        for levels in map(network.contextnet, pair.images, last.flow.split(2, 1))
     ]
     batch, last = _cut(batch, places, window), _cut(replace(last, mixed=None), places, window)
     frame, last = correct(network.unet, (batch.img0, batch.img1), last, *contexts)
