@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -103,10 +104,10 @@ def read(path: str | Path) -> Graph:
     path = _located(Path(path))
     content = read_json(path)
     if isinstance(content, dict) and isinstance(content.get("nodes"), list):
-        sibling = _located(path.with_suffix(".api.json"))
+        sibling = _api_file(path, content)
         instead = (
             f"run {sibling.name} in {sibling.parent.name}/"
-            if sibling.is_file()
+            if sibling is not None
             else "open it in ComfyUI and save it with 'Export (API)'"
         )
         raise WorkflowError(
@@ -131,6 +132,19 @@ def read_json(path: Path) -> Any:
         raise WorkflowError(f"{path.name} is no JSON file ({error}).") from error
     except RecursionError:
         raise WorkflowError(f"{path.name} is nested more than {MAX_DEPTH} levels deep.") from None
+
+
+def _api_file(path: Path, page: dict[str, Any]) -> Path | None:
+    """The file beside a page's one that holds the same graph in API format.
+
+    It has the page's name, or the one in `extra.api`: templates are named by their titles.
+    """
+    extra = page.get("extra")
+    name = extra.get("api") if isinstance(extra, dict) else None
+    is_name = isinstance(name, str) and re.fullmatch(r"[\w.-]{1,80}", name)
+    names = [f"{path.stem}.api.json", *([name] if is_name else [])]
+    files = (_located(path.parent / name) for name in names)
+    return next((file for file in files if file.is_file()), None)
 
 
 def _located(path: Path) -> Path:

@@ -11,6 +11,10 @@ from rife_video.nodes.host import SAMPLE
 from rife_video.rife_core.video import VideoReader
 from rife_video.tests.comfyui.conftest import ROOT
 
+TEMPLATES = sorted(ROOT.glob("workflows/*.json"))
+PAGES = {json.loads(path.read_text())["extra"]["api"].split(".")[0]: path for path in TEMPLATES}
+"""The page's file of each workflow, which is named by its title."""
+
 RUNNABLE = {"interpolate_clip": 11, "interpolate_video": 11, "compare_interpolation": 11}
 """Workflows that need nothing but this pack, and the number of frames each makes of 6."""
 
@@ -79,7 +83,7 @@ def page(server):
 @pytest.fixture
 def drop(page):
     def drop(name):
-        file = ROOT / f"workflows/{name}.json"
+        file = PAGES[name]
         page.keyboard.press("Escape")  # the template browser, on a first visit
         page.evaluate("app.graph.clear()")
         page.evaluate(DROP, [file.read_text(), file.name])
@@ -229,23 +233,25 @@ def test_is_found_by_searching(page, word):
     page.keyboard.press("Escape")
 
 
-@pytest.mark.parametrize("name", ["interpolate_video", "interpolate_clip"])
+@pytest.mark.parametrize("name", RUNNABLE)
 def test_a_template_opens_as_it_is_chosen(page, server, tmp_path, name):
-    """With the sample clip that it names, and not a word of anything missing."""
+    """Under its title, with the sample clip that it names, and no word of anything missing."""
+    title = PAGES[name].stem
     page.keyboard.press("Escape")
     page.evaluate("app.graph.clear()")
     page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_text("rife_video", exact=True).first.click()
-    card = page.get_by_test_id(f"template-workflow-{name}")
+    card = page.get_by_test_id(f"template-workflow-{title}")
     card.scroll_into_view_if_needed()  # pictures are loaded when they are seen
-    page.wait_for_function(LOADED, arg=f"[data-testid='template-workflow-{name}'] img")
+    page.wait_for_function(LOADED, arg=f"[data-testid='template-workflow-{title}'] img")
+    assert title in card.inner_text().splitlines()
     shots = Path(os.environ.get("SCREENSHOTS") or tmp_path)
     shots.mkdir(exist_ok=True)
     page.screenshot(path=shots / "templates.png")
     card.click()
-    count = len(json.loads((ROOT / f"workflows/{name}.json").read_text())["nodes"])
+    count = len(json.loads(PAGES[name].read_text())["nodes"])
     page.wait_for_function(f"app.graph.nodes.length === {count}")
-    page.wait_for_selector(f"[data-testid='template-workflow-{name}']", state="detached")
+    page.wait_for_selector(f"[data-testid='template-workflow-{title}']", state="detached")
     (file,) = page.evaluate(
         "app.graph.nodes.filter(node => node.type === 'LoadVideo').map(n => n.widgets[0].value)"
     )
@@ -256,7 +262,7 @@ def test_a_template_opens_as_it_is_chosen(page, server, tmp_path, name):
 
 def test_only_templates_are_offered(server):
     _, templates = server.request("/api/workflow_templates")
-    assert set(templates["rife_video"]) == {path.stem for path in ROOT.glob("workflows/*.json")}
+    assert set(templates["rife_video"]) == {path.stem for path in TEMPLATES}
 
 
 def test_blueprints_are_offered(server):

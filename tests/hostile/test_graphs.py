@@ -212,7 +212,7 @@ def test_what_a_node_says_of_a_long_text_is_short(tmp_path, clip_file, small_wei
 def _other_packs():
     """A graph of another pack's node, as exported and as saved."""
     exported = json.loads(EXAMPLE.read_text())
-    saved = json.loads((EXAMPLE.parent.parent / "interpolate_clip.json").read_text())
+    saved = json.loads((EXAMPLE.parent.parent / "Interpolate Frames of a Clip.json").read_text())
     nodes = [*exported.values(), *saved["nodes"]]
     for node in nodes:
         for kind in ("class_type", "type"):

@@ -103,7 +103,7 @@ def filled(desk, clip_file, weights):
     (desk / "net.safetensors").symlink_to(weights)
     (desk / "training.toml").write_text(TRAINING)
     (desk / "w.api.json").symlink_to(EXAMPLES / "api/interpolate_clip.api.json")
-    (desk / "old.json").symlink_to(EXAMPLES / "interpolate_clip.json")
+    (desk / "old.json").symlink_to(EXAMPLES / "Interpolate Frames of a Clip.json")
     (desk / "folder").mkdir()
     os.mkfifo(desk / "pipe")
     (desk / "empty").touch()

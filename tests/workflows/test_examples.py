@@ -1,6 +1,7 @@
 """The example workflows: both formats agree, and the page takes its one without a warning."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -32,11 +33,17 @@ FOREIGN_OUTPUTS = {
 # Widgets that the page shows beside a node's inputs, after the widget named.
 PAGE_ONLY = {"seed": "fixed", "file": "image"}
 
+PAGES = {
+    json.loads(path.read_text())["extra"]["api"].removesuffix(".api.json"): path
+    for path in FOLDER.glob("*.json")
+}
+"""The page's file of each, which is named by the title that people see."""
+
 every_example = pytest.mark.parametrize("name", NAMES)
 
 
 def load(name):
-    files = FOLDER / f"{name}.json", FOLDER / f"api/{name}.api.json"
+    files = PAGES[name], FOLDER / f"api/{name}.api.json"
     return [json.loads(path.read_text()) for path in files]
 
 
@@ -58,9 +65,16 @@ def widget_values(node):
 
 
 def test_every_workflow_comes_in_both_formats():
-    pages = {path.stem for path in FOLDER.glob("*.json")}
-    assert pages == set(NAMES), "ComfyUI's page offers each of these files as a template"
-    assert {"interpolate_clip", "cogvideox_interpolate"} <= pages
+    assert sorted(PAGES) == NAMES, "ComfyUI's page offers each of these files as a template"
+    assert len(PAGES) == len(list(FOLDER.glob("*.json")))
+    assert {"interpolate_clip", "cogvideox_interpolate"} <= set(PAGES)
+
+
+def test_templates_are_named_by_their_titles():
+    """The page shows the names of the files; nothing else gives one a title."""
+    for path in PAGES.values():
+        assert re.fullmatch(r"[A-Z][A-Za-z]+(,? [A-Za-z]+)+", path.stem)
+        assert len(path.stem) <= 30, "what a card shows in one line"
 
 
 @every_example

@@ -199,13 +199,17 @@ def test_earlier_paths_of_the_examples_work(tmp_path):
 
 
 def test_page_format_is_refused_with_the_file_to_take_instead(tmp_path):
-    page = EXAMPLES / "interpolate_clip.json"
+    page = EXAMPLES / "Interpolate Frames of a Clip.json"
     with pytest.raises(WorkflowError, match=r"page format.*run interpolate_clip\.api\.json"):
         read(page)
     alone = tmp_path / "mine.json"
     alone.write_text(page.read_text())
     with pytest.raises(WorkflowError, match=r"Export \(API\)"):
         read(alone)
+    for extra in ({}, {"api": 3}, {"api": ".."}, {"api": "a" * 999}, {"api": "\0"}, [], None):
+        alone.write_text(json.dumps({"nodes": [], "extra": extra}))
+        with pytest.raises(WorkflowError, match=r"Export \(API\)"):
+            read(alone)
 
 
 @pytest.mark.parametrize(

@@ -239,7 +239,10 @@ def test_command_line(folders, capsys):
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ([CLIP_GRAPH.parents[1] / "interpolate_clip.json"], "run interpolate_clip.api.json"),
+        (
+            [CLIP_GRAPH.parents[1] / "Interpolate Frames of a Clip.json"],
+            "run interpolate_clip.api.json",
+        ),
         ([CLIP_GRAPH, "--set", "nobody.x=1"], "no node is called 'nobody'"),
         (["gone.api.json"], "gone.api.json"),
     ],
