@@ -535,7 +535,7 @@ class Pieces:
 
     def __iter__(self) -> Iterator[Tensor]:
         for piece in self._pieces():
-            yield from piece.images
+            yield from _images(piece)
 
     def audio(self) -> Audio | None:
         """The sound of all pieces; None if no piece has sound."""
@@ -557,6 +557,14 @@ class Pieces:
                 yield piece.get_components()
 
 
+def _images(components: Any) -> Tensor:
+    """The frames of a video's components, B H W C; transparency is the fourth channel."""
+    images, alpha = components.images, getattr(components, "alpha", None)
+    if alpha is None or images.shape[-1] != 3:
+        return images
+    return torch.cat((images, alpha.reshape(*images.shape[:3], 1).to(images)), -1)
+
+
 def _frame_bytes(video: Any) -> int:
     width, height = video.get_dimensions()
     return 4 * 3 * width * height
@@ -574,12 +582,8 @@ def _as_frames(video: Any, of_file: bool) -> Video:
             pieces = Pieces(video, fps, count)
             return Video(pieces, fps, pieces.audio(), depth, color, of_file)
     parts = video.get_components()
-    images = parts.images
-    alpha = getattr(parts, "alpha", None)
-    if alpha is not None and images.shape[-1] == 3:
-        images = torch.cat((images, alpha.reshape(*images.shape[:3], 1).to(images)), -1)
     fps = as_fraction(float(parts.frame_rate))
-    return Video(images, fps, parts.audio, depth, color, of_file)
+    return Video(_images(parts), fps, parts.audio, depth, color, of_file)
 
 
 def _counts_from_its_start(video: Any) -> bool:

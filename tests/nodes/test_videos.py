@@ -96,12 +96,15 @@ def test_without_comfyui_it_is_the_video_itself(file, tmp_path):
 class EditedVideo(VideoFromFile):
     """A video of frames known to the test, trimmed and cropped as later releases do it."""
 
-    def __init__(self, source, start=0.0, duration=0.0, crop=None):
+    def __init__(self, source, start=0.0, duration=0.0, crop=None, see_through=False):
         super().__init__(source)
         self.__start, self.__duration, self.__crop = start, duration, crop
+        self.__see_through = see_through
 
     def clip(self):
         clip = moving_square(20)
+        if self.__see_through:
+            clip = torch.cat((clip, clip[..., :1] / 2), -1)
         begin = round(self.__start * 8)
         stop = round((self.__start + self.__duration) * 8) if self.__duration else len(clip)
         x, y, width, height = self.__crop or (0, 0, 52, 36)
@@ -119,17 +122,21 @@ class EditedVideo(VideoFromFile):
     def get_components(self):
         EditedVideo.most = max(EditedVideo.most, len(self.clip()))
         sound = {"waveform": torch.ones(1, 2, len(self.clip()) * 100), "sample_rate": 800}
-        return SimpleNamespace(images=self.clip(), frame_rate=Fraction(8), audio=sound)
+        images, alpha = self.clip().split(3, -1) if self.__see_through else (self.clip(), None)
+        rate = Fraction(8)
+        return SimpleNamespace(images=images, alpha=alpha, frame_rate=rate, audio=sound)
 
     def as_trimmed(self, start_time=0, duration=0, strict_duration=True):
         start = self.__start + start_time
-        return EditedVideo(self.source, start + 0.5 / 8, duration, self.__crop)
+        crop, see_through = self.__crop, self.__see_through
+        return EditedVideo(self.source, start + 0.5 / 8, duration, crop, see_through)
 
 
 EDITS = {
     "cropped": {"crop": (4, 6, 20, 24)},
     "trimmed": {"start": 0.5, "duration": 1.0},
     "trimmed to its end": {"start": 0.5},
+    "cropped, with transparency": {"crop": (4, 6, 20, 24), "see_through": True},
     "both": {"start": 0.25, "duration": 1.5, "crop": (0, 0, 52, 20)},
 }
 
