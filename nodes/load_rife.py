@@ -40,7 +40,7 @@ HOW_IT_RUNS: dict[str, Any] = {
             "default": "auto",
             "advanced": True,
             "tooltip": "How the two frames are sampled for the blend. auto is as each network "
-            "was published, and bicubic for the bundled ones. bicubic makes the frames of other "
+            "was published, and bicubic for the bundled one. bicubic makes the frames of other "
             "networks sharper; networks that refine their frames do not take it.",
         },
     ),
@@ -54,11 +54,10 @@ class LoadRIFE:
     DISPLAY_NAME = "Load RIFE"
     CATEGORY = "RIFE Video"
     DESCRIPTION = (
-        "Loads a RIFE network for the other RIFE nodes. 'default' is bundled with this pack, and "
-        "so is 'default-fast', nearly the same without refinement, in less time. Files in the "
-        "model folders 'rife' and 'frame_interpolation' are listed as well; the network is "
-        "recognised from the file. Numbers are published releases: one that is not here is "
-        "fetched once, when it is first used, from the release assets of HolyWu/vs-rife."
+        "Loads a RIFE network for the other RIFE nodes. 'default' is bundled with this pack. "
+        "Files in the model folders 'rife' and 'frame_interpolation' are listed as well; the "
+        "network is recognised from the file. Numbers are published releases: one that is not "
+        "here is fetched once, when it is first used, from the release assets of HolyWu/vs-rife."
     )
     SEARCH_ALIASES = ("rife", "rife loader", "frame interpolation model", "vfi model")
 
@@ -74,10 +73,10 @@ class LoadRIFE:
                 "model_name": (
                     model_names(),
                     {
-                        "tooltip": "The weights file. 'default' and the faster "
-                        "'default-fast' are bundled; others are looked for in models/rife and "
-                        "models/frame_interpolation (.safetensors, .pkl, .pth). A number is a "
-                        "published release, fetched once into models/rife."
+                        "tooltip": "The weights file. 'default' is bundled; others are "
+                        "looked for in models/rife and models/frame_interpolation "
+                        "(.safetensors, .pkl, .pth). A number is a published release, fetched "
+                        "once into models/rife."
                     },
                 ),
             },

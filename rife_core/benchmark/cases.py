@@ -38,7 +38,7 @@ class Case:
     """One line of the table of cases.
 
     Attributes:
-        row: version of the network, or "default" or "default-fast" for the bundled weights.
+        row: version of the network, or "default" for the bundled weights.
         size: its name.
         height, width: of a frame, in pixels.
         multiplier: output frames for each source frame.

@@ -21,7 +21,6 @@ from ..basics.arguments import checked, fitted
 from ..basics.whole_file import whole_file
 from ..inference.rife import RIFE
 from ..networks.ifnet import FlowNetwork
-from ..networks.refine import PARTS
 from ..networks.specs import SPECS, NetworkSpec, distinct_specs, with_channels
 from .tensor_files import (
     CheckpointError,
@@ -38,14 +37,15 @@ _PREFIXES = re.compile(r"^(?:module\.|flownet\.|model\.|_orig_mod\.)+")
 _WRAPPERS = ("state_dict", "model", "params")
 _NEVER_USED = ("teacher.", "caltime.")
 _TEACHER = "block_tea."
-_REFINEMENT = tuple(f"{part}." for part in PARTS)
+_PARTS = ("contextnet", "unet")
+_REFINEMENT = tuple(f"{part}." for part in _PARTS)
 _FLOWNET = "flownet"
 _RENAMED_BLOCK = re.compile(r"^blocks\.(\d+)\.")
 _ROW, _CHANNELS = "rife_row", "rife_channels"
 
 
 DEFAULT = "default"
-"""The name of the weights that come with the package; "default-fast" does without refinement."""
+"""The name of the weights that come with the package."""
 
 BUNDLED = Path(__file__).parents[2] / "weights" / "default.safetensors"
 
@@ -131,12 +131,11 @@ def save_rife(network: FlowNetwork, path: str | os.PathLike[str]) -> None:
 
 @checked
 def list_weights(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Path]:
-    """Weights files by name: the bundled "default" and "default-fast", then those below `folders`.
+    """Weights files by name: the bundled ones as "default", then those below `folders`.
 
     Where two folders hold the same name, the first one counts.
     """
-    bundled = BUNDLED.parent.glob(f"{DEFAULT}*.safetensors")
-    weights = {path.stem: path for path in sorted(bundled, key=lambda path: path.stem)}
+    weights = {DEFAULT: BUNDLED} if BUNDLED.is_file() else {}
     for given in folders:
         folder = Path(fitted("a folder", given, str | os.PathLike[str]))
         # os.walk and os.path pass over what vanishes meanwhile, or may not be looked into.
@@ -202,7 +201,7 @@ def _belongs(name: str, spec: NetworkSpec) -> bool:
 def _parts_beside(path: Path) -> dict[str, Tensor]:
     """The refinement, if it is stored in separate files."""
     named: dict[str, Tensor] = {}
-    for part in PARTS:
+    for part in _PARTS:
         beside = path.with_stem(part)
         if os.path.isfile(beside):
             state = canonical_names(_read(beside)[0])
@@ -215,7 +214,7 @@ def _flow_of(shapes: Shapes) -> dict[str, tuple[int, ...]]:
 
 
 def _is_part(path: Path) -> bool:
-    return path.stem in PARTS and os.path.isfile(path.with_stem(_FLOWNET))
+    return path.stem in _PARTS and os.path.isfile(path.with_stem(_FLOWNET))
 
 
 def _has_teacher(names: Mapping[str, object]) -> bool:
@@ -283,7 +282,7 @@ def _foreign(path: Path, shapes: Shapes) -> str:
     for spec in distinct_specs():
         whole = _fingerprint(spec.version, _has_teacher(shapes))
         if spec.refine and _flow_of(whole) == _flow_of(shapes):
-            parts = " and ".join(part + path.suffix for part in PARTS)
+            parts = " and ".join(part + path.suffix for part in _PARTS)
             return (
                 f"{path.name} holds the flow of RIFE {spec.version}, but not its refinement. Put "
                 f"it beside {parts} as {_FLOWNET}{path.suffix}."

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         shown = f"{text} (default: {default})"
         parser.add_argument(option, type=kind, default=default, metavar="A,B", help=shown)
 
-    listed("--rows", ",".join(ROWS), "networks; default and default-fast mean the bundled weights")
+    listed("--rows", ",".join(ROWS), "networks; default means the bundled weights")
     listed("--sizes", "480p", f"{', '.join(SIZES)} or WIDTHxHEIGHT")
     listed("--multipliers", "2", "output frames for each source frame", numbers)
     listed("--precisions", "auto", f"of this project: {', '.join(PRECISIONS)}")

@@ -86,7 +86,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         default=AUTO,
         help="how the two frames are sampled for the blend: bicubic makes frames of published "
         "networks without refinement sharper (default: auto, as each was published; the bundled "
-        "ones are bicubic)",
+        "one is bicubic)",
     )
 
 

@@ -46,11 +46,12 @@ def _dense(
 def _sparse(
     network: FlowNetwork, pair: FramePair, scales: Sequence[float], ensemble: bool
 ) -> Estimate:
-    spec, swap = network.spec, network.swaps(ensemble)
+    spec = network.spec
     pyramid = SparsePyramid((pair.frame0.planes, pair.frame1.planes), spec.mask_adds)
     for index, (block, scale) in enumerate(zip(network.blocks, scales, strict=True)):
         wanted = CARRIED_FROM + (spec.carried if index + 1 < len(scales) else 0)
         # What a block reads is let go of before it runs.
+        swap = network.swaps(index, ensemble)
         stems = _stems(network, pyramid, index, pair.times, scale, swap)
         updates = [block.body(stems.pop(0), scale, wanted) for _ in range(len(stems))]
         pyramid.add(average(updates), block.growth * scale)

@@ -169,11 +169,12 @@ class FlowNetwork(nn.Module):
                 that its loss teaches that block alone. Features handed on keep theirs: only
                 the next block's loss can teach them.
         """
-        spec, swap = self.spec, self.swaps(ensemble)
+        spec = self.spec
         scales = spec.scales if scales is None else scales
         before = Estimate.zero(*pair.images) if spec.starts_at_zero else None
         carried = None
         for index in range(len(scales)):
+            swap = self.swaps(index, ensemble)
             after, carried = self._advance(index, scales[index], pair, (before, carried), swap)
             if index == 1 and self._moves_far(before, after):  # 4.0 starts again, twice as coarse
                 scales = [2 * scale for scale in scales]
@@ -188,9 +189,9 @@ class FlowNetwork(nn.Module):
         """The last of `estimates`; none before it is kept."""
         return deque(self.estimates(pair, scales, ensemble), maxlen=1).pop()
 
-    def swaps(self, ensemble: bool) -> bool:
-        """Whether each block sees the frames in both orders."""
-        return self.spec.ensemble == "always" or (ensemble and self.spec.ensemble == "swap")
+    def swaps(self, index: int, ensemble: bool) -> bool:
+        """Whether block `index` sees the frames in both orders."""
+        return index < self.spec.both_orders or (ensemble and self.spec.ensemble == "swap")
 
     def _advance(
         self,

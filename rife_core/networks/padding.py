@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .specs import BLOCK_STRIDE, NetworkSpec
 
-_REFINEMENT_STRIDE = {"residual": 16, "mask": 16, "fusion": 32, None: 1}
+_REFINEMENT_STRIDE = {"residual": 16, "fusion": 32, None: 1}
 
 
 def alignment(spec: NetworkSpec, coarsest: float) -> int:
@@ -40,12 +40,7 @@ def forward_multiple(spec: NetworkSpec, scales: Sequence[float]) -> int:
         >>> forward_multiple(get_spec("rife"), (4, 2, 1)), forward_multiple(get_spec("4.6"), (8, 4))
         (16, 32)
     """
-    return max(ceil(BLOCK_STRIDE * max(scales)), refinement_multiple(spec))
-
-
-def refinement_multiple(spec: NetworkSpec) -> int:
-    """The multiple that height and width must be of for the refinement alone; 1 without one."""
-    return _REFINEMENT_STRIDE[spec.refine]
+    return max(ceil(BLOCK_STRIDE * max(scales)), _REFINEMENT_STRIDE[spec.refine])
 
 
 def pad_to_multiple(img: Tensor, multiple: int) -> Tensor:

@@ -3,8 +3,7 @@
 Contextnet encodes each source frame at 1/2 to 1/16 of its size and warps the
 features to the middle frame; Unet reads them with the warped frames and gives
 a residual image that corrects the blend. In 2.x and 3.1 both begin with one
-halving more, and Unet gives the mask as well; in the bundled network it corrects
-the mask before the blend, which decides at each pixel what is hidden on one side.
+halving more, and Unet gives the mask as well.
 
 Reference: Huang et al., "Real-Time Intermediate Flow Estimation for Video Frame
 Interpolation", ECCV 2022, section 3.4.
@@ -29,8 +28,6 @@ from .specs import FLOW_CHANNELS, MASK_CHANNELS, Refinement
 
 CONTEXT_CHANNELS = 16
 FUSION_CHANNELS = 32
-PARTS = ("contextnet", "unet")
-"""The names that the two have in a network."""
 
 
 class Contextnet(nn.Module):
@@ -97,9 +94,7 @@ class Unet(nn.Module):
         returns: B 3 H W in [0, 1], where 0.5 means "leave it"; float32
     """
 
-    def __init__(
-        self, c: int = CONTEXT_CHANNELS, planes: int = 17, outputs: int = IMAGE_CHANNELS
-    ) -> None:
+    def __init__(self, c: int = CONTEXT_CHANNELS, planes: int = 17) -> None:
         super().__init__()
         self.down0 = Conv2(planes, 2 * c)
         self.down1 = Conv2(4 * c, 4 * c)
@@ -109,7 +104,7 @@ class Unet(nn.Module):
         self.up1 = deconv(16 * c, 4 * c)
         self.up2 = deconv(8 * c, 2 * c)
         self.up3 = deconv(4 * c, c)
-        self.conv = nn.Conv2d(c, outputs, 3, 1, 1)
+        self.conv = nn.Conv2d(c, IMAGE_CHANNELS, 3, 1, 1)
 
     def forward(
         self,
@@ -188,46 +183,20 @@ def refine(
 
     Args:
         pair: with the context of both frames.
-        last: see `correct`.
-
-    Returns:
-        See `correct`.
-    """
-    c0 = contextnet.warp_features(pair.frame0.context, last.flow[:, :2])
-    c1 = contextnet.warp_features(pair.frame1.context, last.flow[:, 2:])
-    return correct(unet, pair.images, last, c0, c1)
-
-
-def correct(
-    unet: Unet,
-    images: tuple[Tensor, Tensor],
-    last: Estimate,
-    c0: Iterable[Tensor],
-    c1: Iterable[Tensor],
-) -> tuple[Tensor, Estimate]:
-    """What Unet makes of an estimate and of both frames' context, once warped.
-
-    Args:
-        images: both source frames, B 3 H W each.
-        last: of the pyramid. The mask of a `FusionUnet` takes the place of this one's, that of
-            another Unet is added to it.
-        c0: the levels of `Contextnet.warp_features`.
-        c1: the same of the other frame.
+        last: of the pyramid; where the Unet gives a mask, that takes the place of this one's.
 
     Returns:
         B 3 H W in [0, 1], float32; the estimate.
     """
-    planes = (*images, last.warped_img0, last.warped_img1, last.mask, last.flow)
+    c0 = contextnet.warp_features(pair.frame0.context, last.flow[:, :2])
+    c1 = contextnet.warp_features(pair.frame1.context, last.flow[:, 2:])
+    planes = (*pair.images, last.warped_img0, last.warped_img1, last.mask, last.flow)
     residual, *mask = unet.logits(planes, c0, c1).split(IMAGE_CHANNELS, 1)
     if mask:
-        known = 0 if isinstance(unet, FusionUnet) else last.mask
-        last = replace(last, mask=known + mask[0], mixed=None)
+        last = replace(last, mask=mask[0], mixed=None)
     return (last.blend() + 2 * torch.sigmoid(residual) - 1).clamp(0, 1), last
 
 
 def build_refinement(kind: Refinement) -> tuple[Contextnet, Unet]:
     """The two networks that a row describes."""
-    if kind == "fusion":
-        return FusionContextnet(), FusionUnet()
-    outputs = IMAGE_CHANNELS + (MASK_CHANNELS if kind == "mask" else 0)
-    return Contextnet(), Unet(outputs=outputs)
+    return (Contextnet(), Unet()) if kind == "residual" else (FusionContextnet(), FusionUnet())

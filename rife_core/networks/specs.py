@@ -18,18 +18,16 @@ from ..basics.arguments import checked
 
 Trunk = Literal["residual", "plain", "plain_prelu", "beta", "pairs"]
 Output = Literal["half", "shuffle", "separate", "separate_half", "flow"]
-Refinement = Literal["residual", "fusion", "mask"]
+Refinement = Literal["residual", "fusion"]
 HeadLayout = Literal["short", "indexed", "named"]
-Ensemble = Literal["swap", "flip", "always", "none"]
+Ensemble = Literal["swap", "flip", "none"]
 Sampling = Literal["bilinear", "bicubic"]
 
 BLOCK_STRIDE = 4
 """A block downsamples what it reads by this much again, after its scale."""
 MAX_CHANNELS = 4096
-OWN = "refined"
-"""The row of the bundled weights: `OWN_FAST`, and a refinement that corrects mask and blend."""
-OWN_FAST = "deep"
-"""The same without refinement: 4.6 with two more blocks, for motion at 1/32 and 1/16."""
+OWN = "deep"
+"""The row of the bundled weights: 4.6 with two more blocks, for motion at 1/32 and 1/16."""
 FLOW_CHANNELS = 4
 MASK_CHANNELS = 1
 CARRIED_FROM = FLOW_CHANNELS + MASK_CHANNELS
@@ -77,15 +75,14 @@ class NetworkSpec:
         scaled_flow: a block's flow is in pixels of what it reads, at 1/scale; else
             always in pixels of the whole pyramid's input (2.x).
         refine: how Contextnet and Unet finish the frame: "residual" corrects the blend,
-            "fusion" gives the mask too, "mask" corrects mask and blend; None: the blend is
-            the frame.
+            "fusion" gives the mask too; None: the blend is the frame.
         teacher: a fourth block that sees the ground truth while training.
-        ensemble: what `ensemble=True` does: "swap" averages each block over the
-            frame order, "flip" averages over mirrored frames, "always" is a
-            network that swaps by itself, as 3.x was published, whatever `ensemble` is; "none"
-            has no such mode. A 3.x whose `spec` is replaced by one with "swap" runs in one order
-            only: half the time, but on 14 frames of 7 clips (3.8, 480p) 26.75 dB and LPIPS 0.106
-            in place of 27.60 dB and 0.084, worse on all of them by LPIPS. So no option does it.
+        ensemble: what `ensemble=True` does: "swap" averages each block over both orders of the
+            frames, "flip" averages over mirrored frames, "none" has no such mode.
+        both_orders: of so many blocks, coarsest first, both orders are averaged whatever
+            `ensemble` is. 3.x was published so, for all its blocks: in one order 3.8 takes half
+            the time, but on 14 frames of 7 clips (480p) it gave 26.75 dB and LPIPS 0.106 in place
+            of 27.60 dB and 0.084.
         rerun_above: pixels; where block 1 moves both flows by more, all scales
             are doubled and the network starts again (4.0 and 4.1).
         align: height and width must be a multiple of this at scale 1.
@@ -111,6 +108,7 @@ class NetworkSpec:
     refine: Refinement | None = None
     teacher: bool = False
     ensemble: Ensemble = "swap"
+    both_orders: int = 0
     rerun_above: float | None = None
     align: int = 32
     sampling: Sampling = "bilinear"
@@ -198,7 +196,8 @@ def _hdv3(output: Output) -> NetworkSpec:
         output=output,
         starts_at_zero=True,
         refine=None,
-        ensemble="always",
+        ensemble="swap",
+        both_orders=3,
     )
 
 
@@ -224,13 +223,6 @@ _LITE = (128, 96, 64, 48)
 _FIVE_SCALES = (16, 8, 4, 2, 1)
 _HEAD_8 = HeadSpec(32, 8, "named")
 _HEAD_4 = HeadSpec(16, 4, "named")
-_OWN_ROW = _v4(
-    channels=(192, 128, 128, 128, 96, 64),
-    scales=(32, 16, 8, 4, 2, 1),
-    mask_adds=True,
-    align=128,
-    sampling="bicubic",
-)
 
 _ROWS: tuple[tuple[str, NetworkSpec], ...] = (
     ("rife", _paper("", ())),
@@ -289,8 +281,17 @@ _ROWS: tuple[tuple[str, NetworkSpec], ...] = (
             align=64,
         ),
     ),
-    (OWN, replace(_OWN_ROW, refine="mask")),
-    (OWN_FAST, _OWN_ROW),
+    (
+        OWN,
+        _v4(
+            channels=(192, 128, 128, 128, 96, 64),
+            scales=(32, 16, 8, 4, 2, 1),
+            mask_adds=True,
+            both_orders=3,
+            align=128,
+            sampling="bicubic",
+        ),
+    ),
 )
 
 SPECS: Mapping[str, NetworkSpec] = MappingProxyType(

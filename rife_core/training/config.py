@@ -13,10 +13,10 @@ from typing import Any, get_type_hints
 from ..basics.whole_file import content_of
 from ..checkpoints.stored import stored
 from ..losses.checks import check_numbers, check_sizes
-from ..networks.padding import forward_multiple, refinement_multiple
+from ..networks.padding import forward_multiple
 from ..networks.specs import MAX_CHANNELS, NetworkSpec, get_spec, with_channels
 from .clips import GAPS
-from .objective import OF_CROPS, OF_FRAMES, OF_REFINEMENT, OF_SCENES, LossWeights
+from .objective import OF_CROPS, OF_FRAMES, OF_SCENES, LossWeights
 from .scene import SceneSettings
 
 if sys.version_info >= (3, 11):
@@ -80,8 +80,6 @@ class Stage:
         coarser: share of the steps in which all scales are doubled, as a user's scale of 0.5
             does.
         coarse: steps in between for the first blocks alone.
-        window: height and width of the windows on which the refinement learns, alone (see
-            `windows`); 0: the whole network learns, on whole samples.
     """
 
     name: str
@@ -98,14 +96,13 @@ class Stage:
     real: float = 0.0
     coarser: float = 0.0
     coarse: CoarseSteps | None = None
-    window: int = 0
 
     def __post_init__(self) -> None:
         owner = f"stage {self.name!r}"
         _check_pyramid(owner, self.scales, self.batch)
         check_sizes(owner, steps=self.steps)
         check_numbers(owner, above=True, lr=self.lr)
-        check_numbers(owner, lr_end=self.lr_end, warmup=self.warmup, window=self.window)
+        check_numbers(owner, lr_end=self.lr_end, warmup=self.warmup)
         check_numbers(owner, most=1, real=self.real, coarser=self.coarser)
 
 
@@ -179,14 +176,10 @@ class TrainConfig:
         blocks = len(spec.scales)
         _check_fit(owner, stage, scales, spec, blocks, self.shards)
         losses = (*OF_FRAMES, *(("distill",) if spec.teacher else ()))
-        of_scenes, of_crops = OF_SCENES, OF_CROPS
-        if stage.window:
-            _check_window(owner, stage, spec)
-            losses, of_scenes, of_crops = OF_REFINEMENT
         if stage.real < 1:
-            _check_learns(owner, stage.weights, (*losses, *of_scenes), "scenes")
+            _check_learns(owner, stage.weights, (*losses, *OF_SCENES), "scenes")
         if stage.real:
-            losses += of_crops if self.taught else ()
+            losses += OF_CROPS if self.taught else ()
             _check_learns(owner, stage.weights, losses, "real clips")
         if stage.coarse:
             owner, coarse = f"{owner}, coarse", stage.coarse
@@ -224,21 +217,6 @@ def _check_learns(owner: str, weights: LossWeights, names: Sequence[str], materi
         raise ValueError(
             f"{owner}: there is nothing to learn from {material}; give at least one of these a "
             f"weight above 0: {', '.join(names)}."
-        )
-
-
-def _check_window(owner: str, stage: Stage, spec: NetworkSpec) -> None:
-    """Raises ValueError where the refinement of this row cannot learn alone, on such windows."""
-    multiple = refinement_multiple(spec)
-    if not spec.refine or stage.tied or stage.coarse:
-        raise ValueError(
-            f"{owner}: window is {stage.window}, so the refinement learns alone; that takes a row "
-            "that refines, and neither tied nor coarse steps. Set window = 0."
-        )
-    if stage.window % multiple or stage.window > stage.scenes.size:
-        raise ValueError(
-            f"{owner}: window is {stage.window}; it must be a multiple of {multiple}, and at most "
-            f"the scenes' size, {stage.scenes.size}."
         )
 
 

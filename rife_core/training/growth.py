@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +20,6 @@ from ..networks.specs import FLOW_CHANNELS, NetworkSpec
 FIRST_GAIN = 3.0
 TRUNK_GAIN = 0.5
 LAST_GAIN = 0.1
-_PRELU_SLOPE = 0.25
-_OF_PLANES = (*(1.0,) * 12, 0.1, *(0.03,) * 4)
-"""What Unet reads: images in [0, 1], a mask in logits, a flow in pixels; about alike after this."""
 
 
 def build_fresh(spec: NetworkSpec, seed: int) -> FlowNetwork:
@@ -34,8 +30,6 @@ def build_fresh(spec: NetworkSpec, seed: int) -> FlowNetwork:
         for block in [*network.blocks, network.block_tea]:
             if block is not None:
                 initialise_block(block)
-        if spec.refine == "mask":
-            initialise_refinement(network)
     return network
 
 
@@ -80,19 +74,6 @@ def initialise_block(block: IFBlock) -> None:
     images -= images.mean((2, 3), keepdim=True)
     first.weight *= FIRST_GAIN
     last.weight *= LAST_GAIN
-
-
-@torch.no_grad()
-def initialise_refinement(network: FlowNetwork) -> None:
-    """Weights from which a refinement of the "mask" kind starts by correcting nothing."""
-    for part in (network.contextnet, network.unet):
-        for layer in part.modules():
-            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-                nn.init.kaiming_normal_(layer.weight, a=_PRELU_SLOPE)
-                nn.init.zeros_(cast(Tensor, layer.bias))
-    first = cast(nn.Conv2d, network.unet.down0.conv1[0])
-    first.weight *= first.weight.new_tensor(_OF_PLANES).reshape(1, -1, 1, 1)
-    nn.init.zeros_(network.unet.conv.weight)
 
 
 @torch.no_grad()

@@ -39,9 +39,7 @@ NONE: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType({})
 OF_FRAMES = ("frame", "frames", "squared", "census", "vgg", "lpips")
 OF_SCENES = ("flow", "mask")
 OF_CROPS = ("taught", "taught_mask")
-OF_REFINEMENT = (("frame", *OF_FRAMES[2:]), ("mask",), ("taught_mask",))
-"""Losses by what they need: a true frame alone, a painted scene, a teacher's flow beside a crop;
-and of each kind those that a refinement can learn from."""
+"""Losses by what they need: a true frame alone, a painted scene, a teacher's flow beside a crop."""
 
 
 @dataclass(frozen=True)
@@ -106,25 +104,6 @@ def objective(
         flow, in pixels.
     """
     output = network.forward_train(batch.img0, batch.img1, batch.gt, batch.timestep, scales, detach)
-    return losses_of(output, batch, scales, weights, perceptual)
-
-
-def losses_of(
-    output: TrainingOutput,
-    batch: SceneBatch,
-    scales: Sequence[float],
-    weights: LossWeights,
-    perceptual: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = NONE,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """What `objective` returns, of a forward pass that has been made.
-
-    Args:
-        output: of the pass.
-        batch: see `objective`.
-        scales: of the blocks whose estimates `output` holds.
-        weights: see `objective`.
-        perceptual: see `objective`.
-    """
     frame = output.merged[-1]
     parts = {
         **_on_frames(output, batch, perceptual),
@@ -181,7 +160,7 @@ def _on_taught_flow(output: TrainingOutput, batch: SceneBatch, scales: Sequence[
     }
     if mask is not None:
         parts["taught_mask"] = lambda: _mean(
-            [taught_mask_loss(e, mask, better) for e in estimates[1:] or estimates]
+            [taught_mask_loss(e, mask, better) for e in estimates[1:]]
         )
     return parts
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..basics.whole_file import write_whole
@@ -31,7 +31,6 @@ from ..engine.allocator import kept_memory
 from ..losses.lpips_alex import LPIPSAlex
 from ..losses.vgg import VGGPerceptualLoss
 from ..networks.ifnet import FlowNetwork
-from ..networks.refine import PARTS
 from .batches import Ahead, BatchSource, Mixture
 from .config import Stage, TrainConfig
 from .growth import build_fresh, build_tied, transplant
@@ -39,7 +38,6 @@ from .objective import objective
 from .state import Means, Moments, State, cut_log, read_state, shapes_of, write_state
 from .synthetic import SceneBatch, SceneGenerator
 from .taught import TaughtCrops
-from .windows import refinement_objective
 
 LOG = "log.csv"
 WEIGHTS = "weights.safetensors"
@@ -162,14 +160,9 @@ class Trainer:
         for shard in range(self.rank, shards, self.world):
             batch = batches.take(turn * shards + shard)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
-                if plan.window:
-                    loss, figures = refinement_objective(
-                        self.network, batch, scales, weights, plan.window, self.perceptual
-                    )
-                else:
-                    loss, figures = objective(
-                        self.network, batch, scales, weights, plan.detach, self.perceptual
-                    )
+                loss, figures = objective(
+                    self.network, batch, scales, weights, plan.detach, self.perceptual
+                )
             (loss * self.world / shards).backward()
             found.append(figures)
             if self.config.preview_every and self.step % self.config.preview_every == 0:
@@ -187,7 +180,7 @@ class Trainer:
         self.optimizer.step()
         self.updates += 1
         decay = min(self.config.ema, (1 + self.updates) / (10 + self.updates))
-        parameters = self._learning()
+        parameters = dict(self.network.named_parameters())
         average = get_ema_multi_avg_fn(decay)
         average([self.ema[name] for name in parameters], list(parameters.values()), self.updates)
         return figures
@@ -258,13 +251,8 @@ class Trainer:
         return (
             shapes_of(state.network) == shapes_of(self.network.state_dict())
             and shapes_of(state.ema) == shapes_of(self.ema)
-            and state.optimizer.are_of([*shapes_of(self._learning()).values()])
+            and state.optimizer.are_of([*shapes_of(self.ema).values()])
         )
-
-    def _learning(self) -> dict[str, nn.Parameter]:
-        """The parameters that this stage changes, by name."""
-        named = self.network.named_parameters()
-        return {name: parameter for name, parameter in named if parameter.requires_grad}
 
     def _enter(self, stage: int, source: FlowNetwork | None) -> None:
         """Builds network, optimiser and material of a stage; weights go on from `source`."""
@@ -281,14 +269,11 @@ class Trainer:
             transplant(source, network)
         network.to(self.device)
         network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        if plan.window:
-            for name, parameter in network.named_parameters():
-                parameter.requires_grad_(name.partition(".")[0] in PARTS)
         self.network = network.train()
         self.ema = {n: p.detach().clone() for n, p in network.named_parameters()}
         self.updates = 0
         self.optimizer = torch.optim.AdamW(
-            self._learning().values(), lr=plan.lr, weight_decay=config.weight_decay
+            network.parameters(), lr=plan.lr, weight_decay=config.weight_decay
         )
         seed = config.seed + STAGE_SEEDS * (stage + 1)
         clips = self.clips.get(plan.scenes.size)

@@ -42,7 +42,7 @@ def test_load_rife_lists_weights_and_nothing_else(server):
     (server.base / "models/rife/notes.txt").write_text("no weights")
     _, answer = server.request("/object_info/LoadRIFE")
     names = answer["LoadRIFE"]["input"]["required"]["model_name"][0]
-    expected = ["default", "default-fast", "elsewhere.safetensors", "small.safetensors"]
+    expected = ["default", "elsewhere.safetensors", "small.safetensors"]
     assert sorted(set(names) - set(RELEASES)) == expected
     assert len(names) == len(expected) + len(RELEASES)
 

@@ -40,7 +40,7 @@ def bytes_of(weights, tmp_path_factory):
     return {path.suffix: path.read_bytes() for path in folder.iterdir()}
 
 
-BUNDLED = ["default", "default-fast"]
+BUNDLED = ["default"]
 ODD = {
     "NaN": lambda x: x.clone().index_put_((torch.tensor(0),), torch.tensor(float("nan"))),
     "infinity": lambda x: x / 0,

@@ -42,7 +42,7 @@ def test_lists_weights_of_both_folders_and_nothing_else(folders):
         path.parent.mkdir(exist_ok=True)
         path.touch()
     models = list_models()
-    bundled = {models.pop("default"), models.pop("default-fast")}
+    bundled = {models.pop("default")}
     assert {path.suffix for path in bundled} == {".safetensors"}
     assert models == {
         "a.pth": folders / "models/rife/a.pth",

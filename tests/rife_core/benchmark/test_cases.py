@@ -4,7 +4,7 @@ import pytest
 import torch
 from rife_video.rife_core.benchmark.cases import cases, drawn, frames_of, network_of
 from rife_video.rife_core.inference.rife import RIFE
-from rife_video.rife_core.networks.specs import OWN, OWN_FAST, get_spec
+from rife_video.rife_core.networks.specs import OWN, get_spec
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -39,6 +39,5 @@ def test_random_weights_move_things_and_come_again(clip_file):
 
 def test_weights_of_another_row_are_refused():
     assert network_of("default").spec.version == OWN
-    assert network_of("default-fast").spec.version == OWN_FAST
     with pytest.raises(ValueError, match=rf"holds the network '{OWN}', not '4\.26'"):
         network_of("4.26", "default")

@@ -225,7 +225,7 @@ def test_weights_are_found_by_name_and_by_path(tmp_path):
     (tmp_path / "readme.txt").touch()
     listed = list_weights([tmp_path])
     assert listed["sub/mine.safetensors"] == path
-    assert set(listed) == {"default", "default-fast", "sub/mine.safetensors"}
+    assert set(listed) == {"default", "sub/mine.safetensors"}
     assert find_weights("sub/mine.safetensors", [tmp_path]) == path
     assert find_weights(str(path)) == path
     with pytest.raises(FileNotFoundError, match=r"no weights 'other'.*sub/mine"):
@@ -238,7 +238,7 @@ def test_a_release_of_three_files_is_read_by_its_flownet(early_files, tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
     assert load_rife(tmp_path / "model31" / "flownet.pkl").spec.version == "3.1"
-    assert [*list_weights([tmp_path])] == ["default", "default-fast", "model31/flownet.pkl"]
+    assert [*list_weights([tmp_path])] == ["default", "model31/flownet.pkl"]
     (tmp_path / "model31" / "unet.pkl").unlink()
     with pytest.raises(CheckpointError, match=r"flow of RIFE 3\.1, but not its refinement"):
         load_rife(tmp_path / "model31" / "flownet.pkl")

@@ -154,7 +154,7 @@ def test_one_order_of_hdv3_is_a_choice_of_its_row():
     network = fill(build_network("hdv3"), V4_GAINS).eval()
     img0, img1 = shifted_pair()
     both = network.inference(img0, img1)
-    network.spec = replace(network.spec, ensemble="swap")
+    network.spec = replace(network.spec, both_orders=0)
     one = network.inference(img0, img1)
     assert_close(network.inference(img0, img1, ensemble=True), both)
     assert float((one - both).abs().max()) > 1e-4

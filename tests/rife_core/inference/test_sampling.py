@@ -4,16 +4,16 @@ import pytest
 import torch
 from rife_video.rife_core.inference.rife import build_network
 from rife_video.rife_core.inference.sampling import SAMPLINGS, set_sampling
-from rife_video.rife_core.networks.specs import OWN, OWN_FAST, SPECS
+from rife_video.rife_core.networks.specs import OWN, SPECS
 from rife_video.rife_core.ops.warp import warp
 from torch.testing import assert_close
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
 
-def test_published_rows_are_bilinear_and_the_bundled_ones_bicubic():
+def test_published_rows_are_bilinear_and_the_bundled_one_bicubic():
     bicubic = {version for version, spec in SPECS.items() if spec.sampling == "bicubic"}
-    assert bicubic == {OWN, OWN_FAST}
+    assert bicubic == {OWN}
 
 
 @pytest.mark.parametrize("version", ["4.6", "4.25.lite"])
@@ -34,13 +34,13 @@ def test_bicubic_frames_are_blended_of_bicubic_samples(version):
 
 
 def test_auto_is_what_the_row_says():
-    for version in ("4.6", OWN_FAST):
+    for version in ("4.6", OWN):
         network = build_network(version)
         set_sampling(network, "auto")
         assert network.spec == SPECS[version]
 
 
-@pytest.mark.parametrize("version", ["rife", "3.1", OWN])
+@pytest.mark.parametrize("version", ["rife", "3.1"])
 def test_a_refinement_takes_what_it_learned_on_alone(version):
     network = build_network(version)
     usual = network.spec.sampling

@@ -8,6 +8,7 @@ import pytest
 import torch
 from rife_video.rife_core.inference.rife import RIFE
 from rife_video.rife_core.networks import ifnet
+from rife_video.rife_core.networks.frame_order import mirror_flow
 from rife_video.rife_core.networks.ifnet import FlowNetwork
 from rife_video.rife_core.networks.specs import get_spec, with_channels
 from support import fill
@@ -49,6 +50,17 @@ def test_with_detach_the_frame_of_the_teacher_teaches_the_teacher_alone(detach):
     found = torch.autograd.grad(loss, first_layers, allow_unused=True)
     reached = [grad is not None and bool(grad.any()) for grad in found]
     assert reached == [not detach] * len(network.blocks) + [True]
+
+
+def test_the_first_blocks_of_the_bundled_row_see_both_orders():
+    """Until then all is the mirror image of what is seen from the pair's other end."""
+    network = narrow("deep")
+    img0, img1 = torch.rand(2, 1, 3, 128, 128)
+    there = network.flow_pyramid(img0, img1, 0.3)
+    back = network.flow_pyramid(img1, img0, 0.7)
+    for index, (one, other) in enumerate(zip(there, back, strict=True)):
+        apart = (one.flow - mirror_flow(other.flow)).abs().max() / one.flow.abs().max()
+        assert (apart < 1e-4) == (index < network.spec.both_orders), (index, float(apart))
 
 
 def test_carried_features_are_taught_by_the_block_that_reads_them():

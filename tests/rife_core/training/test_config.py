@@ -32,13 +32,6 @@ def test_stages_inherit_the_scenes_of_the_file():
         ({"row": "4.6", "stages": [{**STAGE, "stesp": 1}]}, "unknown entry 'stesp'"),
         ({"row": "4.6", "stages": [{"steps": 1, "batch": 1}]}, "'lr' is missing"),
         ({"row": "4.6", "stages": [{**STAGE, "scenes": {"sice": 1}}]}, "scenes: unknown entry"),
-        ({"row": "4.6", "stages": [{**STAGE, "window": 32}]}, "a row that refines"),
-        ({"row": "refined", "stages": [{**STAGE, "window": 40}]}, "must be a multiple of 16"),
-        ({"row": "refined", "stages": [{**STAGE, "window": 512}]}, "at most the scenes' size"),
-        (
-            {"row": "refined", "stages": [{**STAGE, "window": 32, "weights": {"mask": 0}}]},
-            "nothing to learn from scenes; give .*: frame, squared, census, vgg, lpips, mask",
-        ),
     ],
 )
 def test_mistakes_are_named(content, said):

@@ -14,7 +14,6 @@ import torch
 from rife_video.rife_core.checkpoints.rife import load_rife
 from rife_video.rife_core.losses.pretrained import MissingWeightsError
 from rife_video.rife_core.training.config import parse_config
-from rife_video.rife_core.training.growth import build_fresh
 from rife_video.rife_core.training.trainer import Trainer, schedule
 from support import TINY_TRAINING
 
@@ -258,23 +257,3 @@ def test_a_stage_that_detaches_teaches_each_block_alone(tmp_path):
         found[detach] = [block.lastconv[0].weight.grad for block in trainer.network.blocks]
     assert torch.allclose(found[True][-1], found[False][-1], rtol=1e-3)
     assert not torch.allclose(found[True][0], found[False][0], rtol=1e-1)
-
-
-def test_the_refinement_learns_alone_on_windows(tmp_path):
-    """And a training that was stopped in between goes on to the same weights."""
-    stage = {**TINY_TRAINING["stages"][-1], "window": 48, "weights": {"frame": 1.0, "mask": 0.1}}
-    stage["scenes"] = {**stage.get("scenes", {}), "size": 128}
-    content = {**TINY_TRAINING, "row": "refined", "channels": [8] * 6, "stages": [stage]}
-    content["preview_every"] = 1  # of whole samples: the pyramid takes no window of this size
-    config = parse_config({name: content[name] for name in content if name != "tied_width"})
-    start = build_fresh(config.spec, 3)
-    Trainer(config, tmp_path / "whole", start=start).run(until=2)
-    assert (tmp_path / "whole" / "preview.png").is_file()
-    for until in (1, 2):
-        Trainer(config, tmp_path / "parts", start=start).run(until=until)
-    learnt, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    for name, before in start.state_dict().items():
-        assert torch.equal(learnt[name], parts[name]), name
-        changes = name.startswith(("unet.conv.", "unet.up3."))
-        assert not changes or not torch.equal(learnt[name], before), name
-        assert not name.startswith("block") or torch.equal(learnt[name], before), name
