@@ -2,7 +2,10 @@
 
 import pytest
 from rife_video.__main__ import main
+from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.rife_core.files import resume as parts
+from rife_video.rife_core.networks.ifnet import FlowNetwork
+from rife_video.rife_core.networks.specs import get_spec, with_channels
 from rife_video.rife_core.video import VideoReader, VideoWriter
 
 ON_CPU = ("--device", "cpu", "--backend")
@@ -49,10 +52,6 @@ def test_interpolate(tmp_path, capsys, clip_file, weights, options, count, fps):
             "repeat_threshold is 99.0; it must be from 0 to 64",
         ),
         (
-            ["interpolate", "{clip}", "{out}", "--model", "default", "--sampling", "bilinear"],
-            "refines frames that were blended of bicubic samples",
-        ),
-        (
             ["interpolate", "{clip}", "{out}", "--model", "{model}", "--blur", "400"],
             "shutter angle is 400",
         ),
@@ -91,6 +90,15 @@ def test_mistakes_become_one_sentence(tmp_path, capsys, clip_file, weights, argu
     assert error.startswith("rife-video interpolate: ")
     assert message in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_refines_takes_no_other_samples(tmp_path, capsys, clip_file):
+    model = tmp_path / "rife.safetensors"
+    save_rife(FlowNetwork(with_channels(get_spec("rife"), (8, 8, 8))), model)
+    command = ["interpolate", str(clip_file), str(tmp_path / "o.mp4"), "--model", str(model)]
+    assert main([*command, "--sampling", "bicubic"]) == 1
+    assert "refines frames that were blended of bilinear samples" in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == [model]
 
 
 def test_interrupting_leaves_no_file(tmp_path, monkeypatch, clip_file, weights):
