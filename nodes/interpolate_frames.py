@@ -347,7 +347,8 @@ class InterpolateFrames:
             disagreement = disagreement[1:] if map_disagreement else disagreement
             found.frames_out -= 1
         source_rate = as_fraction(source_fps)
-        fps = timeline.output_fps(source_fps) if len(frames) > 1 else source_rate
+        is_still = len(frames) == 1 and not part  # a part's rate is that of the whole clip
+        fps = source_rate if is_still else timeline.output_fps(source_fps)
         notes += _seam_notes(part, len(frames) - given, given, asked)
         notes += [] if part else asked.beyond(given)
         text = "\n".join((told(found, source_rate, fps, seconds, model), *notes))

@@ -67,8 +67,9 @@ def in_parts(comfyui, network):
             answer = InterpolateFrames().interpolate(
                 RIFEModel(network, "small", "fp32"), part, **inputs
             )
-            result, _, count, text, _ = answer
+            result, fps, count, text, _ = answer
             assert count == len(result)
+            assert fps == options.get("target_fps", 8.0 * inputs["multiplier"])
             frames.append(result)
             texts.append(text)
         return torch.cat(frames), texts
