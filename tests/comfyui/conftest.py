@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -115,6 +116,8 @@ def server(tmp_path_factory, clip_file, network):
     for folder in ("custom_nodes", "input", "models/rife"):
         (base / folder).mkdir(parents=True)
     (base / "custom_nodes/rife_video").symlink_to(ROOT)
+    for pack in map(Path, filter(None, os.environ.get("COMFYUI_PACKS", "").split(os.pathsep))):
+        shutil.copytree(pack, base / "custom_nodes" / pack.name)  # some write into their folder
     (base / "custom_nodes/video_in_bytes.py").write_text(BYTES_NODE)
     (base / "input/clip.mp4").symlink_to(clip_file)
     save_rife(network, base / "models/rife/small.safetensors")
