@@ -12,7 +12,9 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
-_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+"""What the system says where there is no room."""
+
 _KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 _SHOWN = 40  # letters of the name; with the rest below 255 bytes, the longest name on most systems
 
@@ -39,7 +41,7 @@ class PartFile:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self.discard()
         if isinstance(error, OSError) and (
-            error.filename == str(self.part) or (error.filename is None and error.errno in _FULL)
+            error.filename == str(self.part) or (error.filename is None and error.errno in FULL)
         ):
             error.filename = str(self.path)  # nobody knows the hidden name
 
@@ -68,7 +70,11 @@ class PartFile:
                 self.path.open("xb").close()  # empty for a moment
             except FileExistsError:
                 return False
-            self.part.replace(self.path)
+            try:
+                self.part.replace(self.path)
+            except OSError:  # the part is gone, say
+                self.path.unlink(missing_ok=True)
+                raise
         if lasting:
             sync(self.path.parent)
         return True
@@ -165,7 +171,7 @@ def room_for(path: Path) -> Path:
 def try_folder(folder: Path) -> None:
     """Raises OSError unless a file can be written to a folder, or to where it would be made."""
     whole = folder.absolute()
-    there = next(place for place in (whole, *whole.parents) if place.exists())
+    there = next(place for place in (whole, *whole.parents) if os.path.lexists(place))
     try:
         with tempfile.TemporaryFile(dir=there):
             pass

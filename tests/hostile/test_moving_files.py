@@ -1,5 +1,6 @@
 """Files and folders that change while they are worked on: the result is right, or one sentence."""
 
+import json
 import os
 import shutil
 from contextlib import suppress
@@ -265,3 +266,158 @@ def test_pictures_of_a_clip_that_cannot_be_read(change, desk, clips, capsys, tal
         with tally.one(f"{line[0]}: {change}"):
             assert attempted(line, capsys) in (0, 1)
             assert not (desk / "out.safetensors").exists() or line[0] != "adapt"
+
+
+# --- What is sent to servers, and what comes from them
+
+
+@pytest.fixture
+def server(desk, clips, monkeypatch):
+    """A good server that makes two files of each clip, and the desk laid out for it."""
+    pytest.importorskip("aiohttp")
+    from aiohttp import web
+    from rife_video.tests.fake_server import GRAPH, FakeServer
+
+    class TwoFiles(FakeServer):
+        async def finish(self, prompt_id, **_):
+            images = [{"filename": f"{n}.mp4", "type": "output"} for n in range(2)]
+            await super().finish(prompt_id, outputs={"3": {"images": images}})
+
+        async def _view(self, request):
+            return web.Response(body=MADE)
+
+    laid_out(desk, clips)
+    (desk / "w.api.json").write_text(json.dumps(GRAPH))
+    monkeypatch.setattr("rife_video.workflows.client.connection.PAUSE", 0.05)
+    with TwoFiles(*[TwoFiles.finish] * 1000) as server:
+        yield server
+
+
+MADE = bytes(range(256)) * 1000  # some chunks
+SENT = {f"in/{name}.mp4": name.encode() * 200_000 for name in ("clip", "other")}
+
+
+def queued(server, capsys):
+    """The status and what was said, after all that holds whatever happened meanwhile."""
+    line = ["queue", "w.api.json", *SENT, "--server", server.url, "--output-dir", "out"]
+    status = main([*line, "--patience", "20"])
+    said = capsys.readouterr().err
+    assert status in (0, 1)
+    assert "left out" not in said, "the server is blamed"
+    assert "queued again" not in said, said
+    assert "RIFE_VIDEO_TRACEBACK" not in said, said
+    assert not [words for words in RAW if words in said], said
+    return status, said
+
+
+def _try_uploads(changes, server, desk, monkeypatch, capsys, tally):
+    from rife_video.workflows.client.connection import _WatchedFile
+    from rife_video.workflows.client.server import Server
+
+    moments = {"before": (Server, "upload", 1), "meanwhile": (_WatchedFile, "read", 2)}
+    for moment, change in changes:
+        for path, content in SENT.items():
+            if (there := desk / path).is_dir():
+                there.rmdir()
+            there.unlink(missing_ok=True)
+            there.write_bytes(content)
+        shutil.rmtree("out", ignore_errors=True)
+        server.uploads.clear()
+        server.prompts.clear()
+        with tally.one(f"{moment}: {change}"), monkeypatch.context() as patch:
+            owner, name, after = moments[moment]
+            meanwhile(patch, owner, name, lambda c=change: CHANGES[c](desk / "in/clip.mp4"), after)
+            status, said = queued(server, capsys)
+            loaded = [prompt["1"]["inputs"]["file"] for prompt in server.prompts]
+            assert "other.mp4" in loaded, "the clip that did not change"
+            assert len([*(desk / "out").iterdir()]) == 2 * len(loaded)
+            if moment == "meanwhile":
+                for name in loaded:
+                    assert server.uploads[name] == SENT[f"in/{name}"], "half of it"
+            if status:
+                assert loaded == ["other.mp4"]
+                assert said.splitlines()[-1].startswith("clip.mp4 failed: ")
+                assert "in/clip.mp4" in said or "does not take a file of this size" in said
+            if moment == "meanwhile" and change in ("cut in half", "grown", "blank"):
+                assert "has changed while it was sent" in said
+
+
+def test_clips_that_change_before_they_are_sent(server, desk, monkeypatch, capsys, tally):
+    changes = [("meanwhile", "cut in half"), ("meanwhile", "deleted"), ("before", "a pipe")]
+    _try_uploads(changes, server, desk, monkeypatch, capsys, tally)
+
+
+@pytest.mark.slow
+def test_clips_that_change_in_every_way_while_they_are_sent(
+    server, desk, monkeypatch, capsys, tally
+):
+    changes = [(moment, change) for moment in ("before", "meanwhile") for change in CHANGES]
+    _try_uploads(changes, server, desk, monkeypatch, capsys, tally)
+
+
+def part_of(desk, change):
+    """Changes a file that is being downloaded."""
+    parts = sorted((desk / "out").glob(".*.part"))
+    shutil.copy(desk / "in/other.mp4", desk / "out/other.mp4")
+    CHANGES[change](parts[0])
+    with suppress(OSError):
+        (desk / "out/other.mp4").unlink()
+
+
+DOWNLOADED = {
+    **{f"the folder: {name}": lambda desk, g=gone: g(desk / "out") for name, gone in GONE.items()},
+    **{
+        f"the file: {name}": lambda desk, c=name: part_of(desk, c)
+        for name in CHANGES
+        if name not in ("blank", "a folder", "itself")
+    },
+}
+"""What somebody else does to results while they are downloaded."""
+
+
+def _try_downloads(changes, server, desk, monkeypatch, capsys, tally):
+    from rife_video.workflows.client.downloads import Download
+
+    for change in changes:
+        out = desk / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        out.unlink(missing_ok=True)
+        shutil.rmtree(desk / "elsewhere", ignore_errors=True)
+        with tally.one(change), monkeypatch.context() as patch:
+            meanwhile(patch, Download, "write", lambda c=change: DOWNLOADED[c](desk), 5)
+            _, said = queued(server, capsys)
+            failed = [line for line in said.splitlines() if " failed: " in line]
+            assert failed, "a download is lost without a word"
+            for line in failed:
+                assert "out" in line, line
+                assert line.endswith("there is still output/0.mp4, output/1.mp4."), line
+            made = [*out.iterdir()] if out.is_dir() else []
+            assert len(made) == 2 * (2 - len(failed)), made
+            assert all(path.read_bytes() == MADE for path in made)
+
+
+def test_results_that_vanish_while_they_are_downloaded(server, desk, monkeypatch, capsys, tally):
+    changes = ("the folder: deleted", "the file: cut in half")
+    _try_downloads(changes, server, desk, monkeypatch, capsys, tally)
+
+
+@pytest.mark.slow
+def test_results_that_change_in_every_way_while_they_are_downloaded(
+    server, desk, monkeypatch, capsys, tally
+):
+    _try_downloads(DOWNLOADED, server, desk, monkeypatch, capsys, tally)
+
+
+def test_a_folder_for_downloads_that_is_none_is_told_before_the_work(server, desk, capsys):
+    (desk / "out").write_text("x")
+    line = ["queue", "w.api.json", *SENT, "--server", server.url, "--output-dir"]
+    (desk / "nowhere").symlink_to("none")
+    for folder, named in {
+        "out": "out",
+        "out/deep": "out",
+        "nowhere": "nowhere",
+        "/proc/x": "/proc",
+    }.items():
+        assert main([*line, folder]) == 1
+        assert named in capsys.readouterr().err
+    assert not server.uploads

@@ -19,6 +19,7 @@ _MAX_VALUES = 4_000_000
 _MAX_NAME = 200
 _MAX_REASON = 2000
 _SHOWN = 60
+_FEW = 3
 
 
 class Row(tuple[Any, ...]):
@@ -179,6 +180,15 @@ def saved_files(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
                     found[key] = item
     files = list(found.values())
     return [item for item in files if item.get("type") == "output"] or files
+
+
+def saved_names(entry: Mapping[str, Any]) -> str:
+    """Where a server keeps what `saved_files` found: the first few, for a message."""
+    files = saved_files(entry)
+    keys = ("type", "subfolder", "filename")
+    names = ["/".join(filter(None, map(each.get, keys))) for each in files[:_FEW]]
+    more = f" and {len(files) - _FEW} more" if len(files) > _FEW else ""
+    return plain(", ".join(names), _MAX_NAME) + more
 
 
 def _get(value: Any, key: str) -> Any:

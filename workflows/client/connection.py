@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import os
 import re
 import socket
 import threading
@@ -18,6 +19,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from ...rife_core.basics.whole_file import check_file
 from ..graph import WorkflowError
 from ..plain_text import plain
 from . import answers
@@ -120,18 +122,27 @@ class Connection:
             return answers.parse(content, form, where)
 
     async def upload(self, path: str, file: Path) -> Any:
-        """Sends a file; returns the answer, parsed."""
+        """Sends a file; returns the answer, parsed.
+
+        Raises:
+            WorkflowError: the file changes meanwhile or cannot be read: no server's fault.
+        """
 
         async def attempt(deadline: Deadline) -> Any:
             with _WatchedFile(file, deadline) as content:
                 form = aiohttp.FormData()
                 form.add_field("image", content, filename=file.name)
-                return await self.once("POST", path, answers.UPLOADED, data=form)
+                try:
+                    return await self.once("POST", path, answers.UPLOADED, data=form)
+                except Exception as error:
+                    if content.fault:  # to aiohttp, the connection has failed
+                        raise WorkflowError(content.fault) from error
+                    raise
 
         return await self.patiently(attempt)
 
     async def download(
-        self, path: str, query: Mapping[str, str], file: io.BufferedIOBase, free: int
+        self, path: str, query: Mapping[str, str], file: io.FileIO, free: int
     ) -> None:
         """Receives a file, from wherever the server sends us for it.
 
@@ -142,7 +153,7 @@ class Connection:
             free: bytes that there is room for.
 
         Raises:
-            OSError: it has no room.
+            WorkflowError: it has no room.
             BadServerError: the server does not give it.
         """
         where = f"{path} of {plain(query.get('filename'), _MAX_SHOWN)!r}"
@@ -156,7 +167,8 @@ class Connection:
                     raise BadAnswerError(f"{where}: status {answer.status}")
                 size = answer.content_length
                 if size is not None and size > free:
-                    raise OSError(f"There is no room for {where} ({size:,} bytes, {free:,} free).")
+                    told = f"{size:,} bytes, {free:,} free"
+                    raise WorkflowError(f"There is no room for {where} ({told}).")
                 limit = MAX_UNSIZED if size is None or _packing(answer) else size
                 async for part in _body(answer, min(limit, free), where):
                     file.write(part)
@@ -281,16 +293,45 @@ class _Resolver(AbstractResolver):
 
 
 class _WatchedFile(io.FileIO):
-    """A file that moves a deadline as it is read."""
+    """A file that moves a deadline as it is read, and has to stay as it was when opened.
+
+    Attributes:
+        fault: why it cannot be sent, as a sentence; "" if it can.
+    """
 
     def __init__(self, path: Path, deadline: Deadline) -> None:
-        super().__init__(path)
-        self._deadline = deadline
+        try:
+            check_file(path)  # to open a pipe may take for ever
+            super().__init__(path)
+            self._opened = self._state()
+        except OSError as error:
+            raise WorkflowError(_unread(path, error)) from error
+        self.fault = ""
+        self._path, self._deadline = path, deadline
+
+    def _state(self) -> tuple[int, int]:
+        found = os.fstat(self.fileno())
+        return found.st_size, found.st_mtime_ns
 
     def read(self, size: int | None = -1) -> bytes | None:
-        content = super().read(-1 if size is None else size)
+        try:
+            content = super().read(-1 if size is None else size)
+            changed = self._state() != self._opened
+        except OSError as error:
+            if not self.closed:  # by aiohttp, which still reads it in a thread
+                self.fault = _unread(self._path, error)
+            raise
+        if changed:
+            self.fault = (
+                f"{self._path} has changed while it was sent; queue it again once it is complete."
+            )
+            raise OSError(self.fault)
         self._deadline.moved_to(self.tell())
         return content
+
+
+def _unread(path: Path, error: OSError) -> str:
+    return f"{path} cannot be read: {error.strerror}." if error.strerror else str(error)
 
 
 def check_headers(headers: Mapping[str, str]) -> None:

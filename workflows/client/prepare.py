@@ -6,6 +6,7 @@ import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class Template:
         for node, name in loaders:
             value = graph[node]["inputs"][name]
             was = (self.graph[node].get("inputs") or {}).get(name)
-            if value != was and os.path.isfile(str(value)):
+            if value != was and self._is_here(str(value)):
                 uploads[node, name] = Path(str(value))
         if file:
             uploads[self._taker(graph, classes, loaders)] = file
@@ -60,6 +61,14 @@ class Template:
                 # Not in the server's list of files, but it will be there or may be elsewhere.
                 _allow(classes.get(graph[node].get("class_type", "")), name, value)
         return graph, uploads
+
+    def _is_here(self, value: str) -> bool:
+        """Whether a value was a file of this machine when it was first met; it may vanish."""
+        return self._met.setdefault(value, os.path.isfile(value))
+
+    @cached_property
+    def _met(self) -> dict[str, bool]:
+        return {}
 
     def _taker(self, graph: Graph, classes: Mapping[str, Any], loaders: Sequence[Key]) -> Key:
         """The input that takes the file."""

