@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..rife_core.basics.whole_file import content_of
+from ..rife_core.basics.whole_file import content_of, unread
 from .plain_text import plain
 
 Graph = dict[str, dict[str, Any]]
@@ -129,7 +129,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(content_of(path, MAX_BYTES))
     except ValueError as error:
-        raise WorkflowError(f"{path.name} is no JSON file ({error}).") from error
+        raise WorkflowError(f"{path.name} is no JSON file ({unread(error)}).") from error
     except RecursionError:
         raise WorkflowError(f"{path.name} is nested more than {MAX_DEPTH} levels deep.") from None
 

@@ -151,6 +151,36 @@ def content_of(path: Path, most: int) -> bytes:
     return content
 
 
+def text_of(path: Path, most: int) -> str:
+    """The content of a file of text in UTF-8.
+
+    Raises:
+        OSError, ValueError: see `content_of`.
+        ValueError: it is no such text.
+    """
+    try:
+        return content_of(path, most).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name} cannot be read: {unread(error)}.") from None
+
+
+def unread(error: Exception) -> str:
+    r"""Why text could not be read, in words for a person: Python's own tell of its doings.
+
+    Example:
+        >>> unread(UnicodeDecodeError("utf-8", b"caf\xe9", 3, 4, "unexpected end of data"))
+        'byte 4 is no UTF-8'
+        >>> unread(ValueError("Exceeds the limit (4300 digits) for integer string conversion"))
+        'a number has too many digits'
+        >>> unread(ValueError("Expecting value: line 1 column 1 (char 0)"))
+        'Expecting value: line 1 column 1 (char 0)'
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start + 1} is no {error.encoding.upper()}"
+    text = str(error)
+    return "a number has too many digits" if "integer string conversion" in text else text
+
+
 def room_for(path: Path) -> Path:
     """`path`, where a file can be written once the work is done: its folder is made.
 

@@ -7,11 +7,13 @@ import gc
 import multiprocessing
 import os
 import re
-from collections.abc import Sequence
-from contextlib import suppress
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -82,7 +84,8 @@ class Worker:
             context.set_forkserver_preload([__name__])
         self._here, there = context.Pipe()
         self._process = context.Process(target=_serve, args=(there, job), daemon=True)
-        self._process.start()
+        with _not_run_again(job):
+            self._process.start()
         there.close()
         try:
             self._answer()
@@ -113,6 +116,23 @@ class Worker:
         self._here.close()
         self._process.join(10)
         self._process.terminate()
+
+
+@contextmanager
+def _not_run_again(job: Job) -> Generator[None]:
+    """Starts no process that runs the calling program anew, as Python does for what it may need.
+
+    That program may not expect it (without `if __name__ == "__main__"` it would begin its work
+    again), or may have no file: in a zip file, or in a host that embeds Python.
+    """
+    main = sys.modules.get("__main__")
+    if type(job.contender).__module__ != "__main__":
+        sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        if main is not None:
+            sys.modules["__main__"] = main
 
 
 def _serve(connection: Connection, job: Job) -> None:

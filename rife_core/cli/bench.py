@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..basics.whole_file import content_of, room_for, write_whole
+from ..basics.whole_file import content_of, room_for, text_of, unread, write_whole
 from ..benchmark.cases import ROWS, SIZES, cases, network_of
 from ..benchmark.contenders import Contender, Reference, own, parse_peer
 from ..benchmark.end_to_end import end_to_end, start_up
@@ -129,16 +129,13 @@ def _runs_of(path: Path) -> list[dict[str, Any]]:
         runs = json.loads(content_of(path, _MAX_BYTES))["runs"]
         markdown(runs)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} holds no runs of this command ({error}).") from None
+        raise ValueError(f"{path} holds no runs of this command ({unread(error)}).") from None
     return runs
 
 
 def _text_of(path: Path) -> str:
     """What an earlier call wrote, and hands below it; empty where there is no such file."""
-    try:
-        return content_of(path, _MAX_BYTES).decode() if path.is_file() else ""
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} holds no tables of this command ({error.reason}).") from None
+    return text_of(path, _MAX_BYTES) if path.is_file() else ""
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:

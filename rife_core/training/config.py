@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from ..basics.whole_file import content_of
+from ..basics.whole_file import text_of, unread
 from ..checkpoints.stored import stored
 from ..losses.checks import check_numbers, check_sizes
 from ..networks.padding import forward_multiple
@@ -254,10 +254,11 @@ def load_config(path: str | Path) -> TrainConfig:
         ValueError: the file is no TOML, or has unknown, missing or unfit entries.
     """
     path = Path(path)
+    text = text_of(path, _MAX_BYTES)
     try:
-        content = tomllib.loads(content_of(path, _MAX_BYTES).decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path.name} is not valid TOML: {error}") from None
+        content = tomllib.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path.name} is not valid TOML: {unread(error)}") from None
     except RecursionError:
         raise ValueError(f"{path.name} is no training: it is nested too deeply.") from None
     return parse_config(content, path.name)

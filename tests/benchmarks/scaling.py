@@ -78,7 +78,7 @@ class Simulated(Workers):
         self.now, self.driver, self.busy = 0.0, 0.0, Counter()
         self._mark = time.process_time()
 
-    def open(self, folder, opener):
+    def open(self, folder, opener, tasks):
         self._waiting = [0] * self.count
         self._until = [START] * self.count
         self._room = [(0, worker) for worker in range(self.count)]

@@ -17,6 +17,8 @@ from rife_video.__main__ import commands, main
 from rife_video.rife_core.video import VideoReader
 from support import no_thread_left
 
+from .odd_values import RAW
+
 COMMANDS = commands()
 
 ARGUMENTS = {
@@ -235,12 +237,17 @@ def text(path):
     path.write_text("hello " * 100)
 
 
+_TOML, _JSON = "a = " + "9" * 5000, '{"runs": [' + "9" * 5000 + "]}"
+
 KINDS = {
     "folder": folder,
     "pipe": os.mkfifo if hasattr(os, "mkfifo") else folder,
     "device": lambda path: path.symlink_to("/dev/zero"),
     "text": text,
     "empty": lambda path: path.touch(),
+    "bytes": lambda path: path.write_bytes(b"\xff\xfe\0junk" * 9),  # as if it were UTF-16
+    "latin": lambda path: path.write_bytes(b'{"caf\xe9": 1}'),
+    "digits": lambda path: path.write_text(_TOML if path.suffix == ".toml" else _JSON),
     "itself": lambda path: path.symlink_to(path),
     "nowhere": lambda path: path.symlink_to(path.with_name("none")),
     os.fsdecode(b"\xff"): text,
@@ -271,6 +278,7 @@ def _try_paths(calls, kinds, desk, clip_file, weights, tally, capsys):
                 err = capsys.readouterr().err.splitlines()[-1].split("\r")[-1]
                 assert err.startswith(f"rife-video {command}: "), at
                 assert "RIFE_VIDEO_TRACEBACK" not in err, err
+                assert not [words for words in RAW if words in err], err
                 assert len(err) < 700, at
 
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...rife_core.basics.whole_file import unread
 from ..plain_text import plain
 from .errors import BadAnswerError
 
@@ -72,7 +73,7 @@ def parse(content: bytes | str, form: Any, where: str) -> Any:
     except RecursionError:
         raise BadAnswerError(f"{where}: the answer is nested too deeply") from None
     except ValueError as error:
-        raise BadAnswerError(f"{where}: the answer is no JSON ({error})") from None
+        raise BadAnswerError(f"{where}: the answer is no JSON ({unread(error)})") from None
     check(value, form, where)
     return value
 

@@ -49,7 +49,7 @@ class HandOut:
         if not self._todo:
             return
         try:
-            self.workers.open(folder, opener)
+            self.workers.open(folder, opener, len(self._todo))
             while self._todo or self._running:
                 self._submit()
                 for outcome in self.workers.wait(LOOK_EVERY):

@@ -22,6 +22,11 @@ from .folder import Folder
 from .job import JobError
 from .workers import DEATHS, DebugWorkers, Opener, Outcome, Workers, attempt, with_room
 
+_PER_CORE, _ON_FEW_CORES = 4, 16
+"""Workers that a machine takes at most: so many for each core, and so many in any case.
+
+Each is a process that loads PyTorch and the network."""
+
 
 @dataclass
 class _Process:
@@ -40,12 +45,18 @@ class LocalWorkers(Workers):
 
     Args:
         devices: a device for each worker, such as ["cuda:0", "cuda:1"] or ["cpu", "cpu"], which
-            share out the cores; by default every GPU there is, or what suits the cores.
+            share out the cores; by default every GPU there is, or what suits the cores. Those
+            for whom there is no task only take the places of workers that were given up.
+
+    Raises:
+        ValueError: more workers than the machine takes.
     """
 
     def __init__(self, devices: Sequence[str] | None = None) -> None:
         super().__init__()
         self._devices = list(devices or local_devices())
+        _check_count(len(self._devices))
+        self._spare: list[str] = []
         self._workers: list[_Process] = []
         self._messages: queue.Queue[tuple[_Process, dict[str, str] | None]] = queue.Queue()
 
@@ -57,11 +68,12 @@ class LocalWorkers(Workers):
         """This process, which has loaded all that a second one would load again."""
         return DebugWorkers(self._devices[0]) if len(self._devices) == 1 else self
 
-    def open(self, folder: Folder, opener: Opener) -> None:
+    def open(self, folder: Folder, opener: Opener, tasks: int) -> None:
         self._folder = folder
         self._opener = f"{opener.__module__}:{opener.__name__}"
-        cores = max(1, available_cores() // len(self._devices))
-        self._workers = [self._start(device, cores) for device in self._devices]
+        begin, self._spare = self._devices[:tasks], self._devices[tasks:]
+        cores = max(1, available_cores() // len(begin))
+        self._workers = [self._start(device, cores) for device in begin]
 
     def submit(self, task: int, avoid: frozenset[str] = frozenset()) -> bool:
         for worker in with_room(self._workers, avoid):
@@ -151,6 +163,8 @@ class LocalWorkers(Workers):
                 f"A worker on {worker.device} ended {DEATHS} times one after the other, at last "
                 f"with status {code}, and was left out."
             )
+            if self._spare:
+                self._workers.append(self._start(self._spare.pop(0), worker.cores))
         if not self._workers:
             raise JobError(" ".join(["No worker is left.", *self.notes]))
         return lost
@@ -162,12 +176,26 @@ def local_devices(device: str | None = None, count: int | None = None) -> list[s
     Args:
         device: of a kind, such as "cpu", or one, such as "cuda:1"; the best by default.
         count: how many workers; one for each GPU by default, and one for all cores.
+
+    Raises:
+        ValueError: more than the machine takes.
     """
+    _check_count(count or 1)
     one = torch.device(device) if device else default_device()
     if str(one) == "cuda":
         gpus = [f"cuda:{index}" for index in range(max(1, torch.cuda.device_count()))]
         return [gpus[index % len(gpus)] for index in range(count or len(gpus))]
     return [str(one)] * (count or 1)
+
+
+def _check_count(workers: int) -> None:
+    cores = available_cores()
+    most = max(_ON_FEW_CORES, _PER_CORE * cores)
+    if workers > most:
+        raise ValueError(
+            f"{workers:,} workers are too many for a machine of {cores} "
+            f"{'core' if cores == 1 else 'cores'}; at most {most} have something to do."
+        )
 
 
 def available_cores() -> int:

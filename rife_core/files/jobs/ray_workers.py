@@ -26,6 +26,7 @@ from .workers import DEATHS, Opener, Outcome, Workers, attempt, sentence, with_r
 _LOOK_FOR_NODES = 5.0  # seconds
 _PATIENCE = 600.0  # seconds until a cluster on which nobody can begin is given up
 _LAST_PORT = 65535
+_MOST_PER_GPU = 64  # the memory of none holds more
 _REACHED = 10.0  # seconds in which a cluster answers, if it is there
 _END = 5.0  # seconds for actors that were killed to be gone
 
@@ -96,8 +97,11 @@ class RayWorkers(Workers):
             self._device = "cuda" if gpus else "cpu"
         return self._device
 
-    def open(self, folder: Folder, opener: Opener) -> None:
+    def open(self, folder: Folder, opener: Opener, tasks: int) -> None:
         self._connect()
+        if self.device == "cuda" and self._per_gpu > _MOST_PER_GPU:
+            told = f"{self._per_gpu:,} workers are too many for a GPU; at most {_MOST_PER_GPU} fit."
+            raise JobError(told)
         self._work = opener, str(folder), self.device
         self._class = _ray().remote(_Process)
         self._began = time.monotonic()

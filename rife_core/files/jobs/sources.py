@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath, PurePosixPath
 
+from ...basics.whole_file import text_of
 from ...video import FILE_TYPES, VideoError
 from .remote import found_at, is_url
 
 LISTS = (".txt", ".list")
+_LONGEST_LIST = 64 * 2**20  # bytes
 VIDEOS = frozenset(
     f".{name}"
     for name in (
@@ -85,7 +87,7 @@ def _found(
         elif path.is_dir():
             yield from _found_in(path, Path(output).absolute())
         elif path.suffix.lower() in LISTS and path.is_file() and not listed:
-            lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+            lines = [line.strip() for line in text_of(path, _LONGEST_LIST).splitlines()]
             named = [line for line in lines if line and line[0] != "#"]
             inside = [name if is_url(name) else path.parent / name for name in named]
             yield from _found(inside, output, True)

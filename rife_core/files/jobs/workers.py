@@ -79,8 +79,14 @@ class Workers(ABC):
         """The kind of device that they work on; may be asked before they are opened."""
 
     @abstractmethod
-    def open(self, folder: Folder, opener: Opener) -> None:
-        """Gets ready to work on the job in a folder."""
+    def open(self, folder: Folder, opener: Opener, tasks: int) -> None:
+        """Gets ready to work on the job in a folder.
+
+        Args:
+            folder: of the job.
+            opener: makes who does the tasks.
+            tasks: how many there are at most at a time; more workers would have nothing to do.
+        """
 
     @abstractmethod
     def submit(self, task: int, avoid: frozenset[str] = frozenset()) -> bool:
@@ -164,7 +170,7 @@ class DebugWorkers(Workers):
     def device(self) -> str:
         return torch.device(self._device).type
 
-    def open(self, folder: Folder, opener: Opener) -> None:
+    def open(self, folder: Folder, opener: Opener, tasks: int) -> None:
         self._maker = opener(str(folder), self._device)
 
     def submit(self, task: int, avoid: frozenset[str] = frozenset()) -> bool:

@@ -137,6 +137,8 @@ def test_workers_by_name(monkeypatch):
     for text in ("slurm", "local:0", "local:x", "ray:", "ray:0"):
         with pytest.raises(ValueError, match="it must be local"):
             command.workers_of(text, "cpu")
+    with pytest.raises(ValueError, match="99,999 workers are too many"):
+        command.workers_of("local:99999", None)
     with pytest.raises(ValueError, match="on a cluster it must be cuda or cpu"):
         command.workers_of("ray", "mps")
     monkeypatch.setitem(sys.modules, "ray", None)
