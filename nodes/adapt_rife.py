@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..rife_core.basics.arguments import checked
 from ..rife_core.training.adapt import adapt
-from .host import Outputs, RIFEModel, colours, progress
+from .host import Outputs, RIFEModel, colours, progress, work
 
 
 class AdaptRIFE:
@@ -86,7 +85,7 @@ class AdaptRIFE:
             },
         }
 
-    @checked
+    @work
     def adapt(
         self,
         model: RIFEModel,

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..rife_core.basics.arguments import checked, within
+from ..rife_core.basics.arguments import within
 from ..rife_core.basics.whole_file import write_whole
 from ..rife_core.charts.strip import resized, strip
 from ..rife_core.timeline import as_fraction
 from ..rife_core.video import encode_png
-from .host import colours, temporary_path
+from .host import colours, temporary_path, work
 
 _GLANCE = 8  # every so many pixels are looked at first
 _SKIPPED = 64  # source frames that a lower frame rate may leave out between two that it keeps
@@ -112,7 +112,7 @@ class CompareFrames:
             },
         }
 
-    @checked
+    @work
     def compare(
         self,
         before: Tensor,

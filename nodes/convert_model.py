@@ -6,9 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from ..rife_core.basics.arguments import checked
 from ..rife_core.checkpoints.rife import rife_from
-from .host import RIFEModel
+from .host import RIFEModel, work
 from .load_rife import HOW_IT_RUNS
 
 MODEL_TYPES = ("INTERP_MODEL", "FRAME_INTERPOLATION_MODEL")
@@ -44,7 +43,7 @@ class ConvertInterpolationModel:
             "optional": {**HOW_IT_RUNS},
         }
 
-    @checked
+    @work
     def convert(
         self,
         interp_model: Any,

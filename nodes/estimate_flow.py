@@ -6,13 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
-from ..rife_core.basics.arguments import checked, one_of
+from ..rife_core.basics.arguments import one_of
 from ..rife_core.charts.pictures import flow_picture
 from ..rife_core.engine.memory_plan import estimate_memory
 from ..rife_core.inference.flow import estimate_flow
 from ..rife_core.inference.rife import USER_SCALES
 from ..rife_core.losses.compare import check_frames
-from .host import Outputs, RIFEModel, colours, progress
+from .host import Outputs, RIFEModel, colours, progress, work
 
 _SHOWN = {"to the next frame": slice(2, 4), "to the previous frame": slice(0, 2)}
 
@@ -85,7 +85,7 @@ class EstimateFlow:
             },
         }
 
-    @checked
+    @work
     def estimate(
         self,
         model: RIFEModel,

@@ -9,14 +9,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..rife_core.basics.arguments import checked, one_of
+from ..rife_core.basics.arguments import one_of
 from ..rife_core.charts.pictures import heat_picture, plot
 from ..rife_core.engine import interpolate
 from ..rife_core.engine.options import Options
 from ..rife_core.losses import epe
 from ..rife_core.losses.compare import MAPS, MEASURES, check_frames, compare
 from ..rife_core.timeline import Timeline
-from .host import Outputs, RIFEModel, advising, colours, compute_device, model_folders, progress
+from .host import (
+    Outputs,
+    RIFEModel,
+    advising,
+    colours,
+    compute_device,
+    model_folders,
+    progress,
+    work,
+)
 
 _FLOW_ERROR = "flow_error"
 _FIRST = tuple(name for name, measure in MEASURES.items() if not measure.late)
@@ -108,7 +117,7 @@ class ComputeFlowLoss:
             },
         }
 
-    @checked
+    @work
     def compute(
         self,
         prediction: Tensor | None = None,

@@ -22,17 +22,17 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, wraps
 from itertools import pairwise
 from math import ceil, inf
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..rife_core.basics.arguments import shown
+from ..rife_core.basics.arguments import checked, shown
 from ..rife_core.basics.whole_file import whole_file, write_whole
 from ..rife_core.checkpoints.fetch import fetch_release
 from ..rife_core.checkpoints.published import RELEASES, find_release, load_release
@@ -47,9 +47,12 @@ from ..rife_core.inference.precision import default_device, resolve_precision, s
 from ..rife_core.inference.rife import RIFE
 from ..rife_core.inference.sampling import set_sampling
 from ..rife_core.networks.specs import get_spec
+from ..rife_core.ops.dispatch import is_out_of_memory
 from ..rife_core.timeline import as_fraction
 from ..rife_core.video import Audio, ColorTags, MemoryReader, VideoReader
 from ..rife_core.video.excerpt import VideoExcerpt
+
+_C = TypeVar("_C", bound=Callable[..., Any])
 
 MODEL_FOLDERS = ("rife", "frame_interpolation")
 """ComfyUI's model folders in which weights are looked for, the first one first."""
@@ -669,6 +672,29 @@ def colours(frames: Tensor, name: str = "frames") -> Tensor:
         )
     frames = frames.float() if frames.is_floating_point() else frames / 255
     return frames[..., :3].expand(-1, -1, -1, 3)
+
+
+def work(function: _C) -> _C:
+    """A node's function, whose arguments are checked.
+
+    Too little memory, whoever tells of it, becomes the error for which ComfyUI frees its own.
+    """
+    function = checked(function)
+
+    @wraps(function)
+    def run(*args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        except (RuntimeError, MemoryError) as error:
+            if isinstance(error, torch.OutOfMemoryError) or not is_out_of_memory(error):
+                raise
+            asked = re.search(r"allocate (\d+) bytes", str(error))
+            size = f": {int(asked[1]) / 2**30:,.1f} GiB more are needed" if asked else ""
+            raise torch.OutOfMemoryError(
+                f"There is not enough memory{size}. Give fewer or smaller frames."
+            ) from error
+
+    return run  # pyright: ignore[reportReturnType]
 
 
 class Outputs(dict[str, Any]):

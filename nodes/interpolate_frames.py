@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..rife_core.basics.arguments import check_fields, checked, one_of
+from ..rife_core.basics.arguments import check_fields, one_of
 from ..rife_core.engine.loop import check_clip, interpolate
 from ..rife_core.engine.memory_plan import MIB, check_room
 from ..rife_core.engine.options import AUTO, SCALES, UNSURE, Options, Scale, Unsure
@@ -40,6 +40,7 @@ from .host import (
     running_after,
     running_item,
     running_part,
+    work,
 )
 
 _STREAM = "Interpolate Video takes a clip of any length whole."
@@ -294,7 +295,7 @@ class InterpolateFrames:
             },
         }
 
-    @checked
+    @work
     def interpolate(
         self,
         model: RIFEModel,

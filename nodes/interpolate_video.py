@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..rife_core.basics.arguments import checked
 from ..rife_core.files.convert import SOUNDS, Sound, interpolate_file
 from ..rife_core.timeline.speed_curve import SpeedCurve
 from ..rife_core.video import (
@@ -15,7 +14,15 @@ from ..rife_core.video import (
     Part,
     excerpt,
 )
-from .host import Outputs, RIFEModel, opened, progress, temporary_path, video_of_file
+from .host import (
+    Outputs,
+    RIFEModel,
+    opened,
+    progress,
+    temporary_path,
+    video_of_file,
+    work,
+)
 from .interpolate_frames import Inputs, InterpolateFrames, told
 
 _AUTO = "auto"
@@ -157,7 +164,7 @@ class InterpolateVideo:
             },
         }
 
-    @checked
+    @work
     def interpolate(
         self,
         model: RIFEModel,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..rife_core.basics.arguments import checked
 from ..rife_core.checkpoints.fetch import refusal
 from ..rife_core.checkpoints.published import RELEASES
 from ..rife_core.inference.backends import BACKEND_NAMES
 from ..rife_core.inference.precision import PRECISIONS
 from ..rife_core.inference.sampling import SAMPLINGS
-from .host import RIFEModel, chosen_path, model_folders, model_names
+from .host import RIFEModel, chosen_path, model_folders, model_names, work
 
 HOW_IT_RUNS: dict[str, Any] = {
     "precision": (
@@ -99,7 +98,7 @@ class LoadRIFE:
         no = refusal(model_name, model_folders()[0]) if path is None else None
         return no or True
 
-    @checked
+    @work
     def load(
         self,
         model_name: str,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..rife_core.basics.arguments import checked, within
+from ..rife_core.basics.arguments import within
 from ..rife_core.charts.pictures import heat_picture
 from ..rife_core.losses.compare import check_same_clip
 from ..rife_core.losses.discriminators.files import load_discriminator
@@ -24,6 +24,7 @@ from .host import (
     model_folders,
     model_path,
     progress,
+    work,
 )
 
 _NONE = "none"
@@ -141,7 +142,7 @@ class VideoAELoss:
         path = model_path(discriminator)
         return f"{path}:{path.stat().st_mtime_ns}"
 
-    @checked
+    @work
     def judge(
         self,
         original: Tensor,

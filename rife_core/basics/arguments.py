@@ -178,8 +178,8 @@ def _fits(value: Any, kind: Any) -> bool:
         return not _is_class(kind) or isinstance(value, kind)
     if not isinstance(origin, type):  # what is said of several arguments at once
         return True
-    if not isinstance(value, origin):
-        return False
+    if not isinstance(value, origin) or getattr(value, "shape", None) == ():
+        return False  # an array without dimensions says that it can be gone through
     if origin is os.PathLike:  # it may be one of bytes
         return isinstance(os.fspath(value), str)
     if issubclass(origin, collections.abc.Mapping):

@@ -22,7 +22,7 @@ from ..engine.memory_plan import Plan, first_plan
 from ..engine.options import OptionFields, Options
 from ..engine.scheduler import Progress
 from ..inference.rife import RIFE
-from ..timeline import Timeline
+from ..timeline import Timeline, as_fraction
 from ..timeline.speed_curve import SpeedCurve, SpeedStretch
 from ..video import (
     FILE_TYPES,
@@ -126,7 +126,7 @@ def interpolate_file(
         clip,
         checked,
         plan or first_plan(network, reader.height, reader.width, checked),
-        fps or clip.fps,
+        as_fraction(fps) if fps else clip.fps,
         progress,
         watch,
         started=started,

@@ -5,6 +5,7 @@ As a host of its own, or a script, might call the library and the nodes.
 
 import inspect
 import io
+import random
 from dataclasses import fields
 from decimal import Decimal
 from fractions import Fraction
@@ -53,6 +54,9 @@ ODD = {
     **{"NumPy's 2": np.int64(2), "NumPy's 0.5": np.float32(0.5), "an array": np.ones(2)},
     **{"a tensor": torch.tensor(2), "tensors": torch.ones(2), "a NaN tensor": torch.tensor(NAN)},
     **{"an object": object(), "a type": int, "a function": lambda *_: 0},
+    **{"a list of one": [2], "a pair": (2, 2), "a list of a word": ["2"], "a range": range(2)},
+    **{"NumPy's truth": np.bool_(True), "an array of one": np.array([2]), "a 0-d": np.array(2.0)},
+    **{"a tensor of one": torch.tensor([2.0]), "a truth": torch.tensor(True), "a set": {2}},
 }
 CLIP = moving_square(2)[:, :16, :16].contiguous()
 FRAMES = {
@@ -69,11 +73,14 @@ FRAMES = {
     **{"small": CLIP[:, :4, :4], "a channel": CLIP[..., :1], "two channels": CLIP[..., :2]},
     **{"a frame": CLIP[0], "clips": CLIP[None], "turned": CLIP.permute(0, 2, 1, 3)},
     **{"a pixel": CLIP[:, :1, :1], "of no size": CLIP[:, :0], "a list": list(CLIP)},
+    **{"an array": CLIP.numpy(), "16 bits": (65535 * CLIP).to(torch.uint16), "text": "frames"},
+    **{"larger than memory": CLIP[:, :1, :1].expand(2, 2**20, 2**20, 3)},  # 26 TB, of 24 bytes
     **{"learnt": CLIP.clone().requires_grad_(), "masks": CLIP[..., 0], "a mask": CLIP[0, ..., 0]},
 }
 RAW = ("cannot convert", "Exceeds the limit", "invalid literal", "unsupported operand", "ambiguous")
 RAW += ("not supported between", "object is not", "has no attribute", "unhashable", "must be real")
-OWN = (ValueError, OSError)
+RAW += ("enforce fail", "DefaultCPUAllocator")
+OWN = (ValueError, OSError, torch.OutOfMemoryError)
 EVERY_FIFTH = dict(list(ODD.items())[::5])
 FULLY = pytest.mark.parametrize(
     "odd",
@@ -231,6 +238,37 @@ def test_nodes_are_called_with_anything(name, hosted, tally, monkeypatch, odd):
             return work(**{**hosted[name], each: value})
 
         _try(tally, f"{name}.{each}", call, values)
+
+
+def test_frames_of_any_kind_are_interpolated_or_refused(hosted, tally):
+    """And if they are, each of them is there as it was, with others between."""
+    work = nodes.NODE_CLASS_MAPPINGS["InterpolateFrames"]().interpolate
+    for kind, frames in FRAMES.items():
+        with tally.one(kind, ValueError, torch.OutOfMemoryError):
+            made, *_ = work(**{**hosted["InterpolateFrames"], "frames": frames})
+            assert len(made) == 2 * len(frames) - 1
+            assert made.shape[1:] == frames.shape[1:]
+            assert torch.equal(made[::2].nan_to_num(7), frames.nan_to_num(7))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", nodes.NODE_CLASS_MAPPINGS)
+def test_nodes_are_called_with_several_odd_values(name, hosted, tally, monkeypatch):
+    """What one odd value hides, others may meet."""
+    kind, draw = nodes.NODE_CLASS_MAPPINGS[name], random.Random(name)
+    monkeypatch.setattr(f"{kind.__module__}.interpolate", _nothing, raising=False)
+    monkeypatch.setattr(f"{kind.__module__}.interpolate_file", _nothing, raising=False)
+    declared = kind.INPUT_TYPES()
+    inputs = [*declared.get("required", {}), *declared.get("optional", {})]
+    work, values = getattr(kind(), kind.FUNCTION), {**ODD, **FRAMES}
+    for _ in range(300):
+        odd = {each: draw.choice([*values]) for each in draw.sample(inputs, min(3, len(inputs)))}
+        given = {each: values[value] for each, value in odd.items()}
+
+        def call(given):
+            return work(**{**hosted[name], **given})
+
+        _try(tally, name, call, {str(odd): given})
 
 
 def _nothing(*_, **__):
