@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,7 @@ def desk(tmp_path, monkeypatch):
 def attempted(call, place, text, tally, capsys, before, desk):
     at = f"{call} {place}: {text[:40]!r}"
     with tally.one(at):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as a process of its own has it
         try:
             status = main(line_of(call, place, text))
         except SystemExit as left:
