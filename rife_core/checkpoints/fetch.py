@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
@@ -114,7 +114,7 @@ def _keep(network: RIFE, scratch: Path, target: Path) -> None:
 
 
 @contextmanager
-def _kept(version: str, folder: Path) -> Iterator[None]:
+def _kept(version: str, folder: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
