@@ -185,16 +185,19 @@ def as_timesteps(timestep: float | Fraction | Tensor, like: Tensor) -> Tensor:
     """Timesteps as B 1 1 1, on the device and in the type of `like`.
 
     Raises:
-        ValueError: one is outside [0, 1], or there is not one for each of the B samples.
+        ValueError: one is outside [0, 1] or no real number, or there is not one for each of the
+            B samples.
     """
-    if not isinstance(timestep, Tensor):
-        try:
+    try:
+        if not isinstance(timestep, Tensor):
             timestep = torch.tensor(float(timestep), dtype=torch.float64, device="cpu")
-        except (TypeError, ValueError, OverflowError):
-            raise ValueError(
-                f"timestep is {str(timestep)[:_SHOWN]!r}; it must be a number in [0, 1], or a "
-                "tensor of them."
-            ) from None
+        elif timestep.is_complex() or timestep.is_meta:
+            raise TypeError
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(
+            f"timestep is {str(timestep)[:_SHOWN]!r}; it must be a number in [0, 1], or a "
+            "tensor of them."
+        ) from None
     times = timestep.reshape(-1, 1, 1, 1)  # looked at where it is: a device would be waited for
     if len(times) not in (1, len(like)) or not bool(((times >= 0) & (times <= 1)).all()):
         shown = str(timestep.tolist())[:_SHOWN]

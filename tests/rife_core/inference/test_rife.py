@@ -196,6 +196,8 @@ def test_gradients_reach_every_parameter_of_a_training_call():
         (lambda n, x: n.inference(x, x[..., :8]), r"must both be B 3 H W.*\(1, 3, 16, 16\)"),
         (lambda n, x: n.inference(x[:, :1], x[:, :1]), "must both be B 3 H W"),
         (lambda n, x: n.inference(x, x, 1.5), r"timestep is 1\.5.*\[0, 1\]"),
+        (lambda n, x: n.inference(x, x, torch.tensor(0.5 + 0j)), "timestep is .*number in"),
+        (lambda n, x: n.inference(x, x, torch.tensor(0.5, device="meta")), "timestep is .*number"),
         (lambda n, x: n.inference(x, x, torch.rand(3)), "one for each of the 1 samples"),
         (lambda n, x: n.inference(x, x, scale=3), "scale is 3.*0.25, 0.5"),
         (lambda n, x: n.inference(x, x, ensemble=True), "without an ensemble mode"),
