@@ -201,12 +201,21 @@ def room_for(path: Path) -> Path:
 def try_folder(folder: Path) -> None:
     """Raises OSError unless a file can be written to a folder, or to where it would be made."""
     whole = folder.absolute()
-    there = next(place for place in (whole, *whole.parents) if os.path.lexists(place))
+    there = next(place for place in (whole, *whole.parents) if _is_there(place))
     try:
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(there)) from None
+
+
+def _is_there(path: Path) -> bool:
+    """Whether anything has this name, a link to nowhere too; a name that cannot be raises."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def leftovers(path: Path) -> Iterator[Path]:
