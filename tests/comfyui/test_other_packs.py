@@ -52,6 +52,7 @@ def test_meta_batch_loses_no_frame(server, has, count, size):
         "2": {"class_type": "VHS_LoadVideo", "inputs": load | {"meta_batch": ["1", 0]}},
         "3": {"class_type": "LoadRIFE", "inputs": {"model_name": "small.safetensors"}},
         "4": {"class_type": "InterpolateFrames", "inputs": made},
+        "report": {"class_type": "PreviewAny", "inputs": {"source": ["4", 3]}},
         "5": {
             "class_type": "VHS_VideoCombine",
             "inputs": save | {"meta_batch": ["1", 0], "crf": 0, "pix_fmt": "yuv420p"},
@@ -67,6 +68,7 @@ def test_meta_batch_loses_no_frame(server, has, count, size):
     source = torch.stack(list(VideoReader(server.base / "input/square.mp4"))).float()
     assert (frames[::2] - source).abs().mean() < 0.02
     _, prompts = server.request("/history")
-    texts = [part["outputs"]["4"]["text"][0] for part in prompts.values() if "4" in part["outputs"]]
+    shown = [part["outputs"].get("report") for part in prompts.values()]
+    texts = [report["text"][0] for report in filter(None, shown)]
     assert sum("it goes on from the part before" in text for text in texts) >= -(-count // size) - 1
     assert "missing" not in json.dumps(texts)
