@@ -14,15 +14,7 @@ from ..rife_core.video import (
     Part,
     excerpt,
 )
-from .host import (
-    Outputs,
-    RIFEModel,
-    opened,
-    progress,
-    temporary_path,
-    video_of_file,
-    work,
-)
+from .host import Outputs, RIFEModel, opened, progress, temporary_path, video_of_file, work
 from .interpolate_frames import Inputs, InterpolateFrames, told
 
 _AUTO = "auto"

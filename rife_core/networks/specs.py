@@ -82,7 +82,8 @@ class NetworkSpec:
         both_orders: of so many blocks, coarsest first, both orders are averaged whatever
             `ensemble` is. 3.x was published so, for all its blocks: in one order 3.8 takes half
             the time, but on 14 frames of 7 clips (480p) it gave 26.75 dB and LPIPS 0.106 in place
-            of 27.60 dB and 0.084.
+            of 27.60 dB and 0.084. The bundled row is so in its coarse blocks, which cost little
+            (weights/README.md).
         rerun_above: pixels; where block 1 moves both flows by more, all scales
             are doubled and the network starts again (4.0 and 4.1).
         align: height and width must be a multiple of this at scale 1.

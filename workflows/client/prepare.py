@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ class Template:
     graph: Graph
     settings: Sequence[str]
     file_input: str | None
+    _met: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def fill(self, classes: Mapping[str, Any], file: Path | None) -> tuple[Graph, dict[Key, Path]]:
         """The graph for one file, and which files are to be uploaded for which inputs.
@@ -65,10 +65,6 @@ class Template:
     def _is_here(self, value: str) -> bool:
         """Whether a value was a file of this machine when it was first met; it may vanish."""
         return self._met.setdefault(value, os.path.isfile(value))
-
-    @cached_property
-    def _met(self) -> dict[str, bool]:
-        return {}
 
     def _taker(self, graph: Graph, classes: Mapping[str, Any], loaders: Sequence[Key]) -> Key:
         """The input that takes the file."""
