@@ -316,16 +316,17 @@ class _WatchedFile(io.FileIO):
     def read(self, size: int | None = -1) -> bytes | None:
         try:
             content = super().read(-1 if size is None else size)
-            changed = self._state() != self._opened
+            if self._state() != self._opened:
+                raise OSError(
+                    f"{self._path} has changed while it was sent; queue it again once it is "
+                    "complete."
+                )
         except OSError as error:
-            if not self.closed:  # by aiohttp, which still reads it in a thread
+            # aiohttp may close it while a thread of its own reads it: what has the number of its
+            # handle by then is another file.
+            if not self.closed:
                 self.fault = _unread(self._path, error)
             raise
-        if changed:
-            self.fault = (
-                f"{self._path} has changed while it was sent; queue it again once it is complete."
-            )
-            raise OSError(self.fault)
         self._deadline.moved_to(self.tell())
         return content
 

@@ -1,10 +1,14 @@
 """Addresses and headers; what goes over the wire is tried in tests/hostile."""
 
+import os
+
 import pytest
 
 pytest.importorskip("aiohttp")
 
-from rife_video.workflows.client.connection import _server_url, check_headers
+from rife_video.workflows.client import connection
+from rife_video.workflows.client.connection import _server_url, _WatchedFile, check_headers
+from rife_video.workflows.client.patience import Deadline
 from rife_video.workflows.graph import WorkflowError
 
 
@@ -39,3 +43,23 @@ def test_headers():
     for bad in ({"": "x"}, {"A B": "x"}, {"A": "x\r\nB: y"}):
         with pytest.raises(WorkflowError, match="cannot be sent"):
             check_headers(bad)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_file_that_was_closed_meanwhile_has_not_changed(tmp_path, monkeypatch, closed):
+    """An answer that comes early ends an upload, and the handle's number may be another file's."""
+    clip, other = tmp_path / "clip.mp4", tmp_path / "other"
+    clip.write_bytes(b"clip")
+    other.write_bytes(b"another")
+    with _WatchedFile(clip, Deadline(10)) as content:
+
+        def fstat(_):
+            if closed:
+                content.close()
+            return os.stat(other)
+
+        monkeypatch.setattr(connection.os, "fstat", fstat)
+        with pytest.raises(OSError, match="has changed while it was sent"):
+            content.read()
+        monkeypatch.undo()
+        assert bool(content.fault) != closed
