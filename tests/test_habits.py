@@ -118,6 +118,17 @@ def test_a_release_that_does_not_agree_is_refused(tree, file, old, new, message)
         release_notes(f"v{project()['version']}", tree)
 
 
+def test_a_release_finds_what_its_jobs_hand_over():
+    """An artifact that is not fetched by its name lies in a folder of that name."""
+    workflow = text(".github/workflows/release.yml")
+    kept = re.findall(r"upload-artifact@v\d+\n\s+with:\n\s+name: (\w+)\n\s+path: (\S+)", workflow)
+    assert dict(kept) == {"dist": "dist", "notes": "notes.md"}
+    last = workflow.partition("github-release:")[2]
+    assert re.search(r"download-artifact@v\d+\n\s+- ", last)
+    assert "dist/* " in last
+    assert last.strip().endswith("--notes-file notes/notes.md")
+
+
 # What a document tells its reader to make.
 YET_TO_BE = {"charbonnier", "4.27", "NAME", "mine"}
 PATHS = r"(?<![\w/.-])((?:docs|tests|weights|workflows|nodes|rife_core|\.github)/[\w./-]+\w)"

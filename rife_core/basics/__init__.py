@@ -1,1 +1,1 @@
-"""Foundations for everything else: checked arguments, files that are whole."""
+"""Foundations for everything else: checked arguments, complete files."""

@@ -1,4 +1,4 @@
-"""Environment variables that this project reads, and what it says of values that are none."""
+"""Environment variables that this project reads, and errors for values that do not fit."""
 
 from __future__ import annotations
 

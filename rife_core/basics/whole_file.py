@@ -1,4 +1,4 @@
-"""Files that are whole: written so that they appear at once, read only if they are files."""
+"""Complete files: written beside their name and then renamed; read only if they are files."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def text_of(path: Path, most: int) -> str:
 
 
 def unread(error: Exception) -> str:
-    r"""Why text could not be read, in words for a person: Python's own tell of its doings.
+    r"""Why text could not be read, for a person; Python's own message describes its internals.
 
     Example:
         >>> unread(UnicodeDecodeError("utf-8", b"caf\xe9", 3, 4, "unexpected end of data"))
@@ -210,7 +210,7 @@ def try_folder(folder: Path) -> None:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether anything has this name, a link to nowhere too; a name that cannot be raises."""
+    """Whether anything has this name, even a dangling link; an impossible name raises."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):

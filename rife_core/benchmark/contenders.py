@@ -26,7 +26,7 @@ from .reference import between
 
 @dataclass(frozen=True)
 class Contender(ABC):
-    """One who is timed. Instances travel to a process of their own.
+    """Something that is timed. Instances are sent to a process of their own.
 
     Attributes:
         name: as the table shows it.
@@ -46,7 +46,7 @@ class Contender(ABC):
     def open(
         self, network: RIFE, multiplier: int, device: torch.device
     ) -> AbstractContextManager[Run]:
-        """Makes it ready. The network is its own: it may change it."""
+        """Prepares it to run. It owns the network and may change it."""
 
 
 @dataclass(frozen=True)

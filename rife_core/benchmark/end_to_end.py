@@ -1,4 +1,4 @@
-"""Whole programs: a video file to a smoother one, and the way to the first frame."""
+"""Times whole programs: from file to file, and from the start to the first frame."""
 
 from __future__ import annotations
 

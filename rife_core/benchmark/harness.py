@@ -111,7 +111,7 @@ class Result:
 def interleave(
     runs: Mapping[str, Callable[[], float]], rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, str]]:
-    """Seconds of each run in each round, and the errors of those who gave up.
+    """Seconds of each run in each round, and the errors of those that gave up.
 
     All take a turn before anybody takes the next; every second round goes backwards.
 

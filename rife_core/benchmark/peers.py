@@ -46,7 +46,7 @@ class Peer(NamedTuple):
 
 @contextmanager
 def importable(folder: Path, **stand_ins: ModuleType) -> Generator[None]:
-    """Lets modules of `folder` be imported; afterwards all is as it was.
+    """Lets modules of `folder` be imported while the block runs.
 
     Args:
         folder: of the checkout.
@@ -73,7 +73,7 @@ def _is_of(module: ModuleType, folder: Path) -> bool:
 
 
 def assemble(clip: Tensor, multiplier: int, between: Between, device: torch.device) -> Tensor:
-    """The output clip of those who work pair by pair on images."""
+    """The output clip of a peer that works pair by pair on images."""
     count, height, width, _ = clip.shape
     output = clip.new_empty((multiplier * (count - 1) + 1, height, width, 3))
     output[::multiplier] = clip

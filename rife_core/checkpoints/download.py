@@ -1,4 +1,4 @@
-"""One file from an address, watched: what stalls, breaks off or never ends is given up."""
+"""Downloads one file and gives up when the transfer stalls, breaks off or never ends."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def _tell_of_plan(job: Job) -> None:
 
 @contextmanager
 def _stoppable(folder: str) -> Generator[None]:
-    """Ctrl-C and SIGTERM let the parts in the making finish; what to do next is said."""
+    """On Ctrl-C and SIGTERM, parts under way are finished and the user is told what to do next."""
 
     def stop(number: int, _: FrameType | None) -> None:
         print(  # noqa: T201

@@ -1,4 +1,4 @@
-"""`rife-video strip`: source frames and the frames made between them, in one picture."""
+"""`rife-video strip`: source frames and the frames interpolated between them, in one picture."""
 
 from __future__ import annotations
 

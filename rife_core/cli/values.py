@@ -1,4 +1,4 @@
-"""Values on the command line that are looked at before anything is begun."""
+"""Values on the command line, checked before any work begins."""
 
 from __future__ import annotations
 

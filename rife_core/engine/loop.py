@@ -4,9 +4,8 @@ Source frames are copied through bit for bit; only interpolated frames pass the 
 A clip in memory (`interpolate`) and a file of any length (`stream`) take the
 same road: an iterator of frames of which the engine holds two or three at a time.
 
-What is wanted where is the timeline's business, what may be interpolated with what
-that of `scenes`, when it is done that of `scheduler`, and how that of `synthesizer`.
-Here they meet.
+The timeline decides which frames are wanted and where, `scenes` what may be interpolated
+with what, `scheduler` when that happens, and `synthesizer` how. This module joins them.
 """
 
 from __future__ import annotations
@@ -280,7 +279,7 @@ class Run:
         places: Iterable[Fraction] | None,
         count: int = 1,
     ) -> Iterator[OutputFrame]:
-        """What is shown at each place of the timeline, `count` of which make a frame."""
+        """The picture at each place of the timeline; `count` of them make a frame."""
 
         def progress(done: int, total: int | None) -> None:
             if self.progress:
@@ -338,7 +337,7 @@ class Run:
         )
 
     def _schedule(self, scheduler: FrameScheduler, span: Span) -> Iterator[OutputFrame]:
-        """Puts down what is wanted of a span; hands on what is there before too much waits."""
+        """Schedules the output frames of a span; yields finished ones before too many wait."""
         seen = span.moving or span
         pair = Pair(cast(SourceFrame, seen.left), cast(SourceFrame, seen.right))
         begin, stop = self.window
@@ -359,7 +358,7 @@ class Run:
     def _schedule_end(
         self, scheduler: FrameScheduler, before: Span, first: SourceFrame
     ) -> Iterator[OutputFrame]:
-        """Puts down what is wanted from the last source frame on, to which `before` leads."""
+        """Schedules the output frames from the last source frame on, to which `before` leads."""
         last, start = before.right, before.stop
         lasts = self.rhythm.last_lasts if self.rhythm else start - before.start
         shown = ReadyFrame(last.frame, scene=self._scene)

@@ -1,8 +1,8 @@
-"""What is interpolated, when, and what is interpolated again.
+"""Decides which frames are interpolated, when, and which of them again.
 
-A frame that was asked for is a task: started in a batch, finished when its copy arrives. On
-the way what will not do is made again: what overflowed in half precision, and what was
-estimated at a scale that its motion is too large for.
+Each requested frame is a task: started in a batch, finished when its copy arrives. A frame is
+interpolated again if it overflowed in half precision, or if its motion is too large for the
+scale at which it was estimated.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _MOST_WAITING = 1024
 
 
 class FrameScheduler:
-    """Takes output frames in order and hands them on in order, once they are there.
+    """Takes requested frames in order and yields them in order, once they are finished.
 
     Args:
         synthesizer: makes those that are tasks.
@@ -79,7 +79,7 @@ class FrameScheduler:
         self._tell()
 
     def add(self, frame: OutputFrame) -> Iterator[OutputFrame]:
-        """Puts down the next frame; hands on what is there before too much waits."""
+        """Schedules the next frame; yields finished ones before too many wait."""
         self._waiting.append(frame)
         if isinstance(frame, Task):
             self._tasks.append(frame)
@@ -93,18 +93,18 @@ class FrameScheduler:
         self._tell()
 
     def advance(self) -> Iterator[OutputFrame]:
-        """Starts what makes full batches; hands on what is there."""
+        """Starts full batches; yields finished frames."""
         if not self._tasks:
             yield from self.finished()
         elif len(self._tasks) >= self._synthesizer.plan.batch_size:
             yield from self.started()
 
     def started(self) -> Iterator[OutputFrame]:
-        """Starts all tasks; hands on what is there, and waits no longer than the device needs."""
+        """Starts all tasks; yields finished frames while `transfers.ahead` batches still run."""
         yield from self._run(self._synthesizer.transfers.ahead)
 
     def finished(self) -> Iterator[OutputFrame]:
-        """Starts and finishes all tasks; hands on all frames."""
+        """Starts and finishes all tasks; yields all frames."""
         yield from self._run(0)
 
     def _run(self, ahead: int) -> Iterator[OutputFrame]:
@@ -154,7 +154,7 @@ class FrameScheduler:
     @torch.no_grad()
     @undisturbed()
     def _finish(self, tasks: list[Task]) -> None:
-        """Brings these frames home; replaces those that will not do."""
+        """Waits for these frames to arrive; replaces those that are not good enough."""
         better: list[InterpolatedFrame | None] = [None] * len(tasks)
         if self._synthesizer.network.spec.arbitrary_timestep:  # by halving, it is done already
             better = self._better([task.wanted for task in tasks], [task.signs() for task in tasks])
@@ -175,7 +175,7 @@ class FrameScheduler:
         return settled if settled != AUTO else wanted.scale or wanted.pair.scale or _FIRST
 
     def _better(self, wanted: list[Request], signs: list[Tensor]) -> list[InterpolatedFrame | None]:
-        """For each interpolated frame: a better one where it will not do, else None."""
+        """For each interpolated frame: a better one where it is not good enough, else None."""
         better: list[InterpolatedFrame | None] = [None] * len(wanted)
         read = [each.tolist() for each in signs]
         for index, (one, (total, *_)) in enumerate(zip(wanted, read, strict=True)):

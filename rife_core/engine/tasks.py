@@ -152,7 +152,7 @@ class Task:
         return self._result
 
     def take(self, made: InterpolatedFrame, transfers: Transfers, options: Options) -> None:
-        """Begins to bring home a frame of the kind of its source."""
+        """Starts downloading a frame, in the format of its source."""
         like = self.pair.left.frame
         frame = to_frame(made.image, made.alpha, like)
         self._pending = (

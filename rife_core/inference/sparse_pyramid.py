@@ -1,12 +1,12 @@
 """The pyramid of blocks, computed only where the next block reads it.
 
-A block at scale s begins by shrinking its input s times, bilinearly and without
+A block at scale s begins by downsampling its input s times, bilinearly and without
 antialiasing: of every s x s pixels it reads the four in the middle. So what comes
-before - the flow, and the frames warped by it - is wanted at those points alone, and
+before - the flow, and the frames warped by it - is needed at those points alone, and
 the coarse levels cost almost nothing. Two facts make that exact:
 
-- the flow at a point is the sum of all updates so far, each sampled where it lies;
-- growing g times and then shrinking s times is growing g / s times, where g / s is even.
+- the flow at a point is the sum of all updates so far, each sampled at that point;
+- upsampling g times and then downsampling s times is upsampling g / s times, where g / s is even.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def deconv(
 
 
 class Conv2(nn.Module):
-    """Two 3x3 convolutions with PReLU, the first of which may shrink.
+    """Two 3x3 convolutions with PReLU, the first of which may downsample.
 
     Shape:
         x: B in_planes H W

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from .dispatch import FastForm, uses_cpu_bf16_ops, uses_cpu_conv_forms, wave
 
 _BAND = 2**15
-"""Pixels that are laid out at once: they stay near the processor."""
+"""Pixels concatenated at a time: few enough to stay in the cache."""
 _CHANNELS_FLOAT32, _PIXELS_FLOAT32 = 16, 2**18
-"""From how many on that pays in float32; what is smaller stays near the processor as it is."""
+"""From how many on it is faster in float32; smaller tensors fit into the cache anyway."""
 
 
 def concatenate(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     """Tensors concatenated along channels, in `dtype`.
 
-    Its fast form, for bfloat16 on a CPU, lays the result out as convolutions want it.
+    Its fast form, for bfloat16 on a CPU, returns the memory layout that convolutions prefer.
 
     Shape:
         parts: B C H W each, all but the first perhaps B C 1 1 -> B (sum of C) H W
@@ -83,7 +83,7 @@ def _conv_by_bands(parts: Sequence[Tensor], layer: nn.Sequential, fine: Tensor |
             range(0, height, bands.rows), pixels.split(bands.rows // 2), strict=True
         ):
             read = joined[: 1 + 2 * len(out)]
-            bands.lay(index, top, read[1:])
+            bands.fill(index, top, read[1:])
             read = read.permute(2, 0, 1)[None]
             rows = activation(F.conv2d(read, weight, conv.bias, 2, (0, 1)))
             out.copy_(rows[0].permute(1, 2, 0))
@@ -120,10 +120,10 @@ class _Bands:
         joined = self._planes.new_empty(size)
         for index, pixels in enumerate(joined):
             for top, band in zip(range(0, height, self.rows), pixels.split(self.rows), strict=True):
-                self.lay(index, top, band)
+                self.fill(index, top, band)
         return joined.permute(0, 3, 1, 2)
 
-    def lay(self, index: int, top: int, band: Tensor) -> None:
+    def fill(self, index: int, top: int, band: Tensor) -> None:
         """Fills `band`, H' W count, with the rows of sample `index` from `top` on."""
         places = [place[:, : len(band)] for place in self._places]
         for place, part in zip(places, self._parts, strict=False):

@@ -183,7 +183,7 @@ def uses_cpu_bf16_ops(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def uses_cpu_conv_forms(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether convolutions take a fast form on a CPU, untraced, that pays in float32 as well.
+    """Whether convolutions take a fast form on a CPU, untraced, that is faster in float32 too.
 
     In float32 that was found with oneDNN, and a caller who lets PyTorch round products
     (`torch.set_float32_matmul_precision`) keeps its own ways.

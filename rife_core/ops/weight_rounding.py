@@ -1,4 +1,4 @@
-"""Kernels in a shorter number format, rounded so that what they do to an even area stays."""
+"""Kernels in a shorter number format, rounded so that each keeps its sum."""
 
 from __future__ import annotations
 

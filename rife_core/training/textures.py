@@ -121,7 +121,7 @@ def _leaf(draw: Draw, picture: Tensor, grain: Tensor, x: Tensor, y: Tensor) -> T
 
 
 def _stripes(draw: Draw, picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Lays stripes, hard or soft, over a part of the picture."""
+    """Paints stripes, hard or soft, over a part of the picture."""
     size = picture.shape[-1]
     angle, sharp, strength, low, high = draw.uniform((5,), 0, 1).tolist()
     angle *= 2 * math.pi
@@ -134,7 +134,7 @@ def _stripes(draw: Draw, picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _marks(draw: Draw, picture: Tensor) -> Tensor:
-    """Lays rows of small strokes, as of writing, over a part of the picture."""
+    """Paints rows of small strokes, like writing, over a part of the picture."""
     size = picture.shape[-1]
     cell = 2 + int(draw.number() * 3)
     cells = size // cell + 1

@@ -5,7 +5,15 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rife_video.rife_core.timeline import ENDS, LONGEST_STEP, Rhythm, Timeline, as_fraction
+from rife_video.rife_core.timeline import (
+    ENDS,
+    EVEN,
+    LONGEST_STEP,
+    WHOLE,
+    Rhythm,
+    Timeline,
+    as_fraction,
+)
 
 rates = st.fractions(min_value=Fraction(1, 3), max_value=240, max_denominator=1001)
 
@@ -19,6 +27,7 @@ rates = st.fractions(min_value=Fraction(1, 3), max_value=240, max_denominator=10
         (Timeline.multiply(5, "keep_duration"), 2, 10),
         (Timeline.multiply(3), 1, 1),
         (Timeline.multiply(3), 0, 0),
+        (Timeline.multiply(1024, schedule="1:1024"), 2, 1025),
         (Timeline.retime(24, 60), 25, 61),
         (Timeline.retime("24000/1001", "60000/1001", "keep_duration"), 24, 60),
         (Timeline.retime(30, 24), 31, 25),
@@ -132,7 +141,15 @@ def test_frame_rates_are_read_as_meant(written, meant):
     assert as_fraction(written) == meant
 
 
-@pytest.mark.parametrize("fps", [0, -24, float("nan"), float("inf"), "fast", "24/0", None])
+@pytest.mark.parametrize("fps", [0.001, "1/1000", 10**6, 1e6])
+def test_the_slowest_and_the_fastest_rate(fps):
+    assert as_fraction(fps) == Fraction(str(fps))
+
+
+@pytest.mark.parametrize(
+    "fps",
+    [0, -24, 0.000999, "1/1001", 10**6 + 1, float("nan"), float("inf"), "fast", "24/0", None],
+)
 def test_impossible_frame_rates(fps):
     with pytest.raises(ValueError, match="must be a positive number"):
         as_fraction(fps)
@@ -143,6 +160,8 @@ def test_impossible_frame_rates(fps):
     [
         (lambda: Timeline.multiply(0), "multiplier is 0"),
         (lambda: Timeline.multiply(0.5), "multiplier is 0.5"),
+        (lambda: Timeline.multiply(1025), "multiplier is 1025; it must be from 1 to 1024"),
+        (lambda: Timeline.multiply(2, schedule="1:1025"), "multiplier is 1025"),
         (lambda: Timeline.multiply("1e99999999"), "multiplier is '1e99999999'"),
         (lambda: Timeline.multiply("fast"), "multiplier is 'fast'"),
         (lambda: Timeline.multiply(2.5, schedule="1:4"), "needs a whole multiplier"),
@@ -170,6 +189,12 @@ def test_motion_is_spread_over_a_few_intervals_and_a_longer_hold_stands_still(st
     interval, start = Fraction(1, 24), Fraction(7, 3)
     rhythm = Rhythm(interval, interval)
     assert rhythm.moves_from(start, start + stop * interval) == start + begins * interval
+
+
+def test_numbered_frames_are_one_apart_and_a_whole_clip_begins_before_all_of_them():
+    assert EVEN == (1, 1, LONGEST_STEP)
+    assert WHOLE.start < 0
+    assert WHOLE.stop is None
 
 
 @pytest.mark.parametrize(
