@@ -13,7 +13,7 @@ from .host import Outputs, RIFEModel, colours, progress, work
 
 
 class AdaptRIFE:
-    """Trains a copy of a network on a clip, and gives it on only if it got better."""
+    """Trains a copy of a network on a clip, and returns it only if it is better."""
 
     DISPLAY_NAME = "Adapt RIFE"
     CATEGORY = "RIFE Video"
@@ -95,7 +95,6 @@ class AdaptRIFE:
         learning_rate: float = 5e-5,
         seed: int = 0,
     ) -> Outputs:
-        """See DESCRIPTION."""
         with torch.inference_mode(False), torch.enable_grad(), progress("Adapt RIFE") as report:
             outcome = adapt(
                 model.trainable_copy(),

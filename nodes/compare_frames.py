@@ -27,7 +27,7 @@ _MOST, _WIDEST = 1_000_000, 16_384  # frames, pixels
 
 
 class CompareFrames:
-    """Shows what was there and what was made."""
+    """Shows source frames beside the frames made of them."""
 
     DISPLAY_NAME = "Compare Frames"
     CATEGORY = "RIFE Video"
@@ -123,7 +123,6 @@ class CompareFrames:
         source_fps: float = 0.0,
         fps: float = 0.0,
     ) -> dict[str, Any]:
-        """See DESCRIPTION."""
         within("first", first, 1, _MOST)
         within("count", count, 2, _MOST)
         within("width", width, 1, _WIDEST)

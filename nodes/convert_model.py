@@ -51,7 +51,6 @@ class ConvertInterpolationModel:
         backend: str = "auto",
         sampling: str = "auto",
     ) -> tuple[RIFEModel]:
-        """See DESCRIPTION."""
         module = getattr(interp_model, "model", None)
         if not isinstance(module, nn.Module):
             raise ValueError(

@@ -95,7 +95,6 @@ class EstimateFlow:
         show: str = next(iter(_SHOWN)),
         full_colour_at: float = 0.0,
     ) -> Outputs:
-        """See DESCRIPTION."""
         one_of("show", show, _SHOWN)
         frames = colours(frames)
         check_frames("frames", frames)

@@ -129,7 +129,6 @@ class ComputeFlowLoss:
         white_at: float = 0.0,
         **chosen: bool,
     ) -> Outputs:
-        """See DESCRIPTION."""
         one_of("heat_map_of", heat_map_of, MAPS)
         _check_wires(prediction, target, model, predicted_flow, true_flow)
         prediction = None if prediction is None else colours(prediction, "prediction")

@@ -698,7 +698,7 @@ def work(function: _C) -> _C:
 
 
 class Outputs(dict[str, Any]):
-    """What a node returns that has something to say: its outputs, and the text shown on it.
+    """What a node returns when it reports something: its outputs, and the text shown on it.
 
     Unpacks as the plain tuple of outputs does, for scripts that call nodes themselves.
 
@@ -733,7 +733,7 @@ class Progress:
         self._report(done, total, picture)
 
     def show(self, frame: Tensor) -> None:
-        """Takes H W C in [0, 1] or 8 bit to be shown with a report, if none was just now."""
+        """Takes H W C in [0, 1] or 8 bit to show with a report, unless one was shown just now."""
         self._picture = frame
 
 

@@ -305,7 +305,6 @@ class InterpolateFrames:
         map_disagreement: bool = False,
         **inputs: Any,
     ) -> dict[str, Any]:
-        """See DESCRIPTION."""
         check_clip(frames)
         asked = Inputs(multiplier, **inputs)
         timeline = asked.timeline(source_fps)

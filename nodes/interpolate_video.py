@@ -173,7 +173,6 @@ class InterpolateVideo:
         stop: str = "",
         **inputs: Any,
     ) -> dict[str, Any]:
-        """See DESCRIPTION."""
         asked = Inputs(multiplier, **inputs)
         if slow_motion and (asked.target_fps or speed.strip()):
             raise ValueError(

@@ -106,5 +106,4 @@ class LoadRIFE:
         backend: str = "auto",
         sampling: str = "auto",
     ) -> tuple[RIFEModel]:
-        """See DESCRIPTION."""
         return (RIFEModel.load(model_name, precision, backend, sampling),)

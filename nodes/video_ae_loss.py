@@ -159,7 +159,6 @@ class VideoAELoss:
         seed: int = 0,
         white_at: float = 0.0,
     ) -> Outputs:
-        """See DESCRIPTION."""
         within("window", window, 1, _MOST)
         original = colours(original, "original")
         reconstruction = colours(reconstruction, "reconstruction")

@@ -194,7 +194,10 @@ PASSING = ("rife_core/benchmark/", "rife_core/checkpoints/wheels.py")
 
 def written_in_place(path):
     """Calls in a file that write to a name which others may read, before all of it is there."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    source = path.read_text(encoding="utf-8")
+    if not any(name in source for name in WRITERS):
+        return
+    for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in WRITERS:
                 if not re.search(r"\b(part|whole_file)\b", ast.unparse(node)):

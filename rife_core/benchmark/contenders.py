@@ -58,7 +58,6 @@ class Reference(Contender):
     def open(
         self, network: RIFE, multiplier: int, device: torch.device
     ) -> AbstractContextManager[Run]:
-        """See `Contender`."""
         made = partial(between, network.to(device), multiplier=multiplier)
         return nullcontext(lambda clip: assemble(clip, multiplier, made, device))
 
@@ -116,7 +115,6 @@ class Visitor(Contender):
     def open(
         self, network: RIFE, multiplier: int, device: torch.device
     ) -> AbstractContextManager[Run]:
-        """See `Contender`."""
         return PEERS[self.name].open(self.path, network, multiplier, device)
 
 

@@ -1,4 +1,4 @@
-"""How much work a run is, and how fast this machine could do it at best."""
+"""How much work a run takes, and how fast this machine could do it at best."""
 
 from __future__ import annotations
 

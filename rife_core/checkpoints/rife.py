@@ -192,7 +192,7 @@ def canonical_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _belongs(name: str, spec: NetworkSpec) -> bool:
-    """False for what later files carry along from the paper's network."""
+    """False for leftovers of the paper's network that later files still contain."""
     if name.startswith(_REFINEMENT):
         return bool(spec.refine)
     return spec.teacher or not name.startswith(_TEACHER)

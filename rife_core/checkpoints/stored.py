@@ -31,7 +31,7 @@ def parse(content: bytes) -> object:
 
 
 def stored(value: object, kind: type[_T], where: str = "it", **given: object) -> _T:
-    """A plain value as what it was before it was stored.
+    """A stored plain value as the type that it had before.
 
     Args:
         value: from `parse`, or of another reader of plain values.

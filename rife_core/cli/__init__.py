@@ -85,7 +85,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
 
 
 def preload(argv: Sequence[str] | None, table: Mapping[str, Command]) -> None:
-    """Imports what the called command needs; see `main`.
+    """Imports what the command needs; see `main`.
 
     Raises:
         ImportError: something is not installed.

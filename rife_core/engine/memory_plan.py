@@ -58,7 +58,7 @@ class Plan:
     tile: int | None = None
 
     def smaller(self) -> Plan | None:
-        """The next rung down the ladder, or None at its foot."""
+        """The next rung down the ladder, or None on the lowest."""
         if self.batch_size > 1:
             return replace(self, batch_size=self.batch_size // 2)
         side = self.tile or max(self.height, self.width)
@@ -118,7 +118,7 @@ def free_memory() -> int | None:
 
 
 def check_room(count: int, height: int, width: int, frame: int, free: int | None, way: str) -> None:
-    """Refuses frames that would not fit into memory, before any is made.
+    """Raises before any frame is made if the result would not fit into memory.
 
     Args:
         count: how many frames.

@@ -1,4 +1,4 @@
-"""Uneven pacing: how far frames are apart on both sides decides when what lies between is shown.
+"""Uneven pacing: the motion before and after a span decides when its frames are shown.
 
 Animation on twos and threes, and all that speeds up or slows down, moves by another distance in
 each span. Even timesteps give every span one speed, which jumps from span to span. Here the speed

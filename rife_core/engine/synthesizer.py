@@ -75,7 +75,7 @@ class Synthesizer:
         self._resources.close()
 
     def upload(self, source: SourceFrame) -> None:
-        """Lets a source frame travel to the device before it is needed there."""
+        """Starts copying a source frame to the device before it is needed there."""
         if self.transfers.ahead and self.plan.tile is None:
             source.upload(self.transfers)
 

@@ -32,7 +32,7 @@ class SourceFrame:
         self._picture: DeviceFrame | None = None
 
     def upload(self, transfers: Transfers) -> Pending:
-        """Begins to copy the frame to the device, if that has not been done."""
+        """Starts copying the frame to the device, unless that has been done."""
         if self._pending is None:
             self._pending = transfers.upload(self._checked())
         return self._pending

@@ -32,7 +32,7 @@ class Transfers:
         return lambda: uploaded
 
     def download(self, made: Tensor, home: torch.device) -> Pending:
-        """Begins to copy `made` to the device `home`, once what makes it is done."""
+        """Starts copying `made` to the device `home`, once the work that makes it is done."""
         downloaded = made.to(home)
         return lambda: downloaded
 
@@ -52,7 +52,6 @@ class StreamedTransfers(Transfers):
         self._downloading = torch.cuda.Stream(device)
 
     def upload(self, frame: Tensor) -> Pending:
-        """See `Transfers`."""
         if frame.device.type != "cpu":
             return super().upload(frame)
         waiting = _pinned(frame).copy_(frame)
@@ -69,7 +68,6 @@ class StreamedTransfers(Transfers):
         return pending
 
     def download(self, made: Tensor, home: torch.device) -> Pending:
-        """See `Transfers`."""
         if home.type != "cpu" or made.device.type == "cpu":
             return super().download(made, home)
         downloaded = _pinned(made)

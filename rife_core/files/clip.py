@@ -184,7 +184,7 @@ class Clip:
         return -(-self._before_place(last) // self.timeline.exposures)
 
     def entry(self, done: int, read_from: Callable[[int], int]) -> tuple[int, int]:
-        """Where to go on after `done` output frames.
+        """Where to continue after `done` output frames.
 
         Args:
             done: so many there are.

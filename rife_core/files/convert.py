@@ -311,7 +311,7 @@ def _job(conversion: Conversion, encoder: EncoderRequest) -> dict[str, object]:
 def notes_on(
     clip: Clip, whole: VideoWriter | AnimationWriter, lost: Iterable[str], pace: Pace
 ) -> Iterator[str]:
-    """Sentences on what a person should know of a file; `lost` is what its encoder cannot keep."""
+    """Notes on a file for the user; `lost` is what its encoder cannot keep."""
     reader = clip.reader
     yield from reader.notes()
     if clip.note:

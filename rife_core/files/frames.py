@@ -72,7 +72,7 @@ def frames_of(
 
 @dataclass
 class Conversion:
-    """A clip on its way to where its frames are written.
+    """A clip that is being interpolated, up to where its frames are written.
 
     Attributes:
         network, clip, options, plan: what is done, and how.

@@ -1,4 +1,4 @@
-"""Writes the frames that come out of the engine, a segment at a time."""
+"""Writes the frames from the engine, a segment at a time."""
 
 from __future__ import annotations
 

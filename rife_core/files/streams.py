@@ -85,7 +85,7 @@ def open_sink(
 def _kept(
     pictures: ImageSequenceWriter, job: Mapping[str, object] | None, overwrite: bool
 ) -> Generator[None]:
-    """Goes on after pictures of the same job; refuses to mix with others."""
+    """Continues after pictures of the same job; refuses to mix with others."""
     state = pictures.folder / _STATE
     text = None if job is None else json.dumps({**job, "pattern": str(pictures.path_of(0))})
     try:

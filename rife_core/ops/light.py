@@ -90,7 +90,6 @@ class DisplayLight:
     """
 
     def encode(self, light: Tensor) -> Tensor:
-        """See `Light`."""
         frame = light.float().clone()
         values = frame[..., :3].clamp(0, 1)
         curved = (1 + _OFFSET) * values.clamp(min=_KNEE) ** (1 / _POWER) - _OFFSET
@@ -98,7 +97,6 @@ class DisplayLight:
         return frame
 
     def decode(self, frame: Tensor) -> Tensor:
-        """See `Light`."""
         light = frame.float().clone()
         values = light[..., :3]
         curved = ((values + _OFFSET) / (1 + _OFFSET)) ** _POWER

@@ -11,7 +11,7 @@ Setting = Callable[[], AbstractContextManager[None]]
 
 
 def shared(setting: Setting) -> Setting:
-    """Counts the users of a setting: the first one makes it, the last one that leaves undoes it.
+    """Counts the users of a setting: the first one makes it, the last one undoes it.
 
     They may be in several threads, nested or overlapping.
 

@@ -34,7 +34,6 @@ class Mixture:
         self.scenes, self.clips, self.real = scenes, clips, real
 
     def batch(self, index: int, count: int) -> SceneBatch:
-        """See `BatchSource`."""
         # Spread evenly: a batch is real where the running total passes a whole number.
         if self.clips and int((index + 1) * self.real) > int(index * self.real):
             return self.clips.batch(index, count)
@@ -42,7 +41,7 @@ class Mixture:
 
 
 class Ahead:
-    """Makes the next batches in a thread of its own while the network learns.
+    """Makes the next batches in a background thread while the network trains.
 
     Args:
         source: gives the batches.
@@ -73,7 +72,7 @@ class Ahead:
 def clips_of(
     config: TrainConfig, folder: Path, device: torch.device | str
 ) -> Mapping[int, ClipTriplets | TaughtCrops]:
-    """What is real in a training, from folders relative to `folder`: by crop size."""
+    """The real clips of a training, from folders relative to `folder`: by crop size."""
     if config.taught:
         crops = TaughtCrops(folder / config.taught, config.seed, device)
         return {stage.scenes.size: crops.of_size(stage.scenes.size) for stage in config.stages}

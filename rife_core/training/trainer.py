@@ -200,7 +200,7 @@ class Trainer:
         return network.to(memory_format=torch.contiguous_format).eval()  # pyright: ignore
 
     def save(self) -> None:
-        """Writes the state to go on from, the averaged weights and the curve."""
+        """Writes the state to resume from, the averaged weights and the curve."""
         if self.rank:
             return
         state = State(
@@ -227,7 +227,7 @@ class Trainer:
             batches.indices = range(steps * self.config.shards)
 
     def _resume(self, state: State) -> None:
-        """Goes on from a state.
+        """Resumes from a state.
 
         Raises:
             ValueError: it is that of another training.

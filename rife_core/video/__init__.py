@@ -1,4 +1,4 @@
-"""Video files: frames out of them and into them, one at a time, all else carried along.
+"""Video files: read and written a frame at a time, with everything else in them kept.
 
 Frames are H W 3, float32 in [0, 1], upright. Colours make the round trip through
 the matrix and range that the source file names, in its own number of bits, and the

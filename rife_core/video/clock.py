@@ -1,4 +1,4 @@
-"""When the frames of a file are shown: read from its packets, and mended."""
+"""When the frames of a file are shown: read from its packets, and repaired."""
 
 from __future__ import annotations
 

@@ -171,5 +171,4 @@ class VideoExcerpt(VideoReader):
         return self._whole.notes()
 
     def identity(self) -> Mapping[str, object]:
-        """See `FrameSource`."""
         return {**self._whole.identity(), "part": [self._begin, self._count]}

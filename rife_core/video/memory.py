@@ -35,7 +35,7 @@ class Frames(Protocol):
 
 
 class MemoryReader:
-    """Frames with their sound. It has the face of a `VideoReader`.
+    """Frames with their sound. It has the interface of a `VideoReader`.
 
     Args:
         frames: what is shown; transparency is left out.
@@ -119,5 +119,5 @@ class MemoryReader:
         return [f"Sound goes on for {float(longer):.2f} s after the last frame; that is left out."]
 
     def identity(self) -> None:
-        """It is not there any more when a later run asks."""
+        """None: a later run cannot read it again."""
         return

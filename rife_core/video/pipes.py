@@ -107,7 +107,7 @@ class RawVideo(NamedTuple):
 
 
 class PipeReader:
-    """The frames that come through a pipe, once, in order. It has the face of a `VideoReader`.
+    """The frames that come through a pipe, once, in order. It has the interface of a `VideoReader`.
 
     Args:
         file: where they come from.
@@ -203,10 +203,10 @@ class PipeReader:
         return None
 
     def check_unchanged(self) -> None:
-        """A pipe has no past."""
+        """Does nothing: a pipe cannot be read again."""
 
     def notes(self) -> list[str]:
-        """There is nothing to say of a pipe."""
+        """No notes: nothing is known of a pipe."""
         return []
 
     def identity(self) -> None:

@@ -58,7 +58,7 @@ P = TypeVar("P", bound="Packet[Stream]")
 
 
 class Track:
-    """The packets of one track, of which the next one is looked at before it is taken."""
+    """The packets of one track, with a look at the next one before it is taken."""
 
     def __init__(self, packets: Iterator[AnyPacket]) -> None:
         self._packets = packets

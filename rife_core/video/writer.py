@@ -219,7 +219,7 @@ class VideoWriter:
             self._file.keep()
 
     def _compare_descriptions(self) -> None:
-        """Names what the file type has not taken, as whoever reads the file sees it."""
+        """Names what the file type did not take, by reading the file back."""
         if self.kind.aspect != 1:
             with open_input(self._file.part) as container:
                 shape = container.streams.video[0].sample_aspect_ratio or 1

@@ -58,7 +58,7 @@ PASSING = (aiohttp.ClientError, ConnectionError, asyncio.TimeoutError, _BusyErro
 
 
 class Connection:
-    """Speaks to one origin, patiently, and tells its headers to nobody else.
+    """Speaks to one origin, with retries, and sends its headers to no other.
 
     Attributes:
         url: of the server.

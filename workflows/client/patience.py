@@ -33,7 +33,7 @@ class Deadline:
         self.move()
 
     def move(self) -> None:
-        """Resets the patience."""
+        """Starts the time anew."""
         self.left = self.seconds
 
     def moved_to(self, position: int) -> None:

@@ -143,7 +143,7 @@ class Server:
         return entry
 
     async def _withdraw(self, prompt_id: str) -> None:
-        """Takes a prompt back, if the server is quick to agree."""
+        """Withdraws a prompt, if the server answers quickly."""
         bodies = {"/queue": {"delete": [prompt_id]}, "/interrupt": {"prompt_id": prompt_id}}
 
         async def both() -> None:

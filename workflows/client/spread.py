@@ -267,7 +267,7 @@ class Run:
 
 @contextmanager
 def _bulkhead() -> Iterator[None]:
-    """Whatever a server makes us stumble over concerns that server only."""
+    """Keeps any error that a server causes from affecting the others."""
     try:
         yield
     except (ForgottenError, BadServerError, WorkflowError, OSError):

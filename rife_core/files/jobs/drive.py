@@ -1,4 +1,4 @@
-"""Drives a job: plans it, hands out its parts, tries again what failed, joins what is done."""
+"""Drives a job: plans it, hands out its parts, retries what failed, joins what is done."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ class _Run:
         self.job.folder.write(failure_name(task), json.dumps(told, indent=1).encode())
 
     def _open_here(self, folder: str, device: str) -> FilmMaker:
-        """A maker in this process, which can look how far it is while it makes a part."""
+        """A maker in this process, which can report its progress while it makes a part."""
 
         def look(done: int) -> None:
             try:

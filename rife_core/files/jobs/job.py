@@ -1,4 +1,4 @@
-"""A job: what is decided once, written down for all who work on it."""
+"""A job: everything that is decided once and written down for all its workers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TRIED_SIZE = 256  # pixels; every encoder of hardware takes them
 
 
 class JobError(ValueError):
-    """A job that cannot be begun or gone on with; the message says why and what to do."""
+    """A job that cannot be started or continued; the message says why and what to do."""
 
 
 @dataclass(frozen=True)

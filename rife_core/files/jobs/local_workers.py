@@ -65,7 +65,7 @@ class LocalWorkers(Workers):
         return torch.device(self._devices[0]).type
 
     def for_one(self) -> Workers:
-        """This process, which has loaded all that a second one would load again."""
+        """This process, which has already loaded what a second one would have to load."""
         return DebugWorkers(self._devices[0]) if len(self._devices) == 1 else self
 
     def open(self, folder: Folder, opener: Opener, tasks: int) -> None:

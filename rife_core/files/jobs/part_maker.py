@@ -205,7 +205,7 @@ class PartMaker:
 
 
 class _Store:
-    """The files of one attempt at a part; names are its own, so that two may race."""
+    """The files of one attempt at a part, under names of its own, so that two may race."""
 
     def __init__(self, folder: Folder, part: int, suffix: str, lengths: tuple[int, ...]) -> None:
         self.token = secrets.token_hex(4)
@@ -243,7 +243,7 @@ class _Store:
 
 
 class _Teller:
-    """Tells others how far a part has come, now and then."""
+    """Reports from time to time how far a part has come."""
 
     def __init__(self, folder: Folder, part: int, token: str, worker: str) -> None:
         self._folder, self._name = folder, f"{WORKING}/{part:06}-{token}.json"

@@ -36,7 +36,7 @@ def plan(
     device: str,
     part_frames: int | None = None,
 ) -> Job:
-    """Reads the times of all clips, divides them into parts and writes the job down.
+    """Reads the times of all clips, divides them into parts and writes the job file.
 
     A clip that cannot be read is left out, and the others are done.
 

@@ -33,7 +33,7 @@ _END = 5.0  # seconds for actors that were killed to be gone
 
 @dataclass(eq=False)
 class _Actor:
-    """An actor, or one that is to become one: `name` is empty until it has answered."""
+    """An actor, perhaps still starting: `name` is empty until it has answered."""
 
     node: str
     host: str
@@ -236,14 +236,14 @@ class RayWorkers(Workers):
         return []
 
     def _leave_out(self, actor: _Actor, error: BaseException) -> None:
-        """A machine that cannot work on this job gets nothing to do."""
+        """Gives no more work to a machine that cannot run this job."""
         self.notes.append(f"{actor.host} was left out: {sentence(error)}")
         for other in [each for each in self._actors if each.node == actor.node]:
             self._actors.remove(other)
             _ray().kill(other.handle)
 
     def _died(self, actor: _Actor, why: str) -> list[Outcome]:
-        """Its tasks are told as lost; another one takes its place while its machine is there."""
+        """Reports its tasks as lost; another actor takes its place while its machine is there."""
         self._actors.remove(actor)
         _ray().kill(actor.handle)  # it may only have been out of reach
         why = why.partition("\n")[0]

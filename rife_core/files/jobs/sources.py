@@ -1,4 +1,4 @@
-"""Which files a job is made of: files, folders and lists become pairs of source and destination."""
+"""The files of a job: files, folders and lists become pairs of source and destination."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The workers of a job: one small interface, and this process as its simplest form.
 
-A worker is given numbers of tasks and tells what became of them; all else it reads from the
+A worker is given numbers of tasks and reports their outcomes; all else it reads from the
 folder of the job and writes there. `DebugWorkers` are this process, `LocalWorkers` processes
 of this machine, `RayWorkers` processes of a cluster.
 """
@@ -114,7 +114,7 @@ class Workers(ABC):
 
     @abstractmethod
     def close(self, grace: float = 0) -> None:
-        """Ends all workers, which may finish the tasks that they do within `grace` seconds."""
+        """Ends all workers, which have `grace` seconds to finish their tasks."""
 
 
 class Worker(Protocol):
@@ -149,7 +149,7 @@ def attempt(maker: Maker, task: int) -> Outcome:
 
 
 def sentence(error: BaseException) -> str:
-    """An error as a sentence; one that is not meant for people gets its type in front."""
+    """An error as a sentence; its type comes first if it was not written for users."""
     known = isinstance(error, (ValueError, OSError))
     return str(error) if known else f"{type(error).__name__}: {error}"
 

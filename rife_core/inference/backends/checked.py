@@ -89,7 +89,6 @@ class Checked(ABC):
         """A program that does for tensors like `inputs` what `step` does."""
 
     def encode(self, image: Tensor) -> EncodedFrame | None:
-        """See `InferenceBackend`."""
         spec = self._network.spec
         made = self._run(None, (image,)) if spec.head or spec.refine else None
         if made is None:
@@ -97,7 +96,6 @@ class Checked(ABC):
         return EncodedFrame(image, tuple(made)) if spec.refine else EncodedFrame(made[0])
 
     def synthesize(self, pair: FramePair, scale: float) -> Synthesis | None:
-        """See `InferenceBackend`."""
         if self._network.spec.rerun_above:  # decides by what it sees, which no program can
             return None
         sides = [x for frame in pair[:2] for x in (frame.planes, *frame.context)]
@@ -105,12 +103,12 @@ class Checked(ABC):
         return None if made is None else Synthesis(made[0], Estimate(*made[1:]))
 
     def release(self) -> None:
-        """Lets go of all programs and their memory."""
+        """Frees all programs and their memory."""
         with self._lock:
             self._programs.clear()
 
     def key(self, scale: float | None, inputs: Sequence[Tensor]) -> object:
-        """What one program must be for; another one is built where it differs."""
+        """What a program is built for; another key needs another program."""
         return (scale, *((x.shape, x.dtype) for x in inputs))
 
     def _run(self, scale: float | None, inputs: Sequence[Tensor]) -> Sequence[Tensor] | None:
@@ -138,7 +136,7 @@ class Checked(ABC):
     def _first(
         self, key: object, scale: float | None, inputs: Sequence[Tensor]
     ) -> Sequence[Tensor] | None:
-        """Builds a program, and lets it make something for the first time."""
+        """Builds a program and runs it for the first time."""
         if len(self._programs) >= self.programs:
             self._programs.popitem(last=False)
         step = InferenceStep(self._network, scale)
@@ -195,7 +193,7 @@ class Checked(ABC):
 
 
 def _psnr(made: Sequence[Tensor], exact: Sequence[Tensor]) -> float:
-    """The least of all parts, each with its own peak, which is 1 at least."""
+    """The lowest PSNR of all parts, each with its own peak of at least 1."""
     each: list[Tensor] = []
     for a, b in zip(made, exact, strict=True):
         if a.shape != b.shape:

@@ -17,7 +17,6 @@ class Compiled(Checked):
     name = "compile"
 
     def build(self, step: InferenceStep, inputs: Sequence[Tensor]) -> Program:
-        """See `Checked`."""
         mode = "max-autotune-no-cudagraphs" if inputs[0].is_cuda else "default"
         run = cast(Callable[..., tuple[Tensor, ...]], torch.compile(step, mode=mode, dynamic=False))
         return lambda inputs: run(*inputs)

@@ -30,7 +30,6 @@ class CUDAGraphs(Checked):
         self._pool: Any = torch.cuda.graph_pool_handle()
 
     def build(self, step: InferenceStep, inputs: Sequence[Tensor]) -> Program:
-        """See `Checked`."""
         return _Graph(step, inputs, self._pool)
 
 

@@ -40,7 +40,6 @@ class ONNXRuntime(Checked):
         self.provider = wanted or there[0]
 
     def build(self, step: InferenceStep, inputs: Sequence[Tensor]) -> Program:
-        """See `Checked`."""
         device = inputs[0].device
         names = [f"input{i}" for i in range(len(inputs))]
         example = tuple(x.detach().float().cpu().clone() for x in inputs)
@@ -62,5 +61,4 @@ class ONNXRuntime(Checked):
         return program
 
     def key(self, scale: float | None, inputs: Sequence[Tensor]) -> object:
-        """See `Checked`."""
         return super().key(scale, inputs), torch.get_num_threads()

@@ -42,11 +42,9 @@ class OpenVINO(Checked):
         self._cores = torch.get_num_threads()
 
     def key(self, scale: float | None, inputs: Sequence[Tensor]) -> object:
-        """See `Checked`."""
         return super().key(scale, inputs), torch.get_num_threads()
 
     def build(self, step: InferenceStep, inputs: Sequence[Tensor]) -> Program:
-        """See `Checked`."""
         # With gradients on, the code takes roads that can be traced; none is computed.
         with torch.inference_mode(False), torch.enable_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sizes become constants, as they should

@@ -17,7 +17,6 @@ class TensorRT(Checked):
     name = "tensorrt"
 
     def build(self, step: InferenceStep, inputs: Sequence[Tensor]) -> Program:
-        """See `Checked`."""
         engine: Any = import_module("torch_tensorrt").compile(
             step.eval(),
             ir="dynamo",

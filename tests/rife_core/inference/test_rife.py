@@ -1,5 +1,6 @@
 """Every row of the table against the golden vectors, and what they do not reach."""
 
+import copy
 import json
 from dataclasses import replace
 from fractions import Fraction
@@ -174,6 +175,35 @@ def test_midpoint_networks_halve(midpoint_network, size):
     assert_close(midpoint_network.inference(img0, img1, Fraction(999, 1000)), img1)
 
 
+class Backend:
+    """A backend that makes black frames while it can."""
+
+    def __init__(self, network):
+        self.network, self.scales, self.can = network, [], True
+
+    def encode(self, image):
+        return None
+
+    def synthesize(self, pair, scale):
+        self.scales.append(scale)
+        made = self.network.run_eagerly(pair, scale)
+        return made._replace(image=torch.zeros_like(made.image)) if self.can else None
+
+
+def test_a_backend_makes_what_it_can_but_no_ensemble(monkeypatch, midpoint_network):
+    img0, img1 = torch.rand(2, 1, 3, 32, 32)
+    eager = midpoint_network.inference(img0, img1)
+    both = midpoint_network.inference(img0, img1, ensemble=True)
+    backend = Backend(midpoint_network)
+    monkeypatch.setattr(midpoint_network, "backend", backend)
+    assert not midpoint_network.inference(img0, img1, scale=0.5).any()
+    backend.can = False
+    assert_close(midpoint_network.inference(img0, img1), eager)
+    assert_close(midpoint_network.inference(img0, img1, ensemble=True), both)
+    assert backend.scales == [0.5, 1.0]
+    assert copy.copy(midpoint_network).backend is None  # it was compiled for other weights
+
+
 def test_the_callers_scale_list_stays_as_it_was():
     scales = [4, 2, 1]
     IFNet()(torch.rand(1, 6, 32, 32), scales)
@@ -195,6 +225,8 @@ def test_gradients_reach_every_parameter_of_a_training_call():
     [
         (lambda n, x: n.inference(x, x[..., :8]), r"must both be B 3 H W.*\(1, 3, 16, 16\)"),
         (lambda n, x: n.inference(x[:, :1], x[:, :1]), "must both be B 3 H W"),
+        (lambda n, x: n.inference(x, x.to("meta")), "on one device.*they are on cpu and meta"),
+        (lambda n, x: n.inference(x.to("meta"), x.to("meta")), "have content; they are on meta"),
         (lambda n, x: n.inference(x, x, 1.5), r"timestep is 1\.5.*\[0, 1\]"),
         (lambda n, x: n.inference(x, x, torch.tensor(0.5 + 0j)), "timestep is .*number in"),
         (lambda n, x: n.inference(x, x, torch.tensor(0.5, device="meta")), "timestep is .*number"),

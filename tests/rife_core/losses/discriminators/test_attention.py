@@ -66,6 +66,7 @@ def test_what_fits_or_has_no_gradient_is_not_computed_twice(monkeypatch, chunk):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@torch.no_grad()
 def test_attention_sums_in_full_precision(dtype):
     q, k, v = torch.randn(3, 1, 1, 5000, 8).to(dtype)
     some = slice(None, None, 10)
