@@ -22,18 +22,8 @@ from .. import nodes
 from ..nodes.host import Folders, use_folders
 from ..rife_core.cli.models import add_models_folder
 from . import core_nodes
-from .graph import (
-    Graph,
-    WorkflowError,
-    check,
-    check_form,
-    converted,
-    inputs_of,
-    links,
-    order,
-    read,
-    set_input,
-)
+from .graph import check, converted, inputs_of, links, order, set_input
+from .graph_file import Graph, WorkflowError, check_form, read
 from .plain_text import plain
 
 _PAGE_ONLY = ("preview", "upload")  # ends of the names of inputs that only the page reads

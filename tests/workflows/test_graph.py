@@ -1,13 +1,7 @@
 """A graph is checked before it runs, and all its problems are told at once."""
 
-import json
-from pathlib import Path
-
 import pytest
-import rife_video
-from rife_video.workflows.graph import WorkflowError, order, problems, read, set_input
-
-EXAMPLES = Path(rife_video.__file__).parent / "workflows"
+from rife_video.workflows.graph import WorkflowError, order, problems, set_input
 
 
 def node_class(required=None, optional=None, returns=(), output=False, **more):
@@ -188,42 +182,3 @@ def test_set_input_refuses(assignment, says):
     two["second"] = two["mix"]
     with pytest.raises(WorkflowError, match=says):
         set_input(two, CLASSES, assignment)
-
-
-def test_earlier_paths_of_the_examples_work(tmp_path):
-    assert read(EXAMPLES / "interpolate_clip.api.json") == read(
-        EXAMPLES / "api/interpolate_clip.api.json"
-    )
-    with pytest.raises(OSError, match=r"gone\.api\.json"):
-        read(EXAMPLES / "gone.api.json")
-
-
-def test_page_format_is_refused_with_the_file_to_take_instead(tmp_path):
-    page = EXAMPLES / "Interpolate Frames of a Clip.json"
-    with pytest.raises(WorkflowError, match=r"page format.*run interpolate_clip\.api\.json"):
-        read(page)
-    alone = tmp_path / "mine.json"
-    alone.write_text(page.read_text())
-    with pytest.raises(WorkflowError, match=r"Export \(API\)"):
-        read(alone)
-    for extra in ({}, {"api": 3}, {"api": ".."}, {"api": "a" * 999}, {"api": "\0"}, [], None):
-        alone.write_text(json.dumps({"nodes": [], "extra": extra}))
-        with pytest.raises(WorkflowError, match=r"Export \(API\)"):
-            read(alone)
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["", "{", "[]", "3", "{}", '{"a": 1}', '{"a": {"class_type": []}}', '{"a": {"inputs": []}}'],
-)
-def test_other_files_are_refused(tmp_path, content):
-    path = tmp_path / "odd.json"
-    path.write_text(content)
-    with pytest.raises(WorkflowError, match=r"odd\.json"):
-        read(path)
-
-
-def test_a_request_to_the_server_is_taken_too(tmp_path):
-    path = tmp_path / "request.json"
-    path.write_text(json.dumps({"prompt": graph(), "client_id": "x"}))
-    assert read(path) == graph()

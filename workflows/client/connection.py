@@ -20,7 +20,7 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from ...rife_core.basics.whole_file import check_file
-from ..graph import WorkflowError
+from ..graph_file import WorkflowError
 from ..plain_text import plain
 from . import answers
 from .errors import BadAnswerError, GoneError, RefusedError

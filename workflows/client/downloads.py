@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...rife_core.basics.whole_file import PartFile
-from ..graph import WorkflowError
+from ..graph_file import WorkflowError
 from ..plain_text import plain
 
 _MAX_BYTES = 200

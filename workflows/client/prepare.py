@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..graph import Graph, WorkflowError, find_input, inputs_of, is_link, set_input, title
+from ..graph import find_input, inputs_of, is_link, set_input, title
+from ..graph_file import Graph, WorkflowError
 
 Key = tuple[str, str]
 """A node's id and the name of one of its inputs."""

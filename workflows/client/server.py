@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ..graph import Graph
+from ..graph_file import Graph
 from ..plain_text import plain
 from . import answers
 from .connection import PASSING, UPLOAD, Connection

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...rife_core.basics.whole_file import try_folder
-from ..graph import Graph, WorkflowError, check, check_form, read, title
+from ..graph import check, title
+from ..graph_file import Graph, WorkflowError, check_form, read
 from ..plain_text import plain
 from . import answers
 from .downloads import Downloads

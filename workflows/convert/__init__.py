@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...rife_core.basics.whole_file import room_for, write_whole
-from ..graph import WorkflowError, read_json
+from ..graph_file import WorkflowError, read_json
 from .api_format import convert_api
 from .old_nodes import CFI, CORE
 from .page_format import convert_page

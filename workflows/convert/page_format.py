@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from ...nodes.convert_model import MODEL_TYPES
 from ...nodes.interpolate_frames import InterpolateFrames
 from ...nodes.load_rife import LoadRIFE
-from ..graph import WorkflowError, inputs_of
+from ..graph import inputs_of
+from ..graph_file import WorkflowError
 from .old_nodes import (
     CFI,
     CHOICES,
