@@ -15,14 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .rife_core.basics.arguments import checked, fitted
 from .rife_core.cli.weights import load_chosen
 from .rife_core.engine import interpolate
 from .rife_core.engine.options import AUTO
 from .rife_core.engine.pixel_formats import as_type_of, from_bytes
 from .rife_core.engine.scenes import SceneRules
 from .rife_core.inference.backends import set_backend
-from .rife_core.inference.precision import resolve_precision, set_precision
+from .rife_core.inference.precision import find_device, resolve_precision, set_precision
 from .rife_core.inference.rife import RIFE
+from .rife_core.networks.inputs import check_kind
 from .rife_core.timeline import Timeline
 
 __all__ = ["TemporalUpsampler"]
@@ -71,8 +73,9 @@ class TemporalUpsampler:
 
     def split_value(self, value: object) -> tuple[str, float] | None:
         """The method and the multiplier of a value such as "video_rife2"; None: another's."""
-        method, _, multiplier = str(value or "").strip().lower().partition(METHOD)
-        if method or not str(value or "").strip():
+        text = value.strip().lower() if isinstance(value, str) else ""
+        method, _, multiplier = text.partition(METHOD)
+        if method or not text:
             return None
         try:
             return METHOD, float(multiplier or 2)
@@ -107,6 +110,7 @@ class TemporalUpsampler:
         self._loaded = None
 
     @torch.no_grad()
+    @checked
     def temporal_upsample(
         self,
         value: object,
@@ -131,16 +135,25 @@ class TemporalUpsampler:
             C T' H W of the same type, its last frame for the next part, and its frames a second.
 
         Raises:
-            ValueError: the multiplier is none of those offered.
+            ValueError: the multiplier is none of those offered, or the frames do not fit.
         """
         split = self.split_value(value)
         if split is None:
             return sample, previous_last_frame, fps
         if problem := self.validate_upsampling(value):
             raise ValueError(problem)
+        if sample.dtype != torch.uint8:
+            check_kind("sample", sample)
+        if sample.ndim != 4 or not sample.numel():
+            raise ValueError(f"sample must be C T H W, none of them 0, but is {_shape(sample)}.")
         multiplier = split[1]
         continues = previous_last_frame is not None
         if previous_last_frame is not None:
+            if previous_last_frame.shape != sample[:, :1].shape:
+                raise ValueError(
+                    f"previous_last_frame must be a frame of sample, {_shape(sample[:, :1])}, but "
+                    f"is {_shape(previous_last_frame)}."
+                )
             before = _as(previous_last_frame, sample, to_uint8_callback)
             sample = torch.cat((before, sample), 1)
         last = sample[:, -1:].clone()
@@ -158,15 +171,19 @@ class TemporalUpsampler:
         return output[:, int(continues) :].contiguous(), last, fps * multiplier
 
     def _network(self, device: str) -> RIFE:
-        config = self._config.get("temporal_upsamplers", {}).get(METHOD, {})
-        name = config.get("model", "default")
+        name = (self._config.get("temporal_upsamplers", {}).get(METHOD) or {}).get("model")
+        name = fitted("model", "default" if name is None else name, str) or "default"
         if self._loaded is None or self._loaded[0] != name:
             self._loaded = name, load_chosen(name, self._models)
-        network = self._loaded[1].to(device).eval()
+        network = self._loaded[1].to(find_device(device)).eval()
         set_precision(network, resolve_precision("auto", device))
         if network.backend is None:
             set_backend(network, "auto")
         return network
+
+
+def _shape(frames: Tensor) -> tuple[int, ...]:
+    return tuple(frames.shape)
 
 
 def _as(frame: Tensor, like: Tensor, to_uint8: Callable[[Tensor], Tensor] | None) -> Tensor:

@@ -202,6 +202,8 @@ def try_folder(folder: Path) -> None:
     """Raises OSError unless a file can be written to a folder, or to where it would be made."""
     whole = folder.absolute()
     there = next(place for place in (whole, *whole.parents) if _is_there(place))
+    for name in whole.relative_to(there).parts:  # one that cannot be, below a folder to be made
+        _is_there(there / name)
     try:
         with tempfile.TemporaryFile(dir=there):
             pass

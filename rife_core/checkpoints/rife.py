@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import reprlib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -163,6 +164,7 @@ def find_weights(name: str, folders: Iterable[str | os.PathLike[str]] = ()) -> P
     return path
 
 
+@checked
 def detect_spec(shapes: Shapes) -> NetworkSpec | None:
     """The published row that has just these parameters (canonical names), or None.
 
@@ -302,8 +304,11 @@ def _foreign(path: Path, shapes: Shapes) -> str:
 def _misfit(path: Path, spec: NetworkSpec, expected: Shapes, found: Shapes) -> str:
     wrong = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
     name = wrong[0]
+    is_, should = (
+        reprlib.repr(shapes[name]) if name in shapes else "absent" for shapes in (found, expected)
+    )
     return (
         f"{path.name} says that it holds the network {spec.version!r}, but {len(wrong)} parameters "
-        f"do not fit (first: {shown(name)} is {found.get(name, 'absent')}, "
-        f"expected {expected.get(name, 'absent')}). Fetch or convert the file again."
+        f"do not fit (first: {shown(name)} is {is_}, expected {should}). "
+        "Fetch or convert the file again."
     )

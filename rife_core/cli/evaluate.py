@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ..basics.whole_file import room_for, write_whole
 from ..charts.training import preview_png
 from ..files.jobs.remote import folder_at
-from ..inference.precision import PRECISIONS, default_device
+from ..inference.precision import PRECISIONS, default_device, find_device
 from ..losses.pretrained import LPIPS_ALEX_FILE
 from ..training.clips import VIDEO_SUFFIXES, clip_frames
 from ..training.evaluation import (
@@ -33,7 +33,7 @@ from ..training.ladder import KINDS, SPEEDS, demo_rung, rungs
 from .adapt import advance
 from .jobs import add_workers, workers_of
 from .network import add_sampling, add_scale
-from .values import above, check_here, device, several, whole
+from .values import above, device, several, whole
 from .weights import add_model, chosen_file
 
 
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
     for written in filter(None, (args.table, args.json, *pictures)):
         room_for(written)
     device = args.device or str(default_device())
-    check_here(device)
+    find_device(device)
     setup = _setup(args)
     clips = [Path(clip) for clip in setup.clips]
     by = setup.measures(device)

@@ -10,10 +10,16 @@ from ..engine.options import AUTO as AUTO_SCALE
 from ..engine.options import MOST_AT_ONCE, SCALES, UNSURE, Options, Scale
 from ..engine.scenes import SceneRules
 from ..inference.backends import AUTO, BACKEND_NAMES, set_backend
-from ..inference.precision import PRECISIONS, default_device, resolve_precision, set_precision
+from ..inference.precision import (
+    PRECISIONS,
+    default_device,
+    find_device,
+    resolve_precision,
+    set_precision,
+)
 from ..inference.rife import RIFE
 from ..inference.sampling import SAMPLINGS, set_sampling
-from .values import at_least, check_here, device, whole
+from .values import at_least, device, whole
 from .weights import add_model, load_chosen
 
 
@@ -95,7 +101,7 @@ def network_of(args: argparse.Namespace) -> RIFE:
     network = load_chosen(args.model, args.models)
     set_sampling(network, args.sampling)
     device = args.device or str(default_device())
-    check_here(device)
+    find_device(device)
     set_precision(network, resolve_precision(args.precision, device))
     set_backend(network.to(device), args.backend)
     return network

@@ -13,10 +13,11 @@ import torch
 import torch.distributed as dist
 
 from ..basics.environment import whole_number
+from ..inference.precision import find_device
 from ..training.batches import clips_of
 from ..training.config import load_config
 from ..training.trainer import Trainer
-from .values import MOST_THREADS, above, check_here, device_here, whole
+from .values import MOST_THREADS, above, device_here, whole
 from .weights import add_model, load_chosen
 
 _MOST = 2**20  # processes
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda":
         device = f"cuda:{rank}"
-        check_here(device)
+        find_device(device)
         torch.cuda.set_device(rank)
         torch.backends.cudnn.benchmark = True
     if processes > 1:

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import torch
 
+from ..inference.precision import find_device
+
 MOST_THREADS = 1024
 """For PyTorch on a CPU."""
 
@@ -91,18 +93,10 @@ def device_here(text: str) -> str:
         'cpu'
     """
     try:
-        check_here(device(text))
+        find_device(device(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
-
-
-def check_here(name: str) -> None:
-    """Raises ValueError unless this machine has a device of that name."""
-    found = torch.device(name)
-    counted = {"cuda": torch.cuda.device_count, "mps": torch.mps.device_count}
-    if (found.index or 0) >= counted.get(found.type, lambda: math.inf)():
-        raise ValueError(f"PyTorch finds no device {name!r} on this machine.")
 
 
 def _up_to(most: int) -> str:

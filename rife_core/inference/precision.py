@@ -27,6 +27,25 @@ def default_device() -> torch.device:
 
 
 @checked
+def find_device(device: torch.device | str) -> torch.device:
+    """A device of this machine, by its name.
+
+    Raises:
+        ValueError: it is no name of a device, or of one that is not here.
+
+    Example:
+        >>> find_device("cpu")
+        device(type='cpu')
+    """
+    found = _device(device)
+    # Each kind of accelerator has a module of its name; what has none holds no numbers.
+    count = getattr(getattr(torch, found.type, None), "device_count", lambda: 0)
+    if found.type != "cpu" and (found.index or 0) >= count():
+        raise ValueError(f"PyTorch finds no device {str(found)!r} on this machine.")
+    return found
+
+
+@checked
 def resolve_precision(name: str, device: torch.device | str) -> torch.dtype:
     """The format that `name` means on `device`.
 
@@ -40,10 +59,7 @@ def resolve_precision(name: str, device: torch.device | str) -> torch.dtype:
         >>> resolve_precision("fp32", "cpu")
         torch.float32
     """
-    try:
-        device = torch.device(device)
-    except RuntimeError:
-        raise ValueError(f"There is no device {shown(device)}.") from None
+    device = _device(device)
     if name == "auto":
         if device.type == "cuda":
             return torch.float16
@@ -55,6 +71,13 @@ def resolve_precision(name: str, device: torch.device | str) -> torch.dtype:
     if name == "fp16" and device.type == "cpu":
         raise ValueError("precision fp16 is not for the CPU; choose bf16, fp32 or auto.")
     return _DTYPES[name]
+
+
+def _device(name: torch.device | str) -> torch.device:
+    try:
+        return torch.device(name)
+    except (RuntimeError, UnicodeError):  # half a character is no name
+        raise ValueError(f"There is no device {shown(name)}.") from None
 
 
 def precision_name(dtype: torch.dtype) -> str:

@@ -7,8 +7,10 @@ sparse pyramid, a backend, and the fast forms of `ops`; without them it runs all
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -17,6 +19,7 @@ from torch import Tensor
 from ..basics.arguments import checked
 from ..networks.estimate import EncodedFrame, Estimate, FramePair, as_timesteps
 from ..networks.ifnet import FlowNetwork
+from ..networks.inputs import check_images
 from ..networks.padding import alignment, crop, pad_to_multiple
 from ..networks.specs import NetworkSpec, get_spec
 from ..ops.dispatch import undisturbed
@@ -69,6 +72,7 @@ class RIFE(FlowNetwork):
 
     def __init__(self, spec: NetworkSpec, *, teacher: bool = True) -> None:
         super().__init__(spec, teacher=teacher)
+        _survive_forks()
         self.backend: InferenceBackend | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -107,16 +111,7 @@ class RIFE(FlowNetwork):
             ValueError: shapes, timestep or scale do not fit, or the network has no
                 ensemble.
         """
-        if img0.device != img1.device or img0.is_meta:
-            raise ValueError(
-                "img0 and img1 must lie on one device, and have content; they are on "
-                f"{img0.device} and {img1.device}."
-            )
-        if img0.ndim != 4 or img0.shape[1] != 3 or img0.shape != img1.shape or not img0.numel():
-            raise ValueError(
-                "img0 and img1 must both be B 3 H W, none of them 0, but are "
-                f"{tuple(img0.shape)} and {tuple(img1.shape)}."
-            )
+        check_images(img0=img0, img1=img1)
         if not self.spec.arbitrary_timestep:
             times = as_timesteps(timestep, img0).flatten().tolist()
             samples = zip(img0.split(1), img1.split(1), times, strict=True)
@@ -239,6 +234,16 @@ class RIFE(FlowNetwork):
             image = self.synthesize(known[low], known[high], 0.5, scale, ensemble).image
             known[middle] = self.prepare(crop(image, *size), scale)
         return crop(known[target].image, *size)
+
+
+@cache
+def _survive_forks() -> None:
+    """Processes that are forked from this one compute in one thread.
+
+    OpenMP's threads are not there after a fork: whoever asks for them waits for ever.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 class IFNet(RIFE):

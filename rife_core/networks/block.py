@@ -9,15 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..basics.arguments import checked, within
 from ..ops.banded_conv import convolve_concatenated
 from ..ops.dispatch import at_least_float32
 from ..ops.prelu import PReLU
 from ..ops.resize import resize
 from ..ops.transposed_conv import conv_transpose2x
 from ..ops.winograd_conv import WinogradConv2d, residual_chain
-from .layers import ResConv, conv, leaky_conv, separate_head
+from .layers import MOST_PLANES, ResConv, conv, leaky_conv, separate_head
 from .padding import crop
 from .specs import CARRIED_FROM, FLOW_CHANNELS, MASK_CHANNELS, Output, Trunk
+
+_MOST_LAYERS = 64
 
 
 class IFBlock(nn.Module):
@@ -38,6 +41,7 @@ class IFBlock(nn.Module):
         returns: flow update B 4 H W in pixels, mask logits B 1 H W; float32
     """
 
+    @checked
     def __init__(
         self,
         in_planes: int,
@@ -51,6 +55,11 @@ class IFBlock(nn.Module):
         flow_unit: float = 1,
     ) -> None:
         super().__init__()
+        within("in_planes", in_planes, 1, MOST_PLANES)
+        within("c", c, 2, MOST_PLANES)
+        within("depth", depth, 0, _MOST_LAYERS)
+        within("planes", planes, FLOW_CHANNELS + MASK_CHANNELS, MOST_PLANES)
+        within("groups", groups, 1, c)
         self.trunk, self.depth, self.output, self.flow_unit = trunk, depth, output, flow_unit
         self.growth = 2 if output in ("half", "separate_half", "flow") else 1
         prelu = trunk in ("residual", "plain_prelu", "pairs")

@@ -29,10 +29,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ..basics.arguments import fitted
 from ..ops.warp import warp
 from .block import IFBlock
 from .estimate import EncodedFrame, Estimate, FramePair, TrainingOutput, as_timesteps
 from .frame_order import average, frame_orders, listed
+from .inputs import scales_of
 from .layers import build_head
 from .padding import check_input
 from .refine import build_refinement, refine
@@ -105,10 +107,10 @@ class FlowNetwork(nn.Module):
         Raises:
             ValueError: the shape or the number of scales does not fit.
         """
-        scales = tuple(self.spec.scales if scale is None else scale)
-        check_input(self.spec, x, scales)
+        scales = self.spec.scales if scale is None else scales_of(scale)
+        check_input(self.spec, x, scales, next(self.parameters()).device)
         img0, img1, gt = x.split((3, 3, x.shape[1] - 6), 1)
-        if returnflow:
+        if fitted("returnflow", returnflow, bool):
             return self.flow_pyramid(img0, img1, timestep, scales)[-1].flow
         output = self.forward_train(img0, img1, gt if gt.shape[1] else None, timestep, scales)
         mask = torch.sigmoid(output.estimates[-1].mask)

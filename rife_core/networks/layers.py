@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..basics.arguments import checked, within
 from ..ops.fused_conv import add_scaled_conv
 from ..ops.prelu import PReLU
 from .specs import HeadSpec
 
 LEAKY_SLOPE = 0.2
+MOST_PLANES, _MOST_TAPS = 4096, 64
 
 
 def leaky_conv(in_planes: int, out_planes: int, stride: int = 1) -> nn.Sequential:
@@ -34,6 +36,22 @@ class ResConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.relu(add_scaled_conv(x, self.conv, self.beta))
+
+
+def _check_sizes(
+    in_planes: int,
+    out_planes: int,
+    kernel_size: int,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+) -> None:
+    within("in_planes", in_planes, 1, MOST_PLANES)
+    within("out_planes", out_planes, 1, MOST_PLANES)
+    within("kernel_size", kernel_size, 1, _MOST_TAPS)
+    within("stride", stride, 1, _MOST_TAPS)
+    within("padding", padding, 0, _MOST_TAPS)
+    within("dilation", dilation, 1, _MOST_TAPS)
 
 
 def separate_head(c: int, planes: int) -> nn.Sequential:
@@ -83,6 +101,7 @@ def build_head(head: HeadSpec) -> nn.Module:
     return nn.Sequential(*layers, last)
 
 
+@checked
 def conv(
     in_planes: int,
     out_planes: int,
@@ -92,16 +111,19 @@ def conv(
     dilation: int = 1,
 ) -> nn.Sequential:
     """A convolution followed by a PReLU with one slope per channel."""
+    _check_sizes(in_planes, out_planes, kernel_size, stride, padding, dilation)
     return nn.Sequential(
         nn.Conv2d(in_planes, out_planes, kernel_size, stride, padding, dilation),
         PReLU(out_planes),
     )
 
 
+@checked
 def deconv(
     in_planes: int, out_planes: int, kernel_size: int = 4, stride: int = 2, padding: int = 1
 ) -> nn.Sequential:
     """A transposed convolution (doubling the size by default) followed by a PReLU."""
+    _check_sizes(in_planes, out_planes, kernel_size, stride, padding)
     return nn.Sequential(
         nn.ConvTranspose2d(in_planes, out_planes, kernel_size, stride, padding),
         PReLU(out_planes),
@@ -116,6 +138,7 @@ class Conv2(nn.Module):
         returns: B out_planes H/stride W/stride
     """
 
+    @checked
     def __init__(self, in_planes: int, out_planes: int, stride: int = 2) -> None:
         super().__init__()
         self.conv1 = conv(in_planes, out_planes, 3, stride, 1)

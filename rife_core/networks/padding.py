@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..basics.arguments import shown
+from .inputs import check_kind
 from .specs import BLOCK_STRIDE, NetworkSpec
 
 _REFINEMENT_STRIDE = {"residual": 16, "fusion": 32, None: 1}
@@ -65,17 +68,23 @@ def crop(img: Tensor, height: int, width: int) -> Tensor:
     return img[..., :height, :width]
 
 
-def check_input(spec: NetworkSpec, x: Tensor, scales: Sequence[float]) -> None:
+def check_input(
+    spec: NetworkSpec, x: Tensor, scales: Sequence[float], device: torch.device | None = None
+) -> None:
     """Raises ValueError unless a network takes these frames, joined as for training."""
+    if len(scales) != len(spec.channels):
+        raise ValueError(
+            f"The network {spec.version!r} has {len(spec.channels)} blocks, "
+            f"but scale lists {len(scales)}: {shown(tuple(scales))}."
+        )
     align = forward_multiple(spec, scales)
-    if x.ndim != 4 or x.shape[1] not in (6, 9) or x.shape[2] % align or x.shape[3] % align:
+    check_kind("x", x)
+    if device is not None and x.device != device:
+        raise ValueError(f"x is on {x.device}, but the network on {device}; move them together.")
+    takes = x.ndim == 4 and x.shape[1] in (6, 9) and x.numel()
+    if not takes or x.shape[2] % align or x.shape[3] % align:
         raise ValueError(
             f"The network {spec.version!r} takes B 6 H W (two frames) or B 9 H W (with "
             f"ground truth), H and W multiples of {align}, but got {tuple(x.shape)}. "
             "`inference` takes any size."
-        )
-    if len(scales) != len(spec.channels):
-        raise ValueError(
-            f"The network {spec.version!r} has {len(spec.channels)} blocks, "
-            f"but scale lists {len(scales)}: {tuple(scales)}."
         )

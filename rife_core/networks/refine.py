@@ -17,6 +17,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from ..basics.arguments import checked
 from ..ops.banded_conv import concatenate, convolve_concatenated
 from ..ops.dispatch import at_least_float32
 from ..ops.resize import resize
@@ -41,6 +42,7 @@ class Contextnet(nn.Module):
     first_scale = 2
     """Of the first level."""
 
+    @checked
     def __init__(self, c: int = CONTEXT_CHANNELS, planes: int = 3) -> None:
         super().__init__()
         self.conv1 = Conv2(planes, c)
@@ -94,6 +96,7 @@ class Unet(nn.Module):
         returns: B 3 H W in [0, 1], where 0.5 means "leave it"; float32
     """
 
+    @checked
     def __init__(self, c: int = CONTEXT_CHANNELS, planes: int = 17) -> None:
         super().__init__()
         self.down0 = Conv2(planes, 2 * c)

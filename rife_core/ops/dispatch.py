@@ -253,8 +253,9 @@ def undisturbed() -> Generator[None]:
 def at_least_float32(
     x: Tensor, memory_format: torch.memory_format = torch.preserve_format
 ) -> Tensor:
-    """Half precision widened to float32; wider types as they are."""
-    dtype = torch.promote_types(x.dtype, torch.float32)
+    """Shorter precision widened to float32; wider types as they are."""
+    is_byte = x.element_size() == 1  # PyTorch promotes no 8-bit floating point
+    dtype = torch.float32 if is_byte else torch.promote_types(x.dtype, torch.float32)
     return x.to(dtype, memory_format=memory_format)
 
 

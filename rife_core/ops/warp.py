@@ -38,6 +38,14 @@ def warp(
         >>> warp(image, one_right).flatten().tolist()
         [1.0, 2.0, 3.0, 3.0]
     """
+    _check("input", input)
+    _check("flow", flow)
+    if input.device != flow.device:
+        raise ValueError(
+            f"warp: the input is on {input.device}, the flow on {flow.device}; move them together."
+        )
+    if str(mode) not in ("bilinear", "bicubic"):
+        raise ValueError(f"warp: mode is {str(mode)[:60]!r}; it must be bilinear or bicubic.")
     batch, _, height, width = input.shape
     size = (len(points[0]), len(points[1])) if points else (height, width)
     if flow.shape != (batch, 2, *size):
@@ -50,6 +58,16 @@ def warp(
 
         return warp_at_once(input, flow, points)
     return sample(input, flow, points, mode)
+
+
+def _check(name: str, x: object) -> None:
+    if not isinstance(x, Tensor):
+        raise ValueError(f"warp: {name} is a {type(x).__name__}; it must be a tensor B C H W.")
+    if x.ndim != 4 or x.layout is not torch.strided or not x.is_floating_point():
+        raise ValueError(
+            f"warp: {name} is {x.dtype}, {x.layout}, of shape {tuple(x.shape)}; it must be dense, "
+            "floating point, B C H W."
+        )
 
 
 def warp_both(

@@ -11,14 +11,18 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from ..basics.arguments import checked
 from ..basics.whole_file import whole_file
 from ..checkpoints.rife import load_rife, save_rife
 from ..checkpoints.tensor_files import CheckpointError
+from ..inference.precision import find_device
 from ..inference.rife import RIFE, IFNet, IFNet_m
+from ..losses.checks import check_numbers
 from ..losses.edges import SOBEL
 from ..losses.flow import EPE
 from ..losses.laplacian import LapLoss
 from ..networks.ifnet import Result
+from ..networks.inputs import check_images, scales_of
 from ..networks.padding import alignment, crop, pad_to_multiple
 
 WEIGHTS_NAME = "flownet.pkl"
@@ -40,6 +44,7 @@ class Model:
         torch.Size([1, 3, 64, 64])
     """
 
+    @checked
     def __init__(self, local_rank: int = -1, arbitrary: bool = False) -> None:
         self.flownet: RIFE | DistributedDataParallel = IFNet_m() if arbitrary else IFNet()
         if torch.cuda.is_available():
@@ -66,10 +71,17 @@ class Model:
         """Evaluation mode."""
         self.flownet.eval()
 
+    @checked
     def device(self, device: torch.device | str | None = None) -> None:
-        """Moves the network to `device`: by default the GPU where there is one, else the CPU."""
-        self.flownet.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        """Moves the network to `device`: by default the GPU where there is one, else the CPU.
 
+        Raises:
+            ValueError: this machine has no such device.
+        """
+        default = "cuda" if torch.cuda.is_available() else "cpu"
+        self.flownet.to(find_device(default if device is None else device))
+
+    @checked
     def load_model(self, path: str | os.PathLike[str], rank: int = 0) -> None:
         """Loads weights, with or without the "module." prefix of distributed training.
 
@@ -95,6 +107,7 @@ class Model:
             weights = {**own.state_dict(), **weights}
         own.load_state_dict(weights, strict=True)
 
+    @checked
     def save_model(self, path: str | os.PathLike[str], rank: int = 0) -> None:
         """Saves the weights; they load again with `load_model` and `load_rife`.
 
@@ -112,6 +125,7 @@ class Model:
         with whole_file(file) as part:
             torch.save(self.network.state_dict(), part)
 
+    @checked
     def inference(
         self,
         img0: Tensor,
@@ -133,8 +147,13 @@ class Model:
 
         Returns:
             B 3 H W in [0, 1].
+
+        Raises:
+            ValueError: the images, scales or timestep do not fit.
         """
-        scales = [level / scale for level in scale_list]
+        check_images(img0=img0, img1=img1)
+        check_numbers("Model.inference", above=True, scale=scale)
+        scales = scales_of([level / scale for level in scales_of(scale_list)])
         imgs = torch.cat((img0, img1), 1)
         height, width = imgs.shape[-2:]
         imgs = pad_to_multiple(imgs, alignment(self.network.spec, max(scales)))
@@ -144,6 +163,7 @@ class Model:
             made = (made + turned.flip(2, 3)) / 2
         return crop(made, height, width)
 
+    @checked
     def update(
         self,
         imgs: Tensor,
@@ -173,9 +193,11 @@ class Model:
             loss_l1, loss_tea, loss_distill (scalars).
 
         Raises:
-            ValueError: the network has no teacher block, or the loss is not finite; then no
-                step is taken.
+            ValueError: images or learning rate do not fit, the network has no teacher block, or
+                the loss is not finite; then no step is taken.
         """
+        check_images((6, 3), imgs=imgs, gt=gt)
+        check_numbers("Model.update", learning_rate=learning_rate)
         for group in self.optimG.param_groups:
             group["lr"] = learning_rate
         self.train() if training else self.eval()

@@ -304,6 +304,7 @@ PATIENT = {
     "a negative length": sends(_head("Content-Length: -1"), b"{}"),
     "a length of no number": sends(_head("Content-Length: x"), b"{}"),
     "a huge length": sends(_head("Content-Length: 99999999999999999999"), b"{}"),
+    "a petabyte": sends(_head(f"Content-Length: {10**15}"), b"{}"),
     "lengths of two kinds": sends(
         _head("Content-Length: 2", "Transfer-Encoding: chunked"), b"2\r\n{}\r\n0\r\n\r\n"
     ),

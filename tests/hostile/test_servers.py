@@ -130,6 +130,10 @@ def test_changed_answers(survives, side_by_side):
     side_by_side(lambda case: survives(*case), _mutations(4))
 
 
+def test_a_size_that_no_disk_has_is_no_fault_of_this_machine(survives):
+    survives("a petabyte", "view", PATIENT["a petabyte"])
+
+
 @pytest.mark.parametrize("where", ["object_info", "prompt", "queue", "history"])
 def test_too_large_is_said_of_files_only(survives, where):
     """Of anything else it is nonsense, and the clip goes to the next server."""
@@ -341,10 +345,11 @@ def test_where_files_cannot_be_linked(tmp_path, monkeypatch):
 
 
 def test_a_download_without_room(tmp_path, monkeypatch):
-    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=3))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(total=2**40, free=3))
     with FakeServer() as server:
         (outcome,) = queue_workflow(GRAPH, servers=[server.url], output_dir=tmp_path)
     assert "no room" in outcome.error
+    assert outcome.error.endswith("there is still output/video/made_00001_.mp4.")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -407,3 +407,25 @@ def test_a_command_in_little_memory(clip_file, small_weights, tmp_path, tally):
             assert "RIFE_VIDEO_TRACEBACK" not in done.stderr, done.stderr
             (tmp_path / "a.mp4").unlink(missing_ok=True)
     assert outcomes >= {0, 1}
+
+
+_FORKED = """
+import os, sys, torch
+from rife_video.rife_core import build_network
+torch.set_num_threads(2)
+network, image = build_network("4.25.lite").eval(), torch.rand(1, 3, 64, 64)
+expected = network.inference(image, image)
+child = os.fork()
+if not child:  # without a word to Python, which would end the parent's threads
+    os._exit(0 if torch.allclose(network.inference(image, image), expected, atol=1e-4) else 3)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that divide")
+def test_a_forked_process_interpolates(tally):
+    """The threads of OpenMP stay behind; it waited for them for ever."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    tally.limit = 120
+    with tally.one("forked"):
+        subprocess.run([sys.executable, "-c", _FORKED], env=environment, check=True, timeout=120)

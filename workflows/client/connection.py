@@ -142,7 +142,7 @@ class Connection:
         return await self.patiently(attempt)
 
     async def download(
-        self, path: str, query: Mapping[str, str], file: io.FileIO, free: int
+        self, path: str, query: Mapping[str, str], file: io.FileIO, free: int, most: int
     ) -> None:
         """Receives a file, from wherever the server sends us for it.
 
@@ -151,6 +151,7 @@ class Connection:
             query: its parameters.
             file: where the content goes.
             free: bytes that there is room for.
+            most: bytes that the whole disk has: no file of a prompt is larger.
 
         Raises:
             WorkflowError: it has no room.
@@ -166,6 +167,8 @@ class Connection:
                 if answer.status != _OK:
                     raise BadAnswerError(f"{where}: status {answer.status}")
                 size = answer.content_length
+                if size is not None and size > most:
+                    raise BadAnswerError(f"{where}: {size:,} bytes; the whole disk has {most:,}")
                 if size is not None and size > free:
                     told = f"{size:,} bytes, {free:,} free"
                     raise WorkflowError(f"There is no room for {where} ({told}).")

@@ -49,10 +49,10 @@ class Downloads:
                 file.discard()
 
     @property
-    def room(self) -> int:
-        """Bytes that are free in the folder."""
+    def disk(self) -> Any:
+        """The size and the free bytes of the disk that the folder is on."""
         with _told(self._folder):
-            return shutil.disk_usage(self._folder).free
+            return shutil.disk_usage(self._folder)
 
     def open(self, name: str) -> Download:
         """A file for the download that the server calls `name`."""

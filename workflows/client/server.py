@@ -85,7 +85,8 @@ class Server:
         for saved in files:
             query = {key: saved.get(key) or "" for key in ("filename", "subfolder", "type")}
             with downloads.open(saved["filename"]) as file:
-                await self._connection.download("/view", query, file, downloads.room)
+                disk = downloads.disk
+                await self._connection.download("/view", query, file, disk.free, disk.total)
 
     async def _queue(
         self, graph: Graph, prompt_id: str, titles: Mapping[str, str], tell: Say

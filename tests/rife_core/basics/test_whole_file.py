@@ -1,5 +1,6 @@
 """A file is whole under its name, or not there; nothing is left beside it."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from rife_video.rife_core.basics.whole_file import (
     content_of,
     leftovers,
     room_for,
+    try_folder,
     whole_file,
     write_whole,
 )
@@ -133,3 +135,11 @@ def test_names_that_the_locale_could_not_read(tmp_path):
     """A snowman in a locale of plain letters, and a byte that is no letter anywhere."""
     write_whole(tmp_path / "a.md", "| \udce2\udc98\udc83 | \udcff |")
     assert (tmp_path / "a.md").read_text("utf-8") == "| \u2603 | \\xff |"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names have other limits there")
+@pytest.mark.parametrize("name", ["x" * 300, f"a/{'x' * 300}/b"])
+def test_a_folder_whose_name_cannot_be_is_told_of_before_the_work(name, tmp_path):
+    try_folder(tmp_path / "a/b")  # which can be made
+    with pytest.raises(OSError, match=os.strerror(errno.ENAMETOOLONG)):
+        try_folder(tmp_path / name)

@@ -137,8 +137,9 @@ def test_workers_by_name(monkeypatch):
     for text in ("slurm", "local:0", "local:x", "ray:", "ray:0"):
         with pytest.raises(ValueError, match="it must be local"):
             command.workers_of(text, "cpu")
-    with pytest.raises(ValueError, match="99,999 workers are too many"):
-        command.workers_of("local:99999", None)
+    for many in ("99999", "9" * 15):  # a list of so many would take all memory
+        with pytest.raises(ValueError, match="99,999 workers are too many"):
+            command.workers_of(f"local:{many}", None)
     with pytest.raises(ValueError, match="on a cluster it must be cuda or cpu"):
         command.workers_of("ray", "mps")
     monkeypatch.setitem(sys.modules, "ray", None)
