@@ -6,7 +6,6 @@ import gc
 import hashlib
 import os
 import threading
-from dataclasses import replace
 from fractions import Fraction
 from urllib.request import Request, urlopen
 
@@ -22,10 +21,9 @@ from rife_video.rife_core.checkpoints import fetch
 from rife_video.rife_core.checkpoints.download import FetchError
 from rife_video.rife_core.checkpoints.published import find_release
 from rife_video.rife_core.checkpoints.rife import save_rife
-from rife_video.rife_core.inference.rife import RIFE
 from rife_video.rife_core.networks.specs import get_spec
 from rife_video.rife_core.video import VideoWriter
-from support import LITE, OTHER, fill, moving_square, released
+from support import LITE, OTHER, moving_square, narrow, released
 
 # Or each comparison asks whether tensors are spread over machines, whose import takes 0.6 s.
 torch.testing._comparison._HAS_DTENSOR = False
@@ -43,12 +41,6 @@ def pytest_collection_finish():
     gc.enable()
 
 
-def _small(version, channels):
-    """A row in small widths; with these gains its frames differ from a plain blend."""
-    network = RIFE(replace(get_spec(version), channels=channels), teacher=False)
-    return fill(network, [(name, 0.2) for name in ("lastconv", "conv1.2.", "conv2.2.")]).eval()
-
-
 @pytest.fixture
 def seeded():
     """The same random numbers in every run, and one thread: many small steps gain from no more."""
@@ -64,13 +56,13 @@ def seeded():
 @pytest.fixture(scope="session")
 def network():
     """A small network with head and carried features and a timestep; it has no ensemble."""
-    return _small("4.22.lite", (16, 12, 8, 8))
+    return narrow(get_spec("4.22.lite"), (16, 12, 8, 8))
 
 
 @pytest.fixture(scope="session")
 def midpoint_network():
     """A small network without a timestep input."""
-    return _small("hdv3", (8, 8, 8))
+    return narrow(get_spec("hdv3"))
 
 
 @pytest.fixture(scope="session")

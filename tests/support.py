@@ -13,7 +13,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from rife_video.rife_core.inference.backends.checked import Checked
-from rife_video.rife_core.inference.rife import build_network
+from rife_video.rife_core.inference.rife import RIFE, build_network
+from rife_video.rife_core.networks.specs import with_channels
 from safetensors import safe_open
 from torch.testing import assert_close
 
@@ -71,6 +72,17 @@ def fill(module, gains=()):
                 z = z * np.float32(gain)
         parameter.data.copy_(torch.from_numpy(np.asarray(z)))
     return module
+
+
+FLOWS = ("lastconv", "conv1.2.", "conv2.2.")
+"""The layers that give flow and mask."""
+
+
+def narrow(spec, channels=8, gain=0.2, flows=FLOWS):
+    """A row in small widths; with this gain of its flow its frames differ from a plain blend."""
+    widths = [channels] * len(spec.channels) if isinstance(channels, int) else channels
+    network = RIFE(with_channels(spec, widths), teacher=False)
+    return fill(network, [(name, gain) for name in flows]).eval()
 
 
 def filled_golden_module(module, name):

@@ -101,7 +101,7 @@ class LPIPS(nn.Module):
         for i, stage in enumerate(self.net.values()):
             x, y = stage(x), stage(y)
             weight = self.get_parameter(f"lin{i}.model.1.weight")
-            difference = (_unit(x) - _unit(y)).square()
+            difference = (unit(x) - unit(y)).square()
             seen = (difference * weight).sum(1, keepdim=True)  # a 1 x 1 convolution to one channel
             terms.append(seen.mean((2, 3), keepdim=True))
         return torch.stack(terms).sum(0)
@@ -115,7 +115,7 @@ def _linear_state(
     return read_weights("LPIPS", LPIPS_FILE, given, [*folders, hub_folder()])
 
 
-def _unit(x: Tensor) -> Tensor:
+def unit(x: Tensor) -> Tensor:
     """Normalises each pixel's feature vector; the norm's gradient at 0 is 0, not NaN."""
     x = at_least_float32(x)
     return x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + _LPIPS_FLOOR)

@@ -22,12 +22,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..checkpoints.tensor_files import unfilled
-from ..ops.dispatch import at_least_float32
 from .checks import check_folders, check_pair, full_precision
+from .lpips import unit
 from .pretrained import LPIPS_ALEX_FILE, Weights, hub_folder, read_weights
 
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-_FLOOR = 1e-10
 _SMALLEST = 32
 
 _LAYERS = ((64, 11, 4, 2), (192, 5, 1, 2), (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1))
@@ -96,15 +95,9 @@ class LPIPSAlex(nn.Module):
                 if i in _POOLED:
                     x, y = F.max_pool2d(x, 3, 2), F.max_pool2d(y, 3, 2)
                 x, y = F.relu(conv(x)), F.relu(conv(y))
-                difference = (_unit(x) - _unit(y)).square()
+                difference = (unit(x) - unit(y)).square()
                 terms.append((difference * weight).sum(1, keepdim=True).mean((2, 3), keepdim=True))
         return torch.stack(terms).sum(0)
-
-
-def _unit(x: Tensor) -> Tensor:
-    """Normalises each pixel's feature vector; the norm's gradient at 0 is 0, not NaN."""
-    x = at_least_float32(x)
-    return x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + _FLOOR)
 
 
 def _package_folders() -> list[Path]:

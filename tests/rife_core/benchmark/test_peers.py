@@ -1,24 +1,17 @@
 """Peers run their own code."""
 
 import sys
-from dataclasses import replace
 
 import pytest
 import torch
 from rife_video.rife_core.benchmark.contenders import Visitor, parse_peer
 from rife_video.rife_core.inference.rife import RIFE
 from rife_video.rife_core.networks.specs import get_spec
-from support import fill
+from support import narrow
 from torch.testing import assert_close
 
 pytestmark = pytest.mark.usefixtures("seeded")
 CPU = torch.device("cpu")
-FLOWS = ("lastconv", "conv1.2.", "conv2.2.")
-
-
-def narrow(spec, gain=0.2):
-    network = RIFE(replace(spec, channels=tuple(8 for _ in spec.channels)), teacher=False)
-    return fill(network, [(name, gain) for name in FLOWS]).eval()
 
 
 def test_a_peer_runs_its_own_code_and_is_forgotten(checkout):

@@ -7,22 +7,15 @@ import torch
 from rife_video.rife_core.benchmark import reference
 from rife_video.rife_core.inference.rife import RIFE
 from rife_video.rife_core.networks.specs import distinct_specs, get_spec
-from support import fill
+from support import FLOWS, narrow
 from torch import nn
 from torch.testing import assert_close
 
 pytestmark = pytest.mark.usefixtures("seeded")
-FLOWS = ("lastconv", "conv1.2.", "conv2.2.")
 FLOWS_OF = {
     "separate_half": ("conv1.0.", "conv2.weight", "conv2.bias"),
     "flow": ("conv1.weight", "conv1.bias", "unet.conv."),
 }
-
-
-def narrow(spec, gain=0.2):
-    network = RIFE(replace(spec, channels=tuple(8 for _ in spec.channels)), teacher=False)
-    names = FLOWS_OF.get(spec.output, FLOWS)
-    return fill(network, [(name, gain) for name in names]).eval()
 
 
 def pair():
@@ -32,7 +25,7 @@ def pair():
 
 @pytest.mark.parametrize("spec", distinct_specs(), ids=lambda spec: spec.version)
 def test_reference_equals_every_network(spec):
-    network = narrow(spec)
+    network = narrow(spec, flows=FLOWS_OF.get(spec.output, FLOWS))
     img0, img1 = pair()
     made = reference.between(network, img0, img1, 4)
     assert len(made) == 3

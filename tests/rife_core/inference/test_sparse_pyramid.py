@@ -6,19 +6,14 @@ from rife_video.rife_core.engine import interpolate
 from rife_video.rife_core.inference.flow import estimate_flow
 from rife_video.rife_core.inference.rife import RIFE
 from rife_video.rife_core.inference.sparse_pyramid import SparsePyramid
-from rife_video.rife_core.networks.specs import distinct_specs, with_channels
+from rife_video.rife_core.networks.specs import distinct_specs
 from rife_video.rife_core.ops.resize import resize
 from rife_video.rife_core.ops.warp import warp
 from rife_video.rife_core.timeline import Timeline
-from support import fill
+from support import narrow
 from torch.testing import assert_close
 
 pytestmark = pytest.mark.usefixtures("seeded")
-
-
-def narrow(spec):
-    network = RIFE(with_channels(spec, [8] * len(spec.channels)), teacher=False)
-    return fill(network, [(name, 0.2) for name in ("lastconv", "conv1.2.", "conv2.2.")]).eval()
 
 
 @pytest.mark.parametrize("spec", distinct_specs(), ids=lambda spec: spec.version)

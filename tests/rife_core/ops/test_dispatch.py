@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from rife_video.rife_core.inference.precision import set_precision
-from rife_video.rife_core.inference.rife import RIFE
-from rife_video.rife_core.networks.specs import distinct_specs, get_spec, with_channels
+from rife_video.rife_core.networks.specs import distinct_specs, get_spec
 from rife_video.rife_core.ops import banded_conv
 from rife_video.rife_core.ops.dispatch import (
     FastForm,
@@ -19,15 +18,10 @@ from rife_video.rife_core.ops.dispatch import (
     uses_cpu_conv_forms,
     wave,
 )
-from support import fill
+from support import narrow
 from torch.testing import assert_close
 
 pytestmark = pytest.mark.usefixtures("seeded")
-
-
-def narrow(spec, channels=8):
-    network = RIFE(with_channels(spec, [channels] * len(spec.channels)), teacher=False)
-    return fill(network, [(name, 0.2) for name in ("lastconv", "conv1.2.", "conv2.2.")]).eval()
 
 
 def pair(size=(64, 128)):
