@@ -120,7 +120,7 @@ class SparsePyramid:
     @staticmethod
     def can_run(scales: Sequence[float], height: int, width: int) -> bool:
         """Whether the two facts above hold: whole scales that halve, at a size they divide."""
-        whole = all(scale >= 1 and scale == int(scale) for scale in scales)
+        whole = all(scale == int(scale) for scale in scales)
         # By index: torch.compile of 2.4 cannot trace itertools.pairwise.
         halving = all(scales[i] % (2 * scales[i + 1]) == 0 for i in range(len(scales) - 1))
         fits = not any(side % (BLOCK_STRIDE * scales[0]) for side in (height, width))
