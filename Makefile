@@ -7,6 +7,11 @@ BIN := .venv/bin
 DEMO := output/demo
 FAST := tests/test_habits.py $(addprefix tests/rife_core/,timeline ops networks losses \
 	charts checkpoints engine/test_scenes.py engine/test_cuts.py engine/test_tiling.py)
+# pdoc looks below a package, but not below one that lists its own names: there each module is named.
+LISTING := checkpoints engine files files/jobs losses losses/discriminators video
+DOCUMENTED := workflows rife_core rife_core/basics rife_core/charts rife_core/inference \
+	rife_core/networks rife_core/ops rife_core/rife rife_core/timeline rife_core/training \
+	$(patsubst %/__init__,%,$(basename $(wildcard $(LISTING:%=rife_core/%/*.py))))
 
 .PHONY: demo test fast lint docs mutate gpu gpu-train setup clean
 
@@ -34,7 +39,7 @@ lint: setup
 docs: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
 	$(BIN)/pdoc --docformat google --output-directory output/docs \
-		rife_video.rife_core rife_video.workflows
+		$(addprefix rife_video.,$(subst /,.,$(DOCUMENTED)))
 
 # MUTATE_ARGS: --sample 40 tries 40 mutants, --tests PATH other tests than the file's own.
 mutate: setup

@@ -84,6 +84,18 @@ def test_commands_of_contributing_exist():
         assert f"def {test or 'test_'}" in text(path)
 
 
+def test_each_module_of_the_library_has_a_page_in_the_documentation():
+    """But for commands and benchmarks: `make docs` names packages, and modules below some."""
+    core = ROOT / "rife_core"
+    packages = {path.parent.relative_to(core).as_posix() for path in core.rglob("__init__.py")}
+    listing = {name for name in packages if "__all__" in text(f"rife_core/{name}/__init__.py")}
+    makefile = text("Makefile").replace("\\\n\t", "")
+    assert set(re.search(r"^LISTING := (.*)$", makefile, re.M)[1].split()) == listing - {"."}
+    documented = re.search(r"^DOCUMENTED := (.*)$", makefile, re.M)[1]
+    rest = {name for name in packages - listing if "/" not in name} - {"cli", "benchmark"}
+    assert set(re.findall(r"rife_core/(\w+)(?= )", documented)) == rest
+
+
 release_notes = load(".ci/release.py").release_notes
 
 

@@ -122,7 +122,7 @@ def as_fraction(fps: Fraction | float | str) -> Fraction:
             f"{float(_LOWEST_FPS)} to {_HIGHEST_FPS}."
         )
     if max(exact.numerator, exact.denominator) > _LARGEST_NUMBER:
-        exact = exact.limit_denominator(_LARGEST_NUMBER // max(1, ceil(exact)))
+        exact = exact.limit_denominator(_LARGEST_NUMBER // ceil(exact))
     if isinstance(fps, Fraction) or exact.denominator == 1 or (isinstance(fps, str) and "/" in fps):
         return exact
     ntsc = Fraction(round(exact * _NTSC / 1000) * 1000, _NTSC)

@@ -133,7 +133,9 @@ def test_schedules_that_cannot_be_read(text, message):
         (12.5, Fraction(25, 2)),
         (7.99, Fraction(799, 100)),
         (1 / 3, Fraction(1, 3)),
+        (999, 999),
         ("24000/1001", Fraction(24000, 1001)),
+        ("59939/1000", Fraction(59939, 1000)),
         (Fraction(123456, 5000), Fraction(123456, 5000)),
     ],
 )
