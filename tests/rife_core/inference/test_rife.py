@@ -10,7 +10,7 @@ from math import ceil
 import pytest
 import torch
 from rife_video.rife_core.inference.rife import IFNet, IFNet_m, build_network
-from rife_video.rife_core.networks.specs import SPECS, distinct_specs, releases_of
+from rife_video.rife_core.networks.specs import SPECS, distinct_specs, get_spec, releases_of
 from support import (
     GOLDEN,
     IMAGE,
@@ -19,6 +19,7 @@ from support import (
     filled_golden_module,
     golden,
     manifest,
+    narrow,
     shifted_pair,
 )
 from torch.testing import assert_close
@@ -173,6 +174,17 @@ def test_midpoint_networks_halve(midpoint_network, size):
     )
     assert_close(midpoint_network.inference(img0, img1, 0.001), img0)
     assert_close(midpoint_network.inference(img0, img1, Fraction(999, 1000)), img1)
+
+
+@pytest.mark.parametrize("timestep", [0.5, 0.3])
+def test_the_flip_ensemble_is_the_mean_of_a_pair_and_its_rotation(timestep):
+    network = narrow(get_spec("rife_m"))
+    img0, img1 = torch.rand(2, 1, 3, 64, 32)
+    plain = network.inference(img0, img1, timestep)
+    turned = network.inference(*(img.flip(2, 3) for img in (img0, img1)), timestep).flip(2, 3)
+    assert (plain - turned).abs().max() > 1e-3
+    made = network.inference(img0, img1, timestep, ensemble=True)
+    assert_close(made, (plain + turned) / 2, atol=1e-5, rtol=0)
 
 
 class Backend:
