@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import weakref
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -21,9 +23,11 @@ from rife_video.rife_core.engine.scenes import SceneRules
 from rife_video.rife_core.files import frames as frames_module
 from rife_video.rife_core.files import resume as parts
 from rife_video.rife_core.files import segments as segments_module
-from rife_video.rife_core.files.convert import interpolate_file
+from rife_video.rife_core.files.convert import Pace, interpolate_file, notes_on, pace_of
 from rife_video.rife_core.timeline import Timeline
+from rife_video.rife_core.timeline.speed_curve import SpeedCurve, SpeedStretch
 from rife_video.rife_core.video import ColorTags, VideoError, VideoReader, VideoWriter
+from rife_video.rife_core.video.stretched_sound import Stretch
 from support import moving_square, no_thread_left
 
 FPS = 12
@@ -927,3 +931,83 @@ def test_rates_that_a_file_type_cannot_hold(tmp_path, network, clip_file, suffix
     interpolate_file(network, clip_file, path, DOUBLE, fps=Fraction(highest))
     assert VideoReader(path).fps == highest
     assert left_in(tmp_path) == [path.name]
+
+
+# Sound at another speed
+
+SLOW = SpeedCurve((SpeedStretch(Fraction(0), None, Fraction(1, 2)),))
+CURVED = replace(DOUBLE, speed=SLOW)
+SCHEDULED = Timeline.multiply(2, schedule="1:4")
+SLOWER = Pace(without="for the speed differs from the source's")
+
+
+@pytest.mark.parametrize(
+    ("timeline", "fps", "sound", "pace"),
+    [
+        (DOUBLE, 24, "auto", Pace()),
+        (DOUBLE, 24, "tape", Pace()),
+        (DOUBLE, 24, "none", Pace(without="as asked for")),
+        (DOUBLE, 12, "auto", SLOWER),
+        (DOUBLE, 12, "stretch", Pace(Stretch(SLOW, True))),
+        (DOUBLE, 12, "tape", Pace(Stretch(SLOW, False))),
+        (CURVED, 24, "auto", Pace(Stretch(SLOW, True))),
+        (CURVED, 24, "tape", Pace(Stretch(SLOW, False))),
+        (CURVED, 12, "auto", SLOWER),
+        (CURVED, 48, "auto", SLOWER),
+        (SCHEDULED, 24, "auto", SLOWER),
+    ],
+)
+def test_what_becomes_of_the_sound(timeline, fps, sound, pace):
+    clip = SimpleNamespace(timeline=timeline, fps=Fraction(24))
+    assert pace_of(clip, Fraction(fps), sound) == pace
+
+
+@pytest.mark.parametrize(("timeline", "fps"), [(CURVED, 12), (CURVED, 48), (SCHEDULED, 24)])
+@pytest.mark.parametrize("sound", ["stretch", "tape"])
+def test_sound_that_cannot_be_stretched(timeline, fps, sound):
+    clip = SimpleNamespace(timeline=timeline, fps=Fraction(24))
+    with pytest.raises(ValueError, match="cannot be stretched along a schedule"):
+        pace_of(clip, Fraction(fps), sound)
+
+
+@pytest.mark.parametrize(
+    ("pace", "notes"),
+    [
+        (Pace(), []),
+        (SLOWER, [f"Left out, {SLOWER.without}: audio (aac), chapters."]),
+        (
+            Pace(Stretch(SLOW, True)),
+            [
+                "Sound follows the speed and keeps its pitch.",
+                "Left out, for it cannot follow the speed: chapters.",
+            ],
+        ),
+        (
+            Pace(Stretch(SLOW, False)),
+            [
+                "Sound follows the speed and its pitch with it, as on a tape.",
+                "Left out, for it cannot follow the speed: chapters.",
+            ],
+        ),
+    ],
+)
+def test_what_is_said_of_it(pace, notes):
+    reader = SimpleNamespace(
+        notes=lambda: ["Read."],
+        has_alpha=True,
+        channels=3,
+        audio_codecs=["aac"],
+        beside=["audio (aac)", "chapters"],
+    )
+    clip = SimpleNamespace(reader=reader, note="Clipped.")
+    whole = SimpleNamespace(suffix=".mp4", notes=["Written."], left_out=["fonts", "cover"])
+    transparency = ".mp4 files cannot hold transparency, so it is left out; .mov and .webm can."
+    assert list(notes_on(clip, whole, ("Lost.",), pace)) == [
+        "Read.",
+        "Clipped.",
+        transparency,
+        "Lost.",
+        "Written.",
+        *notes,
+        "Left out, for .mp4 files cannot hold it: fonts, cover.",
+    ]
