@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from rife_video.rife_core.ops.warp import warp
+from rife_video.rife_core.ops.warp import warp, warp_both
 from support import IMAGE, golden
 from torch.testing import assert_close
 
@@ -64,6 +64,43 @@ def test_warp_computes_in_float32():
     assert_close(warped, warp(image.half().float(), half_pixel))
 
 
-def test_warp_names_both_shapes():
-    with pytest.raises(ValueError, match=r"\(1, 2, 4, 4\).*\(1, 3, 4, 5\)"):
-        warp(torch.rand(1, 3, 4, 5), torch.rand(1, 2, 4, 4))
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_warp_at_some_rows_and_columns(mode):
+    image, flow = torch.rand(2, 3, 8, 9), 3 * torch.randn(2, 2, 8, 9)
+    rows, columns = torch.tensor([1, 2, 5]), torch.tensor([0, 4, 7, 8])
+    whole = warp(image, flow, mode=mode)[:, :, rows][..., columns]
+    some = warp(image, flow[:, :, rows][..., columns], (rows, columns), mode)
+    assert_close(some, whole)
+
+
+def test_both_sides_are_warped_by_their_own_flow():
+    img0, img1 = torch.rand(2, 1, 3, 6, 7)
+    flow = 2 * torch.randn(1, 4, 6, 7)
+    warped0, warped1, blend = warp_both(img0, img1, flow, torch.zeros(1, 1, 6, 7))
+    assert_close(warped0, warp(img0, flow[:, 0:2]))
+    assert_close(warped1, warp(img1, flow[:, 2:4]))
+    assert blend is None  # no device here does it in the same pass
+
+
+IMAGE3, FLOW = torch.rand(1, 3, 4, 5), torch.zeros(1, 2, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((IMAGE3, FLOW[..., :4]), r"\(1, 2, 4, 4\).*\(1, 3, 4, 5\) needs .*\(1, 2, 4, 5\)"),
+        ((IMAGE3, IMAGE3), r"the flow has shape \(1, 3, 4, 5\)"),
+        ((IMAGE3, FLOW, (torch.arange(2), torch.arange(3))), r"needs .*\(1, 2, 2, 3\)"),
+        ((IMAGE3[0], FLOW), "input is torch.float32.*; it must be dense"),
+        ((IMAGE3[None], FLOW), "input is torch.float32.*; it must be dense"),
+        ((IMAGE3.to_sparse(), FLOW), "input is torch.float32, torch.sparse_coo"),
+        ((IMAGE3.byte(), FLOW), "input is torch.uint8"),
+        ((IMAGE3, FLOW.long()), "flow is torch.int64"),
+        ((IMAGE3.tolist(), FLOW), "input is a list; it must be a tensor"),
+        ((IMAGE3, FLOW.to("meta")), "the input is on cpu, the flow on meta"),
+        ((IMAGE3, FLOW, None, "nearest"), "mode is 'nearest'; it must be bilinear or bicubic"),
+    ],
+)
+def test_warp_says_what_does_not_fit(args, message):
+    with pytest.raises(ValueError, match=message):
+        warp(*args)
