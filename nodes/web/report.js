@@ -27,11 +27,15 @@ function reportWidget(node) {
   const box = document.createElement("textarea");
   box.className = "comfy-multiline-input";
   box.readOnly = true;
-  const height = () => LINE * Math.min(MOST, linesOf(box.value, node.size[0]) + 1);
-  const widget = node.addDOMWidget(NAME, "customtext", box, {
+  const lines = () => Math.min(MOST, linesOf(box.value, node.size[0]) + 1);
+  // A type of its own: Nodes 2.0 draws those that it knows itself, and never sees what is said.
+  const widget = node.addDOMWidget(NAME, "report", box, {
     getValue: () => box.value,
-    setValue: (text) => (box.value = text),
-    getMinHeight: height,
+    setValue: (text) => {
+      box.value = text;
+      box.rows = lines(); // its height in Nodes 2.0
+    },
+    getMinHeight: () => LINE * lines(),
     serialize: false, // nor sent to the server
     read_only: true,
   });
@@ -42,20 +46,32 @@ function reportWidget(node) {
   return widget;
 }
 
-function show(node, text) {
+function show(node, output, hasRoom = false) {
+  if (!output?.text?.length) return;
   const before = node.computeSize()[1];
-  reportWidget(node).value = text;
-  const grown = node.computeSize()[1] - before;
+  reportWidget(node).value = output.text.join("\n");
+  if (LiteGraph.vueNodesMode) return; // Nodes 2.0 makes room by itself
   const least = node.computeSize()[1];
-  node.setSize([node.size[0], Math.max(node.size[1] + Math.max(0, grown), least)]);
+  const grown = hasRoom ? 0 : Math.max(0, least - before);
+  node.setSize([node.size[0], Math.max(node.size[1] + grown, least)]);
   node.setDirtyCanvas?.(true, true);
+}
+
+const isOurs = (nodeData) => nodeData?.category === "RIFE Video";
+
+// Outputs are kept by the node's id, behind that of its subgraph where it is in one.
+function nodeOf(key) {
+  const [id, subgraph] = key.split(":").reverse();
+  const graph = subgraph ? app.graph.subgraphs?.get(subgraph) : app.graph;
+  return graph?.getNodeById(id);
 }
 
 // The classic canvas knows rare inputs (right click, Show Advanced), but leaves their room empty
 // and does not show that there are any. Nodes 2.0 does both by itself.
 function fold(node) {
-  const { category, input } = node.constructor.nodeData ?? {};
-  if (category !== "RIFE Video") return;
+  const { nodeData } = node.constructor;
+  if (!isOurs(nodeData)) return;
+  const { input } = nodeData;
   const declared = { ...input?.required, ...input?.optional };
   const rare = (node.widgets ?? [])
     .filter((widget) => declared[widget.name]?.[1]?.advanced)
@@ -92,11 +108,18 @@ app.registerExtension({
     fold(node);
   },
   beforeRegisterNodeDef(nodeType, nodeData) {
-    if (nodeData.category !== "RIFE Video") return;
+    if (!isOurs(nodeData)) return;
     const { onExecuted } = nodeType.prototype;
     nodeType.prototype.onExecuted = function (output) {
       onExecuted?.apply(this, arguments);
-      if (output?.text?.length) show(this, output.text.join("\n"));
+      show(this, output);
     };
+  },
+  // A workflow that is opened again, by its tab or from the history, brings what its nodes said.
+  onNodeOutputsUpdated(outputs) {
+    for (const [key, output] of Object.entries(outputs ?? {})) {
+      const node = nodeOf(key);
+      if (isOurs(node?.constructor.nodeData)) show(node, output, true);
+    }
   },
 });

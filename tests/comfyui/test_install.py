@@ -8,7 +8,8 @@ import time
 import zipfile
 
 import pytest
-from rife_video.tests.comfyui.conftest import CHECKOUT, PYTHON, ROOT, START_SECONDS
+from rife_video.tests.comfyui.conftest import CHECKOUT, PYTHON, ROOT
+from rife_video.tests.comfyui.real_server import START_SECONDS
 
 MOST_SECONDS = 3
 """That loading the pack may add to the start of a server; asked where the machine is idle."""

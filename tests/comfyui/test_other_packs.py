@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 import torch
 from rife_video.rife_core.video import VideoReader, VideoWriter
-from rife_video.tests.comfyui.conftest import RUN_SECONDS
+from rife_video.tests.comfyui.real_server import RUN_SECONDS
 from support import moving_square
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -197,6 +198,80 @@ def test_rare_inputs_are_folded_away_without_a_gap(page, node):
     assert page.evaluate(SWITCH) == [width, height]
     values = page.evaluate("node.serialize().widgets_values.length")
     assert values == page.evaluate("node.widgets.length") - 1, "the switch is not saved"
+
+
+SWITCH_NODES = """async modern => {
+    await app.extensionManager.setting.set("Comfy.VueNodes.Enabled", modern);
+}"""
+DRAWS_NODES_SINCE = (1, 45)
+"""The first page tried here on which Nodes 2.0, which draws nodes as elements, is complete."""
+
+
+@pytest.fixture(params=["classic", "Nodes 2.0"])
+def drawn(page, request):
+    """The page with nodes drawn on the canvas, and as elements."""
+    modern = request.param != "classic"
+    version = page.evaluate("window.__COMFYUI_FRONTEND_VERSION__").split(".")
+    if modern and tuple(map(int, version[:2])) < DRAWS_NODES_SINCE:
+        pytest.skip("this page has no Nodes 2.0")
+    page.evaluate(SWITCH_NODES, modern)
+    page.wait_for_function(f"!!LiteGraph.vueNodesMode === {str(modern).lower()}")
+    yield page
+    page.evaluate(SWITCH_NODES, False)
+
+
+UNREAD = count(20)
+"""Values of an input that is not read, for runs that are not answered from the cache."""
+
+REPORT_IS_WHOLE = """text => [...document.querySelectorAll("textarea")].some(box =>
+    box.value.includes(text) && box.clientHeight > 40 && box.scrollHeight <= box.clientHeight)"""
+
+
+@pytest.mark.parametrize("name", ["interpolate_clip", "interpolate_video"])
+def test_the_report_is_read_in_both_looks_and_stays(drawn, drop, tmp_path, name):
+    page = drop(name)
+    page.evaluate(
+        """number => {
+            const find = type => app.graph.nodes.find(node => node.type.startsWith(type));
+            find("LoadRIFE").widgets[0].value = "small.safetensors";
+            find("LoadVideo").widgets[0].value = "clip.mp4";
+            find("Interpolate").widgets.find(widget => widget.name === "exposures").value = number;
+        }""",
+        next(UNREAD),
+    )
+    assert page.evaluate(RUN) == "execution_success"
+    page.wait_for_function(REPORT_IS_WHOLE, arg="became 11 at 24 fps")
+    shots = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    shots.mkdir(exist_ok=True)
+    modern = page.evaluate("!!LiteGraph.vueNodesMode")
+    page.screenshot(path=shots / f"{name} {'Nodes 2.0' if modern else 'classic'}.png")
+    size = page.evaluate("app.graph.nodes.map(node => [...node.size])")
+    page.evaluate("app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
+    page.wait_for_function("app.graph.nodes.length === 0")
+    page.evaluate("app.extensionManager.command.execute('Workspace.PreviousOpenedWorkflow')")
+    page.wait_for_function(REPORT_IS_WHOLE, arg="became 11 at 24 fps")
+    assert page.evaluate("app.graph.nodes.map(node => [...node.size])") == size
+
+
+WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN"}
+ROWS = "count => document.querySelectorAll('[data-node-id] .lg-node-widget').length === count"
+
+
+@pytest.mark.parametrize("drawn", ["Nodes 2.0"], indirect=True)
+@pytest.mark.parametrize("node", NODE_CLASS_MAPPINGS)
+def test_nodes_2_shows_what_is_common_and_unfolds_the_rest(drawn, tmp_path, node):
+    declared = NODE_CLASS_MAPPINGS[node].INPUT_TYPES()
+    inputs = [entry for group in declared.values() for entry in group.values()]
+    widgets = [o for kind, o in inputs if not isinstance(kind, str) or kind in WIDGETS]
+    rare = sum("advanced" in options for options in widgets)
+    drawn.evaluate(NEW_NODE, node)
+    drawn.wait_for_function(ROWS, arg=len(widgets) - rare)
+    drawn.get_by_test_id("advanced-inputs-button").click()
+    drawn.wait_for_function(ROWS, arg=len(widgets))
+    shots = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    shots.mkdir(exist_ok=True)
+    drawn.screenshot(path=shots / f"{node} Nodes 2.0.png")
+    assert drawn.evaluate(DIALOGS) == []
 
 
 WORDS = (
