@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..rife_core.training.adapt import adapt
-from .host import Outputs, RIFEModel, colours, progress, work
+from .host import Outputs, RIFEModel, check_enough, colours, progress, work
 
 
 class AdaptRIFE:
@@ -95,10 +95,12 @@ class AdaptRIFE:
         learning_rate: float = 5e-5,
         seed: int = 0,
     ) -> Outputs:
+        frames = colours(frames)
+        check_enough(frames, 12, "Adapting")
         with torch.inference_mode(False), torch.enable_grad(), progress("Adapt RIFE") as report:
             outcome = adapt(
                 model.trainable_copy(),
-                [frame.clone() for frame in colours(frames)],
+                [frame.clone() for frame in frames],
                 steps=steps,
                 seconds=seconds or math.inf,
                 lr=learning_rate,

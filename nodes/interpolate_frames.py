@@ -32,6 +32,7 @@ from ..rife_core.timeline import ENDS, End, Timeline, as_fraction, parse_schedul
 from ..rife_core.timeline.replaced import parse_replaced
 from ..rife_core.timeline.shutter import DEFAULT_EXPOSURES, Shutter
 from .host import (
+    JOIN,
     Outputs,
     Part,
     RIFEModel,
@@ -44,10 +45,6 @@ from .host import (
 )
 
 _STREAM = "Interpolate Video takes a clip of any length whole."
-_JOIN = (
-    "If the frames of one clip arrive as a list, join them first: Rebatch Images, with a batch "
-    "size of all of them."
-)
 _WAY_OUT = (
     "Use Interpolate Video, which holds a few frames at a time, a smaller multiplier, or fewer "
     "frames."
@@ -418,10 +415,10 @@ def _seam_notes(part: Part | None, carried: int, count: int, asked: Inputs) -> l
     if item := running_item():
         return [
             f"Item {item + 1} of a list, each of which is a clip of its own here: nothing was made "
-            f"between it and the one before. {_JOIN}"
+            f"between it and the one before. {JOIN}"
         ]
     if count == 1:
-        return [_JOIN]
+        return [JOIN]
     if divider := running_after(_DIVIDES):
         return [
             f"{divider} passes some frames on. Where other runs make the rest of the clip, the "

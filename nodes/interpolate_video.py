@@ -14,7 +14,16 @@ from ..rife_core.video import (
     Part,
     excerpt,
 )
-from .host import Outputs, RIFEModel, opened, progress, temporary_path, video_of_file, work
+from .host import (
+    Outputs,
+    RIFEModel,
+    as_advice,
+    opened,
+    progress,
+    temporary_path,
+    video_of_file,
+    work,
+)
 from .interpolate_frames import Inputs, InterpolateFrames, told
 
 _AUTO = "auto"
@@ -203,7 +212,7 @@ class InterpolateVideo:
                 **vars(options),
             )
         text = told(done.engine, source_fps, done.fps, done.seconds, model)
-        text = "\n".join((text, *done.notes, *notes, *asked.beyond(count)))
+        text = "\n".join((text, *map(as_advice, done.notes), *notes, *asked.beyond(count)))
         return Outputs((video_of_file(path), float(done.fps), done.frames, text), text)
 
 

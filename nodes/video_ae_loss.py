@@ -17,7 +17,6 @@ from ..rife_core.losses.video_autoencoder import VideoAutoencoderLoss
 from .flow_loss import to_json
 from .host import (
     Outputs,
-    advising,
     colours,
     compute_device,
     list_models,
@@ -165,7 +164,7 @@ class VideoAELoss:
         check_same_clip(original=original, reconstruction=reconstruction)
         count, height, width, _ = original.shape
         # Nodes run in inference mode, whose tensors cannot take part in a gradient penalty.
-        with advising(), torch.inference_mode(False), torch.random.fork_rng(devices=[]):
+        with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # frames are drawn on the CPU
             judge = None
             if discriminator != _NONE:

@@ -1,11 +1,19 @@
-"""Errors that say what to install fit the Python that ComfyUI runs in."""
+"""What the engine advises fits the node, and the Python that ComfyUI runs in."""
 
+import ast
+import re
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
-from rife_video.nodes.host import EXTRAS, advising
+from rife_video.nodes.advice import EXTRAS, OPTIONS
+from rife_video.nodes.advice import advice as as_said
+from rife_video.nodes.host import advising, work
+from rife_video.rife_core.video import VideoError
 from support import pyproject
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -39,3 +47,46 @@ def test_elsewhere_errors_are_as_they_were():
 def test_extras_are_those_of_the_project():
     declared = pyproject()["project"]["optional-dependencies"]
     assert {name: " ".join(declared[name]) for name in EXTRAS} == EXTRAS
+
+
+ELSEWHERE = {"pipes", "image_sequence", "animations", "excerpt"}
+"""Files of the reader and the writer that no node comes to, or not with such options."""
+
+OPTION = re.compile(r"(?<!interpolate )(?<![\w-])--[a-z]")
+
+
+def texts(path):
+    """What the strings of a file say; `{}` stands for each value."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = (v.value if isinstance(v, ast.Constant) else "{}" for v in node.values)
+            yield "".join(map(str, parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_no_option_of_the_command_line_is_spoken_of_at_a_node():
+    core = ROOT / "rife_core"
+    files = [path for path in core.glob("video/*.py") if path.stem not in ELSEWHERE]
+    files += [core / "files/convert.py", *core.glob("engine/*.py"), *core.glob("inference/**/*.py")]
+    found = {text for path in files for text in texts(path) if OPTION.search(text)}
+    found = {text for text in found if "\n" not in text}  # docstrings
+    assert len(found) >= 4
+    for text in found:
+        assert not OPTION.search(as_said(text, installs=False)), text
+
+
+def test_what_is_replaced_is_still_said():
+    said = " ".join(text for path in (ROOT / "rife_core").rglob("*.py") for text in texts(path))
+    said = said.replace("{} (or --models)", "RIFE_VIDEO_WEIGHTS (or --models)")
+    assert not [phrase for phrase in OPTIONS if phrase not in said]
+
+
+def test_errors_of_every_node_speak_of_inputs():
+    @work
+    def run():
+        raise VideoError("These are too many. Give a lower rate (--fps).")
+
+    with pytest.raises(VideoError, match=r"Give a lower rate \(target_fps\)\.$"):
+        run()

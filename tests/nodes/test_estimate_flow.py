@@ -51,5 +51,5 @@ def test_the_report_counts_from_one(model, monkeypatch):
 
 
 def test_one_frame_has_no_flow(model):
-    with pytest.raises(ValueError, match="at least two frames"):
+    with pytest.raises(ValueError, match="needs 2 frames or more; found 1"):
         call("EstimateFlow", model=model, frames=moving_square(1))

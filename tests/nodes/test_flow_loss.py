@@ -224,5 +224,5 @@ def test_refused_by_compute_flow_loss(case):
 def test_refused_with_a_model(model):
     with pytest.raises(ValueError, match="not both"):
         call_node("ComputeFlowLoss", prediction=A, target=B, model=model)
-    with pytest.raises(ValueError, match="has 2 frames; to leave one out"):
+    with pytest.raises(ValueError, match="needs 3 frames or more; found 2"):
         call_node("ComputeFlowLoss", target=B[:2], model=model)

@@ -142,3 +142,17 @@ def test_what_is_no_clip_is_refused_in_a_sentence(model, node, frames):
         NODES[node](model, frames)
     assert str(error.value).endswith(".")
     assert "rife_" not in str(error.value), "a name of a file that nobody gave"
+
+
+NEEDED = {"EstimateFlow": 2, "ComputeFlowLoss": 3, "AdaptRIFE": 12}
+"""How many frames a node needs, where one is not enough."""
+
+
+@pytest.mark.parametrize("node", NEEDED)
+def test_frames_that_come_one_by_one_are_to_be_joined(model, node):
+    """ComfyUI calls a node for each item of a list."""
+    for count in range(1, NEEDED[node]):
+        said = rf"needs {NEEDED[node]} frames or more; found {count}\."
+        with pytest.raises(ValueError, match=said) as error:
+            NODES[node](model, CLIP[:count])
+        assert ("Rebatch Images" in str(error.value)) == (count == 1)

@@ -208,6 +208,14 @@ def test_an_encoder_can_be_chosen(run, clip_file, in_memory, asked, codec, layou
         assert (context.codec.canonical_name, context.pix_fmt) == (codec, layout)
 
 
+def test_a_note_speaks_of_inputs(run, tmp_path):
+    with VideoWriter(tmp_path / "odd.mp4", Fraction(12)) as writer:
+        for frame in moving_square(4)[:, :35, :51]:  # odd sides keep all of their colour
+            writer.write(frame)
+    report = run(Video(tmp_path / "odd.mp4"))[-1]
+    assert "the pixel_format yuv420p is for those" in report
+
+
 def test_quality_means_crf_where_nothing_else_is_asked():
     assert _request(20, "auto", -1, "") == EncoderRequest(quality=20)
     assert _request(20, "auto", 30, " ") == EncoderRequest(quality=30)
