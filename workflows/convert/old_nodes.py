@@ -46,7 +46,9 @@ def interpolation(given: dict[str, Any], schedule: str) -> dict[str, Any]:
     values |= {name: given[name] for name in ("multiplier", "batch_size") if name in given}
     if isinstance(values["batch_size"], int):
         values["batch_size"] = min(values["batch_size"], _LIMITS["batch_size"][1])
-    values["ensemble"] = _has_ensemble(given) and given.get("ensemble", False)
+    # The old node passes the value on in the place of another one: nothing is averaged there.
+    ensemble = given.get("ensemble", False)
+    values["ensemble"] = isinstance(ensemble, list) and _has_ensemble(given) and ensemble
     values["scale"] = given.get("scale_factor", 1.0)
     values["at_cut"] = "interpolate"  # the old nodes know no cuts
     values["schedule"] = schedule
@@ -97,8 +99,8 @@ def told(kind: str, name: str, given: dict[str, Any], wired: list[str]) -> str:
     """Notes on one converted node."""
     parts = [f"{kind} (node {name}) became Interpolate Frames."]
     parts.append("Set source_fps where you use its fps; the old node had none.")
-    if given.get("ensemble") and not _has_ensemble(given):
-        parts.append("ensemble was on; it is off now, as this release has no such mode.")
+    if given.get("ensemble") is True:
+        parts.append("ensemble was on; it is off now, as the old node averages nothing with it.")
     least, most = _LIMITS["multiplier"]
     multiplier = given.get("multiplier", least)
     if isinstance(multiplier, int) and not least <= multiplier <= most:
