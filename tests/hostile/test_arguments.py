@@ -325,6 +325,13 @@ def test_a_long_schedule_is_looked_up(tally):
         assert Timeline.multiply(1, schedule=text).output_count(10_001) == 2 + 9_999 * 3 + 1
 
 
+@pytest.mark.parametrize("fps", [Fraction(-24), Fraction(10**30), Fraction(1, 10**30)])
+def test_rates_of_files_that_are_none(fps, network, clip_file, tmp_path):
+    with pytest.raises(ValueError, match="The frame rate is"):
+        interpolate_file(network, clip_file, tmp_path / "a.mp4", Timeline.multiply(2), fps=fps)
+    assert not list(tmp_path.iterdir())
+
+
 def test_masks_of_another_form(hosted):
     work = nodes.NODE_CLASS_MAPPINGS["InterpolateFrames"]().interpolate
     for mask in (torch.zeros(1, 16, 16, 1), torch.full((1, 16, 16), NAN), torch.zeros(16)):

@@ -2,7 +2,7 @@
 
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -57,6 +57,8 @@ WRONG = [
         (3, Callable[[], int]),
         (b"x", str),
         (3, str),
+        (np.array(2.0), Iterable[str]),  # both say that they can be gone through
+        (torch.tensor(2.0), Iterable[str]),
     ),
 ]
 

@@ -71,3 +71,15 @@ def test_what_is_fetched_anew_is_as_long_as_it_was_the_second_time(tmp_path):
             file.seek(0)
             file.truncate()
         assert [path.read_bytes() for path in downloads.place()] == [b""]
+
+
+def test_a_part_that_is_cut_short_before_it_has_its_name_is_no_result(tmp_path):
+    with Downloads(tmp_path, "") as downloads:
+        for name in ("a.mp4", "b.mp4"):
+            with downloads.open(name) as file:
+                file.write(b"whole")
+        part = sorted(tmp_path.iterdir())[-1]
+        part.write_bytes(b"who")
+        with pytest.raises(WorkflowError, match="somebody else has changed it"):
+            downloads.place()
+    assert list(tmp_path.iterdir()) == []
