@@ -68,3 +68,21 @@ def side_by_side():
                 pass
 
     return run
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A client that asks again at once, and takes no large download."""
+    monkeypatch.setattr("rife_video.workflows.client.connection.PAUSE", 0.05)
+    monkeypatch.setattr("rife_video.workflows.client.listener.REOPEN_SECONDS", 0.2)
+    monkeypatch.setattr("rife_video.workflows.client.server.LOOK_AGAIN", 0.2)
+    monkeypatch.setattr("rife_video.workflows.client.connection.MAX_UNSIZED", 2**23)
+
+
+@pytest.fixture(scope="module")
+def good():
+    """A server without a fault."""
+    from rife_video.tests.fake_server import FakeServer
+
+    with FakeServer() as server:
+        yield server

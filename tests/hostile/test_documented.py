@@ -50,24 +50,20 @@ IMAGES, PAIRS, FLOWS = _kinds(IMAGE), _kinds(PAIR), _kinds(FLOW)
 CLIPS = {name: value.movedim(0, 1) for name, value in IMAGES.items() if hasattr(value, "movedim")}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def calls():
     """By name: what is called, arguments that are right, and more values for some of them."""
-    model, any_time = Model(), Model(arbitrary=True)
+    model, any_time, handler = Model(), Model(arbitrary=True), TemporalUpsampler()
     images = {"img0": IMAGE, "img1": IMAGE}
     kinds = {"img0": IMAGES, "img1": IMAGES, "scale_list": SCALES}
     between = {"scale": 1.0, "scale_list": (4, 2, 1), "TTA": False, "timestep": 0.5}
-    step = {"imgs": PAIR, "gt": IMAGE, "learning_rate": 1e-6, "training": True}
+    step = {"imgs": PAIR, "gt": IMAGE, "training": True, "learning_rate": 1e-6}
     clip = {"value": "video_rife2", "sample": CLIP, "previous_last_frame": None, "fps": 8.0}
     return {
         "Model": (Model, {"local_rank": -1, "arbitrary": False}, {}),
         "Model.inference": (model.inference, {**images, **between}, kinds),
         "Model.inference at any time": (any_time.inference, {**images, "timestep": 0.5}, {}),
-        "Model.update": (
-            lambda **given: Model().update(**given),
-            step,
-            {"imgs": PAIRS, "gt": IMAGES},
-        ),
+        "Model.update": (model.update, step, {"imgs": PAIRS, "gt": IMAGES}),
         "Model.device": (model.device, {"device": "cpu"}, {}),
         "Model.load_model": (model.load_model, {"path": "saved", "rank": 0}, {}),
         "Model.save_model": (model.save_model, {"path": "saved", "rank": 0}, {}),
@@ -90,7 +86,7 @@ def calls():
         ),
         "resolve_precision": (resolve_precision, {"name": "auto", "device": "cpu"}, {}),
         "Wan2GP": (
-            lambda **given: TemporalUpsampler().temporal_upsample(
+            lambda **given: handler.temporal_upsample(
                 **{**clip, "processing_device": "cpu", **given}
             ),
             {**clip, "processing_device": "cpu"},

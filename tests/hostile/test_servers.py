@@ -43,18 +43,7 @@ GRAPH = {
 PATIENCE = 2
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr("rife_video.workflows.client.connection.PAUSE", 0.05)
-    monkeypatch.setattr("rife_video.workflows.client.listener.REOPEN_SECONDS", 0.2)
-    monkeypatch.setattr("rife_video.workflows.client.server.LOOK_AGAIN", 0.2)
-    monkeypatch.setattr("rife_video.workflows.client.connection.MAX_UNSIZED", 2**23)
-
-
-@pytest.fixture(scope="module")
-def good():
-    with FakeServer() as server:
-        yield server
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Little memory, odd settings of PyTorch, odd frames: a right answer, or a clear error."""
 
-import json
 import os
 import subprocess
 import sys
@@ -319,94 +318,6 @@ def test_threads_that_cannot_be_started_leave_none_waiting(monkeypatch):
         FramePool(3)
     started[0].join(20)
     assert not started[0].is_alive()
-
-
-_LIMITED = """
-import json, re, resource
-from dataclasses import replace
-from pathlib import Path
-import torch
-from rife_video.rife_core import RIFE, Timeline, get_spec, interpolate
-from rife_video.rife_core.engine.report import Report
-
-torch.manual_seed(0)
-torch.set_num_threads(1)
-network = RIFE(replace(get_spec("4.6"), channels=(8, 8, 8, 8)), teacher=False).eval()
-clip = torch.rand(2, 720, 1280, 3)
-megabytes, answer = 1000, {}
-interpolate(network, clip[:, :64, :64], Timeline.multiply(2))  # what is made once is made now
-while "error" not in answer:
-    now = int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-    resource.setrlimit(resource.RLIMIT_AS, (now + megabytes * 2**20, resource.RLIM_INFINITY))
-    report, answer = Report(), {"megabytes": megabytes}
-    try:
-        made = interpolate(network, clip, Timeline.multiply(2), report=report)
-        answer["sources"] = bool(torch.equal(made[::2], clip))
-        answer["finite"] = bool(made.isfinite().all())
-        del made
-    except torch.OutOfMemoryError as error:
-        answer["error"] = str(error)
-    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    print(json.dumps({**answer, "plans": report.plans}))
-    megabytes = 420 if megabytes == 1000 else int(megabytes * 0.92)
-"""
-
-
-@pytest.mark.slow  # beside other tests it met no limit at which tiles fit and whole frames do not
-@pytest.mark.skipif(sys.platform != "linux", reason="limits a process as Linux does")
-def test_a_real_limit_of_memory(tally):
-    """As `ulimit -v` sets it: frames are made whole, in tiles, or there is one sentence."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
-    tally.limit = 1500  # far from what it takes on a busy machine
-    with tally.one("limits"):
-        output = subprocess.run(
-            [sys.executable, "-c", _LIMITED],
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=1500,
-        )
-        assert output.returncode == 0, output.stderr
-        answers = [json.loads(line) for line in output.stdout.splitlines()]
-        for answer in answers:
-            if "error" in answer:
-                assert "not enough memory" in answer["error"]
-            else:
-                assert answer["sources"]
-                assert answer["finite"]
-        assert len(answers[0]["plans"]) == 1
-        assert any("tiles" in a["plans"][-1] and "error" not in a for a in answers), answers
-
-
-_LOADERS = ("memory for thread-local data", "OpenBLAS error: Memory")
-"""How the C library and OpenBLAS end a process in which libraries are being loaded."""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="limits a process as Linux does")
-def test_a_command_in_little_memory(clip_file, small_weights, tmp_path, tally):
-    """From less than PyTorch takes to enough: the file, or a sentence, unless C++ gives up."""
-    command = [sys.executable, "-m", "rife_video", "interpolate", str(clip_file), "a.mp4"]
-    command += ["--model", str(small_weights)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "RIFE_VIDEO_OFFLINE": "1"}
-    tally.limit, outcomes = 300, set()
-    for megabytes in range(300, 1300, 50):
-        with tally.one(f"{megabytes} MB"):
-            limited = ["sh", "-c", f'ulimit -v {megabytes * 1024}; exec "$@"', "sh", *command]
-            done = subprocess.run(
-                limited, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-            )
-            outcomes.add(done.returncode)
-            assert (tmp_path / "a.mp4").exists() == (done.returncode == 0)
-            if done.returncode < 0 or any(words in done.stderr for words in _LOADERS):
-                continue
-            last = done.stderr.splitlines()[-1].split("\r")[-1]
-            assert done.returncode in (0, 1), done.stderr
-            assert done.returncode == 0 or last.startswith("rife-video"), last
-            assert "Traceback" not in done.stderr, done.stderr
-            assert "RIFE_VIDEO_TRACEBACK" not in done.stderr, done.stderr
-            (tmp_path / "a.mp4").unlink(missing_ok=True)
-    assert outcomes >= {0, 1}
 
 
 _FORKED = """
