@@ -124,6 +124,15 @@ def test_any_size_equals_the_padded_frame(version, size):
     assert_close(made, network.inference(*padded)[..., : size[0], : size[1]], **IMAGE)
 
 
+@pytest.mark.parametrize(
+    ("version", "scale", "side"),
+    [("4.6", 4, 64), ("4.6", 1, 64), ("4.6", 0.25, 128), ("4.25", 0.5, 128), ("4.25", 0.25, 256)],
+)
+def test_frames_are_padded_to_what_the_coarsest_block_reads(version, scale, side):
+    frame = narrow(get_spec(version)).prepare(torch.rand(1, 3, 37, 50), scale)
+    assert frame.image.shape[-2:] == (side, side)
+
+
 def test_values_beyond_the_range_are_clamped_once(network):
     img0, img1 = torch.randn(2, 1, 3, 32, 32)
     clamped = network.inference(img0.clamp(0, 1), img1.clamp(0, 1))
