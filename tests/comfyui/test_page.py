@@ -53,6 +53,8 @@ RUN = """async () => {
     });
 }"""
 LOADED = "selector => document.querySelector(selector)?.naturalWidth > 0"
+ARE_THERE = """() => app.graph.nodes.every(
+    node => node.comfyClass || !(node.type in LiteGraph.registered_node_types))"""
 DROP = """([text, name]) => {
     const data = new DataTransfer();
     data.items.add(new File([text], name, {type: "application/json"}));
@@ -90,7 +92,7 @@ def drop(page):
         page.evaluate(DROP, [file.read_text(), file.name])
         count = len(json.loads(file.read_text())["nodes"])
         page.wait_for_function(f"app.graph.nodes.length === {count}")
-        page.wait_for_function("app.graph.nodes.every(node => node.comfyClass || node.has_errors)")
+        page.wait_for_function(ARE_THERE)
         return page
 
     return drop
