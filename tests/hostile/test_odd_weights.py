@@ -144,7 +144,7 @@ STATES = (
         (draw.choice(["", "module."]) + k, v) for k, v in state.items()
     ),
     lambda draw, state: {draw.choice(["model", "state_dict", "params", "ema", "flownet"]): state},
-    lambda draw, state: {"model": state, "ema": {k: 2 * v for k, v in state.items()}, "step": 3},
+    lambda draw, state: {"model": state, "ema": {k: torch.zeros(1) for k in state}, "step": 3},
     lambda draw, state: {**state, 3: torch.zeros(1)},
     lambda draw, state: {k: v if v.is_sparse else v.flip(0) for k, v in state.items()},
 )
