@@ -35,9 +35,35 @@ class Mixture:
 
     def batch(self, index: int, count: int) -> SceneBatch:
         # Spread evenly: a batch is real where the running total passes a whole number.
-        if self.clips and int((index + 1) * self.real) > int(index * self.real):
-            return self.clips.batch(index, count)
-        return self.scenes.batch(index, count)
+        before = int(index * self.real)
+        if self.clips and int((index + 1) * self.real) > before:
+            return self.clips.batch(before, count)
+        return self.scenes.batch(index - before, count)
+
+
+class Stock:
+    """Batches that are made once and come again and again, mirrored by turns.
+
+    Painting a batch of scenes can take longer than learning from it.
+
+    Args:
+        source: gives the batches.
+        size: how many there are.
+    """
+
+    def __init__(self, source: BatchSource, size: int) -> None:
+        self.source, self.size = source, size
+        self._made: dict[tuple[int, int], SceneBatch] = {}
+
+    def batch(self, index: int, count: int) -> SceneBatch:
+        turn, place = divmod(index, self.size)
+        if (place, count) not in self._made:
+            self._made[place, count] = self.source.batch(place, count)
+        batch = self._made[place, count]
+        for bit, axis in enumerate((-1, -2)):
+            if turn >> bit & 1:
+                batch = batch.mirrored(axis)
+        return batch
 
 
 class Ahead:

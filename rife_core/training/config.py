@@ -72,10 +72,13 @@ class Stage:
         warmup: steps of linear warm-up.
         tied: all blocks are one and the same (see `growth`).
         detach: each block learns from its own estimate alone.
+        frozen: so many blocks, from the coarsest on, stay as they are.
         scales: of the blocks; empty means the row's own. Fewer than the row's train the first
             blocks alone. With `tied`, any number.
         weights: of the losses.
         scenes: of the synthetic scenes.
+        stock: so many batches of scenes are painted, which then come again, mirrored; 0 paints
+            each anew.
         real: share of the steps that take real clips, or taught crops where there are some.
         coarser: share of the steps in which all scales are doubled, as a user's scale of 0.5
             does.
@@ -90,9 +93,11 @@ class Stage:
     warmup: int = 100
     tied: bool = False
     detach: bool = False
+    frozen: int = 0
     scales: tuple[float, ...] = ()
     weights: LossWeights = field(default_factory=LossWeights)
     scenes: SceneSettings = field(default_factory=SceneSettings)
+    stock: int = 0
     real: float = 0.0
     coarser: float = 0.0
     coarse: CoarseSteps | None = None
@@ -101,6 +106,7 @@ class Stage:
         owner = f"stage {self.name!r}"
         _check_pyramid(owner, self.scales, self.batch)
         check_sizes(owner, steps=self.steps)
+        check_numbers(owner, frozen=self.frozen, stock=self.stock)
         check_numbers(owner, above=True, lr=self.lr)
         check_numbers(owner, lr_end=self.lr_end, warmup=self.warmup)
         check_numbers(owner, most=1, real=self.real, coarser=self.coarser)
@@ -174,6 +180,11 @@ class TrainConfig:
         if stage.tied:
             spec = dataclasses.replace(spec, scales=scales)
         blocks = len(spec.scales)
+        if stage.frozen >= len(scales):
+            raise ValueError(
+                f"{owner}: frozen is {stage.frozen}, and {len(scales)} blocks run; one at least "
+                "must be left to learn."
+            )
         _check_fit(owner, stage, scales, spec, blocks, self.shards)
         losses = (*OF_FRAMES, *(("distill",) if spec.teacher else ()))
         if stage.real < 1:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +48,18 @@ class SceneBatch:
     weight: Tensor | None = None
     teacher_error: Tensor | None = None
     teacher_mask: Tensor | None = None
+
+    def mirrored(self, axis: int) -> SceneBatch:
+        """The same scenes seen in a mirror: `axis` is -1 for left and right, -2 for up and down."""
+        turned = {
+            name: value.flip(axis)
+            for name, value in vars(self).items()
+            if value is not None and name != "timestep"
+        }
+        if self.flow is not None:
+            signs = (-1.0, 1.0) if axis == -1 else (1.0, -1.0)
+            turned["flow"] = turned["flow"] * self.flow.new_tensor(signs * 2).reshape(4, 1, 1)
+        return replace(self, **turned)
 
 
 class SceneGenerator:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..basics.whole_file import write_whole
@@ -31,7 +31,7 @@ from ..engine.allocator import kept_memory
 from ..losses.lpips_alex import LPIPSAlex
 from ..losses.vgg import VGGPerceptualLoss
 from ..networks.ifnet import FlowNetwork
-from .batches import Ahead, BatchSource, Mixture
+from .batches import Ahead, BatchSource, Mixture, Stock
 from .config import Stage, TrainConfig
 from .growth import build_fresh, build_tied, transplant
 from .objective import objective
@@ -251,7 +251,7 @@ class Trainer:
         return (
             shapes_of(state.network) == shapes_of(self.network.state_dict())
             and shapes_of(state.ema) == shapes_of(self.ema)
-            and state.optimizer.are_of([*shapes_of(self.ema).values()])
+            and state.optimizer.are_of([p.shape for p in self._learning()])
         )
 
     def _enter(self, stage: int, source: FlowNetwork | None) -> None:
@@ -269,21 +269,28 @@ class Trainer:
             transplant(source, network)
         network.to(self.device)
         network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        for block in network.blocks[: plan.frozen]:
+            block.requires_grad_(False)
         self.network = network.train()
         self.ema = {n: p.detach().clone() for n, p in network.named_parameters()}
         self.updates = 0
         self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=plan.lr, weight_decay=config.weight_decay
+            self._learning(), lr=plan.lr, weight_decay=config.weight_decay
         )
         seed = config.seed + STAGE_SEEDS * (stage + 1)
         clips = self.clips.get(plan.scenes.size)
         pictures = clips.pictures if isinstance(clips, TaughtCrops) else ()
-        scenes = SceneGenerator(plan.scenes, seed, self.device, pictures)
+        scenes: BatchSource = SceneGenerator(plan.scenes, seed, self.device, pictures)
+        if plan.stock:
+            scenes = Stock(scenes, plan.stock)
         self.batches = self._ahead(Mixture(scenes, clips, plan.real), plan.batch)
         self.coarse = None
         if plan.coarse:
             small = SceneGenerator(plan.coarse.scenes, seed + 1, self.device, pictures)
             self.coarse = self._ahead(small, plan.coarse.batch)
+
+    def _learning(self) -> list[nn.Parameter]:
+        return [p for p in self.network.parameters() if p.requires_grad]
 
     def _ahead(self, source: BatchSource, batch: int) -> Ahead:
         shards = self.config.shards

@@ -1,9 +1,14 @@
 """Where batches come from: in order, once each, real ones spread evenly."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
-from rife_video.rife_core.training.batches import Ahead, Mixture
+import torch
+from rife_video.rife_core.ops.warp import warp
+from rife_video.rife_core.training.batches import Ahead, Mixture, Stock
+from rife_video.rife_core.training.scene import SceneSettings
+from rife_video.rife_core.training.synthetic import SceneGenerator
 
 
 class Named:
@@ -48,3 +53,31 @@ def test_on_demand_nothing_is_made_ahead():
     batches = Ahead(source, 5, range(8), ahead=0)
     batches.take(2)
     assert source.made == [(2, threading.current_thread())]
+
+
+def test_each_source_is_asked_for_its_own_batches_one_after_the_other():
+    scenes, clips = Named("scene"), Named("clip")
+    mixture = Mixture(scenes, clips, 0.6)
+    for index in range(10):
+        mixture.batch(index, 4)
+    assert [index for index, _ in scenes.made] == [0, 1, 2, 3]
+    assert [index for index, _ in clips.made] == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_stock_is_painted_once_and_comes_again_mirrored():
+    scenes = SceneGenerator(SceneSettings(size=32, textures=4, texture_size=64), seed=3)
+    painted = []
+    stock = Stock(
+        SimpleNamespace(batch=lambda *which: painted.append(which) or scenes.batch(*which)), 2
+    )
+    turns = [stock.batch(index, 2) for index in range(1, 10, 2)]
+    assert painted == [(1, 2)]
+    first = turns[0]
+    for batch, axes in zip(turns, ((), (-1,), (-2,), (-1, -2), ()), strict=True):
+        assert torch.equal(batch.gt, first.gt.flip(axes))
+        assert torch.equal(batch.timestep, first.timestep)
+        # What flow leads to is mirrored as the frames are.
+        there = warp(batch.img0, batch.flow[:, :2])
+        torch.testing.assert_close(
+            there, warp(first.img0, first.flow[:, :2]).flip(axes), atol=1e-3, rtol=0
+        )

@@ -87,6 +87,21 @@ def test_a_stage_says_whether_blocks_learn_apart(tmp_path, detach):
     assert reached == [not detach] * (len(blocks) - 1) + [True]
 
 
+def test_frozen_blocks_stay_as_they_are(tmp_path):
+    """Through a resume too, and in the averaged weights."""
+    stage = {"steps": 3, "batch": 2, "lr": 1e-2, "frozen": 3, "stock": 1, "scenes": {"size": 64}}
+    plan = parse_config({**TINY_TRAINING, "stages": [stage]})
+    before = Trainer(plan, tmp_path / "other").network.state_dict()
+    for until in (2, 3):
+        trainer = Trainer(plan, tmp_path)
+        trainer.run(until=until)
+    after = weights(tmp_path)
+    same = {name for name, value in after.items() if torch.equal(value, before[name])}
+    assert same == {name for name in after if name[:6] in ("block0", "block1", "block2")}
+    with pytest.raises(ValueError, match="one at least must be left"):
+        parse_config({**TINY_TRAINING, "stages": [{**stage, "frozen": 4}]})
+
+
 def test_it_learns_motion(tmp_path):
     stage = {"steps": 90, "batch": 16, "lr": 2e-3, "warmup": 10, "tied": True, "scales": [1]}
     scenes = {"layers": 0, "speed": [1.5, 3.0], "still_camera": 0.0, "noise": 0.0, "blocks": 0.0}
