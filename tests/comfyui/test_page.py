@@ -343,7 +343,8 @@ def browse_templates(page):
     for patience in (PATIENCE / 40, PATIENCE / 40, PATIENCE):
         page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
         with suppress(late) if patience < PATIENCE else nullcontext():
-            return pack.click(timeout=patience)
+            pack.click(timeout=patience)
+            return
         page.keyboard.press("Escape")
 
 
