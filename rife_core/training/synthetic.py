@@ -57,9 +57,14 @@ class SceneBatch:
             if value is not None and name != "timestep"
         }
         if self.flow is not None:
-            signs = (-1.0, 1.0) if axis == -1 else (1.0, -1.0)
-            turned["flow"] = turned["flow"] * self.flow.new_tensor(signs * 2).reshape(4, 1, 1)
+            turned["flow"] = mirrored_flow(self.flow, axis)
         return replace(self, **turned)
+
+
+def mirrored_flow(flow: Tensor, axis: int) -> Tensor:
+    """Flow, B 4 H W, as it is where frames are mirrored; for `axis` see `SceneBatch.mirrored`."""
+    signs = (-1.0, 1.0) if axis == -1 else (1.0, -1.0)
+    return flow.flip(axis) * flow.new_tensor(signs * 2).reshape(4, 1, 1)
 
 
 class SceneGenerator:

@@ -25,7 +25,7 @@ from ..basics.whole_file import whole_file
 from ..checkpoints.tensor_files import read_tensors, save_tensors
 from ..inference.rife import RIFE
 from .clips import change, clip_frames, is_triplet_cut, pick, sources_in
-from .synthetic import SceneBatch
+from .synthetic import SceneBatch, mirrored_flow
 
 SIDE = 320
 """Height and width of a stored crop: students train on parts of it."""
@@ -291,11 +291,10 @@ class TaughtCrops:
         images = torch.where(back[..., None], images.flip(1), images)
         flow = torch.where(back, flow[:, [2, 3, 0, 1]], flow)
         mask = torch.where(back, 1 - mask, mask)
-        for flip, axis, signs in zip(flips, (-1, -2), ((-1.0, 1.0), (1.0, -1.0)), strict=True):
+        for flip, axis in zip(flips, (-1, -2), strict=True):
             images = torch.where(flip[..., None], images.flip(axis), images)
             mask, error = (torch.where(flip, each.flip(axis), each) for each in (mask, error))
-            mirrored = flow.flip(axis) * flow.new_tensor(signs * 2).reshape(4, 1, 1)
-            flow = torch.where(flip, mirrored, flow)
+            flow = torch.where(flip, mirrored_flow(flow, axis), flow)
         images = torch.where(over[..., None], images.mT, images)
         mask, error = (torch.where(over, each.mT, each) for each in (mask, error))
         flow = torch.where(over, flow.mT[:, [1, 0, 3, 2]], flow)
