@@ -1,4 +1,4 @@
-"""Every example in a docstring of rife_core and workflows runs and prints what it says."""
+"""Every example in a docstring of the library runs and prints what it says."""
 
 import doctest
 import importlib
@@ -6,11 +6,11 @@ import pkgutil
 
 import pytest
 import rife_video.rife_core as core
-from rife_video import workflows
+from rife_video import nodes, workflows
 
 MODULES = sorted(
     module.name
-    for package in (core, workflows)
+    for package in (core, nodes, workflows)
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
 )
 

@@ -1,5 +1,8 @@
 """Fixtures of the nodes' tests: a model, and folders with and without weights."""
 
+import sys
+from types import ModuleType
+
 import pytest
 import torch
 from rife_video.nodes.host import Folders, RIFEModel, use_folders
@@ -8,6 +11,20 @@ from rife_video.rife_core.losses.pretrained import (
     VGG_FILES,
     vgg_features,
 )
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """Lets this process pass for ComfyUI's: `loaded(*names)` are empty modules in their place."""
+
+    def loaded(*names):
+        names = ("folder_paths", "comfy.model_management", *names)
+        modules = {name: ModuleType(name) for name in names}
+        for name, module in modules.items():
+            monkeypatch.setitem(sys.modules, name, module)
+        return modules
+
+    return loaded
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ from fractions import Fraction
 
 import pytest
 import torch
-from rife_video.nodes import NODE_CLASS_MAPPINGS, host
+from rife_video.nodes import NODE_CLASS_MAPPINGS
 from rife_video.nodes.host import RIFEModel
+from rife_video.nodes.host import model as host_model
 from rife_video.nodes.interpolate_frames import Inputs
 from rife_video.rife_core.engine import loop, memory_plan
 from rife_video.rife_core.engine.loop import interpolate
@@ -101,7 +102,7 @@ class TestInterpolateFrames:
             made.append(memory_plan.first_plan(*args))
             return made[-1]
 
-        for module in (host, loop):
+        for module in (host_model, loop):
             monkeypatch.setattr(module, "first_plan", first_plan)
         reserved = []
         monkeypatch.setattr(

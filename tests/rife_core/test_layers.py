@@ -1,6 +1,7 @@
 """Arrows between the folders go one way, old module paths still work, and nothing is lost."""
 
 import ast
+import re
 import subprocess
 import sys
 import zipfile
@@ -87,7 +88,7 @@ def absolute_imports(path):
 
 
 def test_the_pack_imports_itself_relatively_and_comfyui_never():
-    """In ComfyUI the pack's folder has any name; only nodes/host.py asks for its modules."""
+    """In ComfyUI the pack's folder has any name."""
     forbidden = COMFYUI | {"rife_video", "rife_core", "workflows"}
     found = {
         f"{path.relative_to(PACK)} imports {name}"
@@ -96,6 +97,19 @@ def test_the_pack_imports_itself_relatively_and_comfyui_never():
         if name.partition(".")[0] in forbidden
     }
     assert not found, "\n".join(sorted(found))
+
+
+OTHERS = "rife_core/benchmark/peers.py"
+"""Runs other packs, which import ComfyUI."""
+
+
+def test_only_the_host_asks_for_comfyui():
+    """Where it is not there, none of its modules is missed."""
+    asked = re.compile(rf'"({"|".join(COMFYUI - {"nodes"})})(\.[\w.]+)?"')
+    for path in sources():
+        name = path.relative_to(PACK).as_posix()
+        if not name.startswith(("nodes/host/", OTHERS)):
+            assert not asked.search(path.read_text()), name
 
 
 def test_every_file_of_the_core_has_a_floor():

@@ -4,22 +4,18 @@ import ast
 import re
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from rife_video.nodes.advice import EXTRAS, OPTIONS
-from rife_video.nodes.advice import advice as as_said
-from rife_video.nodes.host import advising, work
-from rife_video.rife_core.video import VideoError
+from rife_video.nodes.host import advising, as_advice
+from rife_video.nodes.host.advice import EXTRAS, OPTIONS
 from support import pyproject
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def comfyui(monkeypatch):
-    for name in ("folder_paths", "comfy.model_management"):
-        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+def comfyui(loaded, monkeypatch):
+    loaded()
     monkeypatch.setattr(sys, "executable", "C:/ComfyUI portable/python_embeded/python.exe")
 
 
@@ -74,19 +70,10 @@ def test_no_option_of_the_command_line_is_spoken_of_at_a_node():
     found = {text for text in found if "\n" not in text}  # docstrings
     assert len(found) >= 4
     for text in found:
-        assert not OPTION.search(as_said(text, installs=False)), text
+        assert not OPTION.search(as_advice(text)), text
 
 
 def test_what_is_replaced_is_still_said():
     said = " ".join(text for path in (ROOT / "rife_core").rglob("*.py") for text in texts(path))
     said = said.replace("{} (or --models)", "RIFE_VIDEO_WEIGHTS (or --models)")
     assert not [phrase for phrase in OPTIONS if phrase not in said]
-
-
-def test_errors_of_every_node_speak_of_inputs():
-    @work
-    def run():
-        raise VideoError("These are too many. Give a lower rate (--fps).")
-
-    with pytest.raises(VideoError, match=r"Give a lower rate \(target_fps\)\.$"):
-        run()

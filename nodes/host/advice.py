@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from .comfyui import comfyui
 
 EXTRAS = {
     "openvino": "openvino>=2024.4",
@@ -36,16 +40,16 @@ OPTIONS = {
 _INSTALL = re.compile(r'pip install ("[^"]*"|[\w.=-]+)')
 
 
-def advice(text: str, *, installs: bool) -> str:
-    """A sentence of the engine as a node says it; `installs`: with commands for this Python.
+def as_advice(text: str) -> str:
+    """A sentence of the engine as a node says it.
 
     Example:
-        >>> advice("A lower rate (--fps) is needed.", installs=False)
+        >>> as_advice("A lower rate (--fps) is needed.")
         'A lower rate (target_fps) is needed.'
     """
     for said, here in OPTIONS.items():
         text = text.replace(said, here)
-    return _INSTALL.sub(_command, text) if installs else text
+    return _INSTALL.sub(_command, text) if comfyui("folder_paths") else text
 
 
 def _command(match: re.Match[str]) -> str:
@@ -55,3 +59,15 @@ def _command(match: re.Match[str]) -> str:
     packages = (EXTRAS.get(extra[1], wanted) if extra else wanted).split()
     parts = [sys.executable, "-s", "-m", "pip", "install", *packages]
     return " ".join(f'"{part}"' if re.search(r"[ <>\[]", part) else part for part in parts)
+
+
+@contextmanager
+def advising() -> Generator[None]:
+    """Lets errors of the engine speak in the words of the nodes."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        text = as_advice(str(error))
+        if text == str(error):
+            raise
+        raise type(error)(text) from error

@@ -1,7 +1,6 @@
 """Clips that ComfyUI sends through in parts, as VideoHelperSuite's Meta Batch does."""
 
-import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,15 +12,12 @@ from support import moving_square
 
 
 @pytest.fixture
-def comfyui(monkeypatch):
+def comfyui(loaded, monkeypatch):
     """What a running server has loaded: `comfyui(prompt, node)` lets that node run."""
-    modules = {
-        name: ModuleType(name)
-        for name in (
-            *("folder_paths", "server", "comfy", "comfy.model_management", "comfy.utils"),
-            *("comfy_execution", "comfy_execution.utils"),
-        )
-    }
+    modules = loaded(
+        *("server", "comfy", "comfy.utils", "comfy.model_patcher"),
+        *("comfy_execution", "comfy_execution.utils"),
+    )
     management = modules["comfy.model_management"]
     management.get_torch_device = lambda: torch.device("cpu")
     management.get_free_memory = lambda device: 2**33
@@ -31,13 +27,11 @@ def comfyui(monkeypatch):
     modules["comfy.utils"].ProgressBar = lambda total: SimpleNamespace(
         update_absolute=lambda *_: None
     )
-    patcher = modules["comfy.model_patcher"] = ModuleType("comfy.model_patcher")
-    patcher.ModelPatcher = lambda *_, **__: SimpleNamespace(add_callback=lambda *_: None)
+    patcher = SimpleNamespace(add_callback=lambda *_: None)
+    modules["comfy.model_patcher"].ModelPatcher = lambda *_, **__: patcher
     queue = SimpleNamespace(currently_running={})
     modules["server"].PromptServer = SimpleNamespace(instance=SimpleNamespace(prompt_queue=queue))
-    monkeypatch.setattr("rife_video.nodes.host._preview", lambda frame: None)
-    for name, module in modules.items():
-        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr("rife_video.nodes.host.progress_bar._preview", lambda frame: None)
 
     def running(prompt, node, item=None):
         queue.currently_running = {0: (0, "prompt", prompt, {}, [])}
