@@ -44,7 +44,8 @@ class Pieces:
         sounds = [piece.audio for piece in self._pieces() if piece.audio]
         if not sounds:
             return None
-        return {**sounds[0], "waveform": torch.cat([sound["waveform"] for sound in sounds], -1)}
+        waveform = torch.cat([sound["waveform"] for sound in sounds], -1)
+        return Audio(waveform=waveform, sample_rate=sounds[0]["sample_rate"])
 
     def _pieces(self) -> Iterator[Any]:
         # Half a frame early, so that rounding cannot move a frame into the piece beside.
