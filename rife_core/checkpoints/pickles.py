@@ -61,7 +61,7 @@ def _check_steps(data: io.BytesIO) -> None:
     stack: list[int] = []
     marks: list[int] = []
     memo: dict[Any, int] = {}
-    for count, (step, argument, _) in enumerate(pickletools.genops(data)):
+    for count, (step, argument, _) in enumerate(pickletools.genops(data), 1):
         if count > _MAX_STEPS:
             raise UnpicklingError("it takes too many steps")
         taken = list(step.stack_before)

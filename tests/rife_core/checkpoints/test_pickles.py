@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import pickletools
 import zipfile
 
 import pytest
@@ -34,10 +35,19 @@ def test_tuples_in_tuples_are_refused():
         check_archive(zipped(data=pickle.dumps(nested)))
 
 
+def test_a_long_tuple_is_refused():
+    check_archive(pickle.dumps(tuple(range(900))))
+    with pytest.raises(pickle.UnpicklingError, match="tuples"):
+        check_archive(pickle.dumps(tuple(range(1100))))
+
+
 def test_a_long_way_is_not_gone(monkeypatch):
-    monkeypatch.setattr(pickles, "_MAX_STEPS", 100)
     content = pickle.dumps(list(range(1000)))
+    steps = len(list(pickletools.genops(content)))
     for archive in (content, zipped(data=content)):
+        monkeypatch.setattr(pickles, "_MAX_STEPS", steps)
+        check_archive(archive)
+        monkeypatch.setattr(pickles, "_MAX_STEPS", steps - 1)
         with pytest.raises(pickle.UnpicklingError, match="too many steps"):
             check_archive(archive)
 
@@ -45,6 +55,14 @@ def test_a_long_way_is_not_gone(monkeypatch):
 def test_an_archive_that_unpacks_to_a_thousand_times_its_size():
     with pytest.raises(pickle.UnpicklingError, match="unpacks to more"):
         check_archive(zipped(data=bytes(4 * 2**20)))
+
+
+def test_a_large_pickle_is_refused_unread(monkeypatch):
+    content = pickle.dumps(["x" * 1000])
+    monkeypatch.setattr(pickles, "_MAX_PICKLE", len(content))
+    check_archive(zipped(data=content))
+    with pytest.raises(pickle.UnpicklingError, match="pickle is too large"):
+        check_archive(zipped(data=content + b"."))
 
 
 @pytest.mark.parametrize(

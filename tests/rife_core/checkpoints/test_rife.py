@@ -239,6 +239,10 @@ def test_a_release_of_three_files_is_read_by_its_flownet(early_files, tmp_path):
         (tmp_path / name).write_bytes(content)
     assert load_rife(tmp_path / "model31" / "flownet.pkl").spec.version == "3.1"
     assert [*list_weights([tmp_path])] == ["default", "model31/flownet.pkl"]
+    for name in ("alike.pkl", "weights.pkl"):  # two parts belong to a flownet only
+        (tmp_path / "model31" / name).write_bytes(early_files["model31/flownet.pkl"])
+        with pytest.raises(CheckpointError, match="not its refinement"):
+            load_rife(tmp_path / "model31" / name)
     (tmp_path / "model31" / "unet.pkl").unlink()
     with pytest.raises(CheckpointError, match=r"flow of RIFE 3\.1, but not its refinement"):
         load_rife(tmp_path / "model31" / "flownet.pkl")

@@ -49,6 +49,13 @@ def test_what_was_stored_comes_back():
     less = {name: value for name, value in PLAIN.items() if name not in ("names", "anything")}
     assert stored(less, Everything, folder="here") == WHOLE
     assert stored([{"left": 1}], list[Pair]) == [Pair(1)]
+    assert stored(less, Everything, folder="here", anything=3).anything == 3
+
+
+def test_numbers_up_to_their_bounds():
+    assert stored(2**63 - 1, int) == 2**63 - 1
+    for text in ("24", "24/1", "0" * 1022 + "24"):
+        assert stored(text, Fraction) == 24
 
 
 @pytest.mark.parametrize(
@@ -60,7 +67,7 @@ def test_what_was_stored_comes_back():
         ("truth", (1, 0, "yes", None)),
         ("maybe", (0.5, [], True)),
         ("word", ("c", None, ["a"])),
-        ("rate", (24, "24/0", "-1", "1e5", "", None)),
+        ("rate", (24, "24/0", "24/x", "-1", "1e5", "", "٣", "0" * 1023 + "24", None)),
         ("pairs", ({}, [1], [{"left": "1"}], [{"right": 1}], [{"left": 1, "more": 2}], None)),
         ("runs", ([1], [[1]], [[1, 2, 3]], [[1, "2"]], {})),
         ("names", ([], {"a": 1}, None)),
@@ -84,7 +91,7 @@ def test_what_is_no_json():
 
 
 def test_names_that_lead_elsewhere():
-    for name in ("a", "a/b.mp4", ".a", "a..b", "...", "a: b.mp4"):
+    for name in ("a", "a/b.mp4", ".a", "a..b", "...", "a: b.mp4", "a" * 1024):
         assert is_inside(name)
-    for name in ("", "/", "/a", "..", "a/../b", "a\0"):
+    for name in ("", "/", "/a", "..", "a/../b", "a\0", "a" * 1025):
         assert not is_inside(name)
