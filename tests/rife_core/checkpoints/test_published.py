@@ -21,6 +21,7 @@ def test_every_release_of_4_is_listed_in_order():
     versions = list(RELEASES)
     assert versions[:6] == ["2.3", "2.4", "3.1", "3.5", "3.8", "4.0"]
     assert versions[-1] == "4.26.heavy"
+    assert RELEASES["4.9"].filename == "rife_v4.9.safetensors"
     assert versions.index("4.9") < versions.index("4.10") < versions.index("4.12.lite")
     assert len(versions) == 5 + 36
     assert {v for v, release in RELEASES.items() if release.wheel} == {"3.1", "3.5", "3.8", "4.0"}

@@ -1,8 +1,11 @@
 """IFBlock against its golden vectors, and what they do not reach."""
 
+from typing import get_args
+
 import pytest
 import torch
 from rife_video.rife_core.networks.block import IFBlock
+from rife_video.rife_core.networks.specs import Output, Trunk
 from support import assert_golden, filled_golden_module, golden
 from torch.testing import assert_close
 
@@ -16,6 +19,77 @@ def test_ifblock(name, planes, c, scale):
     with torch.no_grad():
         flow, mask = block(inputs["x"], inputs.get("flow"), scale)
     assert_golden({"flow": flow, "mask": mask}, expected)
+
+
+TRUNKS, OUTPUTS = get_args(Trunk), get_args(Output)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize(("size", "scale"), [((32, 64), 4), ((20, 36), 4), ((16, 16), 0.5)])
+def test_every_form_gives_flow_and_mask_of_the_inputs_size(trunk, output, size, scale):
+    block = IFBlock(3, 4, trunk=trunk, depth=2, output=output)
+    flow, mask = block(torch.rand(2, 3, *size), None, scale)
+    assert flow.shape == (2, 4, *size)
+    assert mask.shape == (2, 1, *size)
+    assert bool(mask.any()) == (output != "flow"), "without a mask both sides count the same"
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("unit", [1, 4])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_flow_is_in_pixels_of_the_image_on_both_ways(output, unit):
+    """Inside it is in pixels of what the block reads; or of the image, at the scale of its unit."""
+    block = IFBlock(7, 4, output=output, flow_unit=unit)
+    part, flow = torch.rand(1, 3, 8, 8), torch.randn(1, 4, 8, 8)
+    assert_close(block.stem([part], flow, 4), block.stem([part], flow * unit / 4, unit))
+    stem = torch.rand(1, 2, 8, 8)
+    inside = block.body(stem, unit / block.growth)
+    outside = block.body(stem, 4)
+    assert_close(outside[:, :4], inside[:, :4] * 4 * block.growth / unit)
+    assert torch.equal(outside[:, 4:], inside[:, 4:])
+    assert_close(inside, block._output(block._trunk(block.conv0[1](stem)), None))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("output", ["half", "shuffle"])
+def test_what_is_not_wanted_is_not_made(output):
+    block, stem = IFBlock(3, 4, output=output, planes=13), torch.rand(1, 2, 8, 8)
+    whole, some = block.body(stem, 2), block.body(stem, 2, 5)
+    assert whole.shape[1] == 13
+    assert some.shape[1] in (5, 13)
+    assert_close(some[:, :5], whole[:, :5])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "name"),
+    [
+        ({"in_planes": 0}, "in_planes"),
+        ({"in_planes": 4097}, "in_planes"),
+        ({"c": 1}, "c"),
+        ({"c": 4097}, "c"),
+        ({"depth": -1}, "depth"),
+        ({"depth": 65}, "depth"),
+        ({"planes": 4}, "planes"),
+        ({"planes": 4097}, "planes"),
+        ({"groups": 0}, "groups"),
+        ({"c": 4, "groups": 5}, "groups"),
+        ({"in_planes": 1.5}, "in_planes"),
+        ({"trunk": "other"}, "trunk"),
+        ({"output": "other"}, "output"),
+    ],
+)
+def test_sizes_that_no_block_can_have(sizes, name):
+    with pytest.raises(ValueError, match=f"^{name} "), torch.device("meta"):
+        IFBlock(**{"in_planes": 3, **sizes})
+
+
+def test_the_smallest_and_the_largest_block():
+    with torch.device("meta"):
+        IFBlock(1, 2, depth=0, planes=5)
+        block = IFBlock(1, 2, depth=64, trunk="beta", groups=2)
+    assert len(block.convblock) == 64
 
 
 @torch.no_grad()

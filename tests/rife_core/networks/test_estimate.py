@@ -1,8 +1,16 @@
 """What passes between the blocks: encoded frames and estimates."""
 
+from dataclasses import replace
+from fractions import Fraction
+
 import pytest
 import torch
-from rife_video.rife_core.networks.estimate import EncodedFrame, Estimate
+from rife_video.rife_core.networks.estimate import (
+    EncodedFrame,
+    Estimate,
+    FramePair,
+    as_timesteps,
+)
 from torch.testing import assert_close
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -27,6 +35,14 @@ def test_frames_are_joined_and_split_again():
     assert torch.equal(again.features, frame.features)
     assert torch.equal(again.context[0], frame.context[0])
     assert EncodedFrame.join(parts[:1]) is parts[0]
+
+
+def test_a_pair_is_split_into_its_samples():
+    frame0, frame1, times = encoded(), encoded(), torch.tensor([0.25, 0.5]).reshape(2, 1, 1, 1)
+    for index, pair in enumerate(FramePair(frame0, frame1, times).split()):
+        assert torch.equal(pair.images[0], frame0.image[index : index + 1])
+        assert torch.equal(pair.images[1], frame1.image[index : index + 1])
+        assert pair.times.tolist() == times[index : index + 1].tolist()
 
 
 def images():
@@ -72,6 +88,72 @@ def test_disagreement_is_the_mean_over_colours():
     img1 = torch.tensor([0.3, 0, 0.6]).reshape(1, 3, 1, 1).expand(1, 3, 8, 8)
     found = Estimate.zero(img0, img1).disagreement()
     assert_close(found, torch.full((1, 1, 8, 8), 0.3))
+
+
+@pytest.mark.parametrize(("mask", "share"), [(0.0, 1.0), (30.0, 0.0), (-30.0, 0.0)])
+def test_doubt_is_the_disagreement_that_shows(mask, share):
+    pair = images()
+    zero = Estimate.zero(*pair)
+    estimate = Estimate(zero.flow, torch.full((1, 1, 8, 8), mask), *pair)
+    assert_close(estimate.doubt(), share * estimate.disagreement())
+
+
+def test_estimates_are_joined_with_all_that_they_know():
+    parts = [Estimate.zero(*images()) for _ in range(2)]
+    whole = Estimate.join(parts)
+    for name in ("flow", "mask", "warped_img0", "warped_img1"):
+        assert torch.equal(getattr(whole, name), torch.cat([getattr(p, name) for p in parts]))
+    assert whole.mixed is None
+    mixed = [replace(part, mixed=torch.rand(1, 3, 8, 8)) for part in parts]
+    assert torch.equal(Estimate.join(mixed).blend(), torch.cat([p.mixed for p in mixed]))
+
+
+def test_sides_can_be_sampled_anew():
+    img0, img1 = images()
+    whole = torch.tensor([1.0, 0, 0, 2]).reshape(1, 4, 1, 1).expand(1, 4, 8, 8)
+    estimate = Estimate.of(whole, torch.zeros(1, 1, 8, 8), img0, img1)
+    assert estimate.resampled("bilinear", img0, img1) is estimate
+    again = estimate.resampled("bicubic", img0, img1)
+    for name in ("flow", "mask", "warped_img0", "warped_img1"):  # steps of whole pixels
+        assert_close(getattr(again, name), getattr(estimate, name))
+    edges = (torch.arange(8) // 2 % 2).float().expand(1, 3, 8, 8)
+    between = Estimate.of(whole * 0.3, torch.zeros(1, 1, 8, 8), edges, edges)
+    sharp = between.resampled("bicubic", edges, edges).warped_img0
+    assert not torch.allclose(sharp, between.warped_img0)
+    assert (sharp.min(), sharp.max()) == (0, 1), "what overshoots is cut off"
+
+
+@pytest.mark.parametrize("timestep", [0, 0.25, 1, Fraction(1, 4), torch.tensor([0.25])])
+def test_one_timestep_is_for_all_samples(timestep):
+    times = as_timesteps(timestep, torch.rand(3, 3, 8, 8).double())
+    assert times.shape == (3, 1, 1, 1)
+    assert times.dtype == torch.float64
+    assert times.flatten().tolist() == [float(timestep)] * 3
+
+
+def test_each_sample_may_have_its_timestep():
+    like = torch.rand(3, 3, 8, 8)
+    assert as_timesteps(torch.tensor([0, 0.5, 1]), like).flatten().tolist() == [0, 0.5, 1]
+
+
+@pytest.mark.parametrize(
+    ("timestep", "words"),
+    [
+        ("half", "timestep is 'half'; it must be a number in"),
+        ("x" * 200, f"timestep is '{'x' * 80}';"),
+        (1j, "must be a number"),
+        (10**400, "must be a number"),
+        (torch.tensor(1j), "must be a number"),
+        (torch.tensor(0.5, device="meta"), "must be a number"),
+        (1.01, r"timestep is 1\.01; it must lie in \[0, 1\]"),
+        (-0.01, "must lie in"),
+        (torch.tensor([0.5, torch.nan, 0.5]), "must lie in"),
+        (torch.tensor([0.5, 0.5]), "one for each of the 3 samples"),
+    ],
+)
+def test_timesteps_that_are_none(timestep, words):
+    with pytest.raises(ValueError, match=words):
+        as_timesteps(timestep, torch.rand(3, 3, 8, 8))
 
 
 def test_detached_numbers_stay_and_gradients_go():

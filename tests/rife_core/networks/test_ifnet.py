@@ -9,7 +9,7 @@ import torch
 from rife_video.rife_core.inference.rife import RIFE
 from rife_video.rife_core.networks import ifnet
 from rife_video.rife_core.networks.frame_order import mirror_flow
-from rife_video.rife_core.networks.ifnet import FlowNetwork
+from rife_video.rife_core.networks.ifnet import FlowNetwork, distillation_loss
 from rife_video.rife_core.networks.specs import get_spec, with_channels
 from support import fill
 from torch.testing import assert_close
@@ -90,6 +90,71 @@ def blocks_with_gradients(network):
     return [
         any(p.grad is not None and p.grad.any() for p in b.parameters()) for b in network.blocks
     ]
+
+
+@pytest.mark.parametrize("scales", [None, (8, 4, 2)])
+def test_the_documented_call_is_a_training_pass(scales):
+    network = build("rife").train()
+    (img0, img1), gt = images(), torch.rand(1, 3, 64, 64)
+    output = network.forward_train(img0, img1, gt, scales=scales)
+    flows, mask, merged, *teaching = network(torch.cat((img0, img1, gt), 1), scales)
+    assert_close(flows, [estimate.flow for estimate in output.estimates])
+    assert_close(mask, output.estimates[-1].mask.sigmoid())
+    assert_close(merged, output.merged)
+    assert_close(teaching, list(output[2:]))
+    assert output.loss_distill.item() > 0
+    x = torch.cat((img0, img1), 1)
+    assert_close(network(x, scales, returnflow=True), flows[-1])
+    assert network(x, scales)[3:] == (None, None, 0)
+    assert_close(network(x, scales)[2], merged)
+
+
+@pytest.mark.parametrize("version", ["3.1", "deep"])
+def test_only_the_last_estimate_is_refined(version):
+    """There the sides are sampled anew, or Unet gives the mask."""
+    network, (img0, img1) = build(version).train(), (image.repeat(1, 1, 2, 2) for image in images())
+    plain = network.flow_pyramid(img0, img1)
+    output = network.forward_train(img0, img1)
+    for one, other in zip(plain[:-1], output.estimates[:-1], strict=True):
+        assert_close(vars(one), vars(other))
+    last, refined = plain[-1], output.estimates[-1]
+    assert_close(refined.flow, last.flow)
+    assert not torch.equal(refined.blend(), last.blend())
+
+
+def test_distillation_is_the_distance_where_the_teacher_is_closer():
+    gt, flow = torch.zeros(1, 3, 2, 2), torch.zeros(1, 4, 2, 2, requires_grad=True)
+    teacher = torch.full((1, 4, 2, 2), 3.0, requires_grad=True)
+    merged = torch.tensor([[0.0101, 0.0099], [1, 0]]).expand(1, 3, 2, 2)
+    loss = distillation_loss(flow, teacher, merged, gt, gt)
+    assert_close(loss, torch.tensor(3 * 2 / 4), check_dtype=False)  # by more than 0.01: two of four
+    loss.backward()
+    assert teacher.grad is None
+    assert (flow.grad[0, 0] != 0).tolist() == [[True, False], [True, False]]
+    equal = distillation_loss(flow, flow.detach(), merged, gt, gt)
+    assert equal.item() == pytest.approx(0)
+    (grad,) = torch.autograd.grad(equal, flow)
+    assert grad.isfinite().all()
+
+
+def test_far_motion_starts_again_twice_as_coarse():
+    """4.0, where both flows move by more than a row allows; a training network never does."""
+    network = build("4.0").eval()
+    spec, pair = network.spec, images()
+
+    def flows(above, scales=None):
+        network.spec = replace(spec, rerun_above=above)
+        return [estimate.flow for estimate in network.flow_pyramid(*pair, scales=scales)]
+
+    before, after = flows(None)[:2]
+    moved = (after - before).abs().unflatten(1, (2, 2)).amax((0, 2, 3, 4))
+    less, more = sorted(moved.tolist())
+    coarse = flows(None, [2 * scale for scale in spec.scales])
+    assert_close(flows(less - 1e-4)[1:], coarse[1:])
+    assert_close(flows(less + 1e-4), flows(None))
+    assert more > less + 1e-3, "one flow alone is not enough"
+    network.train()
+    assert_close(flows(-1.0), flows(None))
 
 
 def test_detached_the_numbers_are_the_same():
