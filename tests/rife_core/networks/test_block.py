@@ -62,6 +62,13 @@ def test_what_is_not_wanted_is_not_made(output):
     assert_close(some[:, :5], whole[:, :5])
 
 
+@torch.no_grad()
+def test_a_part_that_is_the_same_everywhere_may_be_given_as_one_pixel():
+    block, image, time = IFBlock(4, 4), torch.rand(2, 3, 16, 32), torch.rand(2, 1, 1, 1)
+    whole = block.update([image, time.expand(2, 1, 16, 32)], None, 2)
+    assert_close(block.update([image, time], None, 2), whole)
+
+
 @pytest.mark.parametrize(
     ("sizes", "name"),
     [
