@@ -48,8 +48,39 @@ def test_a_schedule_and_a_part_are_exposed_too(shutter, multiplier, count):
 
 @pytest.mark.parametrize(
     ("angle", "exposures", "words"),
-    [(0, 8, "angle is 0"), (361, 8, "up to 360"), (180, 1, "the mean of 2 to 256")],
+    [
+        (0, 8, "angle is 0"),
+        (-1, 8, "angle is -1"),
+        (361, 8, "up to 360"),
+        (180, 1, "the mean of 2 to 256"),
+        (180, 257, "257 exposures"),
+    ],
 )
 def test_impossible_shutters(angle, exposures, words):
     with pytest.raises(ValueError, match=words):
         Shutter(Fraction(angle), exposures)
+
+
+@pytest.mark.parametrize("shutter", [Shutter(Fraction(1, 7), 2), Shutter.of(360, 256)])
+def test_shutters_at_the_bounds(shutter):
+    assert shutter.moment(0) == 0
+    assert shutter.moment(1) == shutter.angle / 360 / shutter.exposures
+    assert shutter.moment(shutter.exposures) == 1
+
+
+@pytest.mark.parametrize("degrees", [float("inf"), 0.0, -0.5, 360.5])
+def test_an_angle_may_be_no_finite_number(degrees):
+    with pytest.raises(ValueError, match=r"^The shutter angle is .*above 0 and up to 360 degrees"):
+        Shutter.of(degrees)
+
+
+@given(shutters, st.fractions(0, 5, max_denominator=60))
+def test_the_first_exposure_from_a_moment_on(shutter, moment):
+    index = shutter.index(moment)
+    assert shutter.moment(index) >= moment
+    assert index == 0 or shutter.moment(index - 1) < moment
+
+
+def test_reports_name_angle_and_exposures():
+    assert str(Shutter(Fraction(361, 2), 4)).startswith("the shutter is open for 180.5 degrees;")
+    assert "the mean of 4 exposures" in str(Shutter(Fraction(180), 4))

@@ -46,6 +46,12 @@ def test_an_eased_speed_has_no_jump_and_leaves_its_stretch_where_it_should():
         ("", "is empty"),
         ("fast", "'fast' cannot be read"),
         ("2-1:1", "ends before it begins"),
+        ("2-2:1", "ends before it begins"),
+        ("0-1:100.1", "from 0.001 to 100"),
+        ("0-1:0.0009", "from 0.001 to 100"),
+        ("0-1:0.09%", "from 0.001 to 100"),
+        ("0-1:1 fast", "cannot be read"),
+        ("1234567890-:1", "cannot be read"),
         ("0-2:1, 1-3:2", "Two speeds are given for second 1"),
         ("0-:1, 3-4:2", "Two speeds"),
         ("0-1:0", "must be from 0.001 to 100"),
@@ -67,3 +73,38 @@ def test_a_timeline_shows_the_places_of_the_curve(text):
     spans = [timeline.within(start, start + 1) for start in range(50)]
     assert [place for span in spans for place in span] == places
     assert timeline.count(0, 50) == len(places)
+
+
+@pytest.mark.parametrize(
+    ("text", "stretches"),
+    [
+        ("0-1:0.001", [(0, 1, Fraction(1, 1000), False)]),
+        ("0 - 1.5 s : 100x", [(0, Fraction(3, 2), 100, False)]),
+        ("0.25s-:50% EASE", [(Fraction(1, 4), None, Fraction(1, 2), True)]),
+        ("1-2:3; 0-1:2\n", [(0, 1, 2, False), (1, 2, 3, False)]),
+    ],
+)
+def test_ways_to_write_a_curve(text, stretches):
+    assert list(SpeedCurve.parse(text).stretches) == stretches
+
+
+@pytest.mark.parametrize(
+    ("text", "speeds"),
+    [
+        ("0-1:3 ease", {0: 3, Fraction(1, 8): 3}),
+        ("0-1:4 ease, 1-2:2 ease", {0: 4, Fraction(8, 31): 3}),  # 3.875 on average till then
+        ("1-2:3", {Fraction(1, 2): 1, 1: 3, Fraction(5, 4): 3, Fraction(4, 3): 1, 9: 1}),
+        ("1-:3 ease", {Fraction(1, 2): 1, 1: 3, 50: 3}),
+    ],
+)
+def test_speeds_of_stretches_and_where_they_meet(text, speeds):
+    curve = SpeedCurve.parse(text)
+    for time, speed in speeds.items():
+        assert curve.speed_at(Fraction(time)) == speed, time
+
+
+def test_before_the_beginning_the_first_speed_runs_backwards():
+    curve = SpeedCurve.parse("0-1:2, 1-:4")
+    assert curve.source_at(Fraction(-1)) == -2
+    assert curve.speed_at(Fraction(-1)) == 2
+    assert curve.source_at(Fraction(2)) == 1 + 4 * Fraction(3, 2)
