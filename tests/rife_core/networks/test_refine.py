@@ -86,6 +86,29 @@ def test_a_residual_corrects_the_blend():
         assert_close(frame, (estimate.blend() + correction).clamp(0, 1))
 
 
+def test_the_context_of_each_frame_follows_its_own_flow():
+    levels = [torch.rand(1, 2, 16, 16) for _ in range(2)]
+    pair = FramePair(
+        *(EncodedFrame(torch.rand(1, 3, 32, 32), (level,)) for level in levels),
+        torch.full((1, 1, 1, 1), 0.5),
+    )
+    flow = torch.tensor([4.0, 0, 0, 8]).reshape(1, 4, 1, 1).expand(1, 4, 32, 32)
+    seen = []
+
+    def logits(planes, c0, c1):
+        seen.extend((*c0, *c1))
+        return torch.zeros(1, 3, 32, 32)
+
+    refine(
+        Contextnet(),
+        SimpleNamespace(logits=logits),
+        pair,
+        Estimate.of(flow, torch.zeros(1, 1, 32, 32), *pair.images),
+    )
+    assert_close(seen[0][..., :-2], levels[0][..., 2:])
+    assert_close(seen[1][..., :-4, :], levels[1][..., 4:, :])
+
+
 def test_a_mask_of_the_unet_takes_the_place_of_the_pyramids():
     pair, estimate = pair_and_estimate()
     unet = painting(torch.tensor([0.0, 0, 0, 40]).reshape(1, 4, 1, 1).expand(1, 4, 32, 32))
