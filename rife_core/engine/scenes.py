@@ -2,8 +2,8 @@
 
 A cut is found by content, not by difference: small pictures of two frames are
 compared block by block, each block searched for nearby in the other picture by
-correlation. A pan moves blocks, a fade or a flash changes their brightness; the
-blocks are still found. Across a cut most of them are not.
+the correlation of its colours. A pan moves blocks, a fade or a flash changes their
+brightness; the blocks are still found. Across a cut most of them are not.
 """
 
 from __future__ import annotations

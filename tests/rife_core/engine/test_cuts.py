@@ -17,7 +17,7 @@ REACH = 9
 
 
 def noise(height=48, width=64, seed=0):
-    return torch.rand(height, width, generator=torch.Generator().manual_seed(seed))
+    return torch.rand(1, height, width, generator=torch.Generator().manual_seed(seed))
 
 
 def shifted(pixels, axis):
@@ -25,8 +25,8 @@ def shifted(pixels, axis):
     scene = noise(96, 96)
     at = [16, 16]
     at[axis] += pixels
-    view = scene[at[0] : at[0] + 48, at[1] : at[1] + 64]
-    return scene[16:64, 16:80], view
+    view = scene[:, at[0] : at[0] + 48, at[1] : at[1] + 64]
+    return scene[:, 16:64, 16:80], view
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -38,39 +38,64 @@ def test_blocks_are_searched_for_a_seventh_of_the_width_away(axis, direction):
 
 
 def test_the_reach_is_a_seventh_of_the_long_side():
-    assert cuts.small_picture(torch.rand(720, 1280, 3)).shape == (36, 64)
+    assert cuts.small_picture(torch.rand(720, 1280, 3)).shape == (3, 36, 64)
     assert round(64 / 7) == REACH
 
 
 def test_brightness_and_contrast_do_not_count():
     scene = 0.5 + 0.2 * noise()
     assert_close(likeness(scene, 0.3 * scene + 0.4), 1.0, atol=1e-3, rtol=0)
-    assert likeness(scene, scene.flip(0)) < cuts.CUT_BELOW
+    assert likeness(scene, scene.flip(1)) < cuts.CUT_BELOW
 
 
 def test_likeness_does_not_depend_on_the_order():
     a, b = noise(seed=1), noise(seed=2)
-    half = torch.cat((a[:, :32], b[:, 32:]), 1)
+    half = torch.cat((a[..., :32], b[..., 32:]), 2)
     assert likeness(a, half) == likeness(half, a)
 
 
 @pytest.mark.parametrize(("level", "same"), [(0.0, 1.0), (0.1, 1.0), (0.2, 0.0), (1.0, 0.0)])
 def test_without_detail_the_mean_change_decides(level, same):
-    assert likeness(torch.zeros(36, 64), torch.full((36, 64), level)) == same
+    assert likeness(torch.zeros(3, 36, 64), torch.full((3, 36, 64), level)) == same
 
 
 def test_a_small_picture_is_the_mean_of_its_pixels():
     frame = torch.zeros(128, 128, 3)
     frame[:64, :, 0] = 0.9
-    expected = torch.zeros(64, 64)
-    expected[:32] = 0.3
+    expected = torch.zeros(3, 64, 64)
+    expected[0, :32] = 0.9
     assert_close(small_picture(frame), expected)
     assert_close(small_picture((frame * 255).round().to(torch.uint8)), expected, atol=2e-3, rtol=0)
 
 
 def test_values_that_are_not_finite_count_as_black():
     frame = torch.full((32, 32, 3), float("nan"))
-    assert torch.equal(small_picture(frame), torch.zeros(32, 32))
+    assert torch.equal(small_picture(frame), torch.zeros(3, 32, 32))
+
+
+GREY, RED, GREEN = (1, 1, 1), (1, 0.1, 0.1), (0.1, 1, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        (GREY, GREY, 1.0),
+        (RED, RED, 1.0),
+        (GREY, (1, 0.5, 0.2), 1.7 / (3 * 1.29) ** 0.5),
+        (RED, GREEN, 0.21 / 1.02),
+    ],
+)
+def test_pictures_are_as_alike_as_their_colours(left, right, expected):
+    """One texture in two colours: the cosine between them."""
+    left, right = (
+        torch.tensor(colour).float()[:, None, None] * noise() for colour in (left, right)
+    )
+    assert_close(likeness(left, right), expected, atol=2e-3, rtol=0)
+
+
+def test_without_colour_there_is_one_likeness_for_grey_and_for_three_equal_channels():
+    a, b = noise(seed=1), noise(seed=2)
+    assert_close(likeness(a.repeat(3, 1, 1), b.repeat(3, 1, 1)), likeness(a, b))
 
 
 def frame(level=0.5):

@@ -103,6 +103,81 @@ def test_noise_fades_and_flicker_in_the_dark_are_no_cuts():
     assert cuts_found([frame * (0.6 + 0.4 * (k % 2)) for k, frame in enumerate(frames)]) == []
 
 
+def grey(picture):
+    return picture.mean(2, keepdim=True).expand(-1, -1, 3)
+
+
+def tinted(picture, *colour):
+    return picture * torch.tensor(colour)
+
+
+@pytest.mark.parametrize("contrast", [1.0, 0.15])
+def test_cuts_between_equally_bright_scenes_of_other_colours_are_found(contrast):
+    """As stored in 8 bits; luminance has nothing to be told by."""
+
+    def equally_bright(frame):
+        return (255 * (0.5 + contrast * (frame - grey(frame)) / 2)).round() / 255
+
+    scenes = [[equally_bright(frame) for frame in pan(seed, 4, 4)] for seed in (1, 2, 3)]
+    assert cuts_found([frame for scene in scenes for frame in scene]) == [5, 9]
+
+
+def test_a_cut_from_a_blue_title_to_an_orange_one_is_found():
+    white = torch.ones(HEIGHT, WIDTH, 3)
+    assert cuts_found([tinted(white, 0.2, 0.3, 0.9)] * 3 + [tinted(white, 0.9, 0.4, 0.1)] * 3) == [
+        4
+    ]
+
+
+def test_a_cut_to_the_same_texture_in_another_colour_is_found():
+    frames = [grey(frame) for frame in pan(1, 6, 2)]
+    red = [tinted(frame, 0.9, 0.1, 0.2) for frame in frames[:3]]
+    assert cuts_found(red + [tinted(frame, 0.1, 0.9, 0.2) for frame in frames[3:]]) == [4]
+
+
+LIGHTS = [(1, 0.9, 0.7), (0.5, 0.7, 1), (1, 0.5, 0.5), (0.6, 1, 0.6)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_coloured_light_grading_and_compressed_colours_are_no_cuts(seed):
+    frames = pan(seed, 8, 3)
+    assert cuts_found([tinted(frame, *LIGHTS[k % 4]) for k, frame in enumerate(frames)]) == []
+    to_red = [torch.lerp(f, tinted(f, 1, 0, 0), k / 7) for k, f in enumerate(frames)]
+    assert cuts_found(to_red) == []
+
+    pale = [torch.lerp(grey(frame), frame, 0.4) for frame in frames]
+    graded = [frame ** torch.tensor([0.6, 1, 1.6]) for frame in pale[4:]]
+    assert cuts_found(pale[:4] + graded) == []
+    assert cuts_found(pale[:4] + [grey(frame) for frame in pale[4:]]) == []
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def compressed(picture):
+        """Colours of large cells, in steps that differ from frame to frame."""
+        colours = (picture - grey(picture)).unfold(0, 20, 20).unfold(1, 20, 20).mean((3, 4))
+        steps = ((colours + 0.04 * torch.rand(3, generator=generator)) / 0.05).round() * 0.05
+        return grey(picture) + steps.repeat_interleave(20, 0).repeat_interleave(20, 1)
+
+    assert cuts_found([compressed(frame) for frame in pale]) == []
+
+
+def test_colour_that_flashes_is_no_cut():
+    frames = pan(7, 7, 3)
+    frames[3] = tinted(grey(frames[3]), 1, 0, 0)
+    assert cuts_found(frames) == []
+
+
+def test_noise_in_the_colours_of_grey_pictures_is_no_cut():
+    generator = torch.Generator().manual_seed(0)
+
+    def noisy(picture):
+        noise = torch.randn(picture.shape, generator=generator)
+        return grey(picture) + 0.04 * (noise - grey(noise))
+
+    assert cuts_found([noisy(f) for f in pan(2, 5, 4)]) == []
+    assert cuts_found([noisy(torch.full((HEIGHT, WIDTH, 3), 0.5)) for _ in range(4)]) == []
+
+
 def test_a_scene_of_one_frame_has_two_cuts():
     assert cuts_found([*pan(1, 3, 4), texture(9), *pan(3, 3, 4)]) == [4, 5]
 
