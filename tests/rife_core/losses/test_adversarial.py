@@ -37,3 +37,20 @@ def test_adaptive_weight_is_a_clamped_ratio():
     assert adaptive_weight(0 * layer[0], 2 * layer[1], layer).item() == 0
     broken = torch.tensor([float("nan")]) * layer[0]
     assert adaptive_weight(broken.sum(), 2 * layer[1], layer).item() == 1
+
+
+def test_both_losses_can_be_trained_on_after_their_weight_is_known():
+    layer = torch.tensor([1.0, 2.0], requires_grad=True)
+    perceptual, verdict = layer.square().sum(), layer.square().sum() / 2
+    assert adaptive_weight(perceptual, verdict, layer).item() == pytest.approx(2)
+    assert not adaptive_weight(perceptual, verdict, layer).requires_grad
+    (perceptual + verdict).backward()
+    assert_close(layer.grad, 3 * layer.detach())
+
+
+def test_a_layer_that_took_no_part_is_refused():
+    layer, other = (torch.ones(2, requires_grad=True) for _ in range(2))
+    with pytest.raises(ValueError, match="took no part"):
+        adaptive_weight(layer.sum(), other.sum(), layer)
+    with pytest.raises(ValueError, match="does not require grad"):
+        adaptive_weight(layer.sum(), layer.sum(), layer.detach())

@@ -2,7 +2,13 @@
 
 import pytest
 import torch
-from rife_video.rife_core.losses.compare import MAPS, MEASURES, compare
+from rife_video.rife_core.losses.compare import (
+    MAPS,
+    MEASURES,
+    _lpips,
+    check_same_clip,
+    compare,
+)
 from rife_video.rife_core.losses.metrics import psnr
 from torch.testing import assert_close
 
@@ -48,6 +54,44 @@ def test_maps_have_one_value_a_pixel_and_none_where_nothing_differs(name):
     assert errors.shape == (3, 1, 48, 40)
     assert errors[..., 18:30, 14:26].sum() > 0
     assert errors[..., :12, :].abs().max() < 1e-5
+
+
+def test_lpips_is_given_images_from_minus_1_to_1():
+    given = []
+
+    class Network(torch.nn.Module):
+        def __init__(self, folders):
+            super().__init__()
+            self.folders = folders
+
+        def forward(self, a, b):
+            given.extend((a, b))
+
+    judge = _lpips(Network, torch.device("cpu"), ["here"])
+    judge(torch.tensor([0.0, 0.5, 1.0]), torch.tensor([0.25]))
+    assert [each.tolist() for each in given] == [[-1, 0, 1], [-0.5]]
+
+
+def test_what_needs_weights_or_a_package_is_not_chosen_and_what_came_late_is_last():
+    assert CHOSEN == ["laplacian", "census", "edges", "psnr", "ssim"]
+    assert [name for name, measure in MEASURES.items() if measure.late] == list(MEASURES)[7:]
+    higher = {name for name, measure in MEASURES.items() if measure.better == "higher"}
+    assert higher == {"psnr", "ssim", "ssimulacra2"}
+
+
+@pytest.mark.parametrize(
+    ("frames", "words"),
+    [
+        (clip()[0], r"gt has shape \(48, 40, 3\); expected frames of 3 channels"),
+        (clip()[..., :2], "expected frames of 3 channels"),
+        (clip()[:0], "at least one"),
+        (clip().where(clip() < 0.999, torch.nan), "Frame 1 of gt, counted from 1, holds values"),
+        (clip().index_fill(0, torch.tensor([1]), torch.inf), "Frame 2 of gt, counted from 1"),
+    ],
+)
+def test_clips_that_are_none(frames, words):
+    with pytest.raises(ValueError, match=words):
+        check_same_clip(prediction=clip(), gt=frames)
 
 
 def test_progress_reaches_the_number_of_frames():

@@ -63,6 +63,17 @@ def test_what_is_not_wanted_is_not_made(output):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("trunk", TRUNKS)
+def test_a_trunk_that_has_learnt_nothing_passes_on_what_it_skips(trunk):
+    block, x = IFBlock(3, 4, trunk=trunk, depth=2), torch.rand(1, 4, 8, 8)
+    for name, parameter in block.named_parameters():
+        if name.startswith("convblock"):
+            parameter.zero_()
+    skips = trunk not in ("plain", "plain_prelu")
+    assert_close(block._trunk(x), x if skips else torch.zeros_like(x))
+
+
+@torch.no_grad()
 def test_a_part_that_is_the_same_everywhere_may_be_given_as_one_pixel():
     block, image, time = IFBlock(4, 4), torch.rand(2, 3, 16, 32), torch.rand(2, 1, 1, 1)
     whole = block.update([image, time.expand(2, 1, 16, 32)], None, 2)

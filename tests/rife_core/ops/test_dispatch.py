@@ -13,8 +13,13 @@ from rife_video.rife_core.networks.specs import distinct_specs, get_spec
 from rife_video.rife_core.ops import banded_conv
 from rife_video.rife_core.ops.dispatch import (
     FastForm,
+    at_least_float32,
     fast_forms_are_off,
+    is_out_of_memory,
+    is_traced,
     plain_ops,
+    undisturbed,
+    uses_cpu_bf16_ops,
     uses_cpu_conv_forms,
     wave,
 )
@@ -90,6 +95,39 @@ def test_running_out_of_memory_is_for_the_caller():
     with pytest.raises(torch.OutOfMemoryError):
         double.form(torch.ones(3))
     assert not double.form.off
+
+
+def test_without_a_sample_the_arguments_themselves_are_compared():
+    calls = []
+    form = FastForm(
+        "doubling",
+        lambda x: calls.append("plain") or 2 * x,
+        lambda x: calls.append("fast") or 2 * x,
+        lambda x: True,
+        kind=lambda x: None if x.is_meta else x.ndim,
+    )
+    for x in (torch.ones(3), torch.ones(4), torch.ones(1, 4)):
+        assert torch.equal(form(x), 2 * x)
+    assert calls == ["fast", "plain", "fast", "fast", "plain"]
+    form(torch.ones(1, 1, 1, device="meta"))
+    assert calls[5:] == ["fast"], "without values there is nothing to compare"
+
+
+def test_both_forms_are_given_a_sample_of_their_own():
+    form = FastForm("doubling", lambda x: 2 * x, lambda x: x.mul_(2), bool, lambda x: (wave(4),))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        form(torch.ones(1))
+    assert not form.off
+
+
+@pytest.mark.parametrize(
+    "odd", [lambda x: [x], lambda x: [x, x + 1], lambda x: [x, x * torch.nan], lambda x: [x, -x]]
+)
+def test_results_of_several_tensors_are_all_compared(odd):
+    form = FastForm("both", lambda x: [x, x], odd, lambda x: True)
+    with pytest.warns(RuntimeWarning, match="The fast form 'both' is not used"):
+        assert torch.equal(torch.stack(form(torch.ones(3))), torch.ones(2, 3))
 
 
 def test_comparing_draws_no_random_numbers():
@@ -211,3 +249,72 @@ def test_a_caller_who_lets_products_be_rounded_keeps_pytorchs_ways(monkeypatch):
         assert uses_cpu_conv_forms(cpu, torch.bfloat16)
     monkeypatch.undo()
     assert not uses_cpu_conv_forms(cpu, torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_so"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA"), True),
+        (RuntimeError("CUDA out of memory"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("std::bad_alloc"), True),
+        (RuntimeError("Could not create a primitive descriptor"), True),
+        (RuntimeError("can't start new thread"), True),
+        (RuntimeError("shapes differ"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_who_says_that_memory_ran_out(error, is_so):
+    assert is_out_of_memory(error) == is_so
+
+
+@pytest.mark.parametrize(
+    ("dtype", "wider"),
+    [
+        (torch.float8_e4m3fn, torch.float32),
+        (torch.float16, torch.float32),
+        (torch.bfloat16, torch.float32),
+        (torch.float32, torch.float32),
+        (torch.float64, torch.float64),
+    ],
+)
+def test_at_least_float32(dtype, wider):
+    x = torch.ones(1, 2, 4, 4).to(dtype).to(memory_format=torch.channels_last)
+    assert at_least_float32(x).dtype is wider
+    assert at_least_float32(x, torch.contiguous_format).is_contiguous()
+
+
+@torch.no_grad()
+def test_a_callers_settings_change_nothing_inside():
+    a, b = torch.rand(2, 4, 4)
+    with torch.autocast("cpu", torch.bfloat16), torch.device("meta"):
+        with undisturbed():
+            assert (a @ b).dtype is torch.float32
+            assert torch.empty(1).device.type == "cpu"
+        assert (a @ b).dtype is torch.bfloat16
+        assert torch.empty(1).is_meta
+        with torch.enable_grad(), undisturbed():  # what is recorded is the caller's
+            assert (a @ b).dtype is torch.bfloat16
+            assert torch.empty(1).is_meta
+
+
+def test_bfloat16_forms_are_for_a_cpu_that_nobody_records():
+    cpu, bfloat16 = torch.device("cpu"), torch.bfloat16
+    assert is_traced()
+    assert not uses_cpu_bf16_ops(cpu, bfloat16)
+    with torch.no_grad():
+        assert not is_traced()
+        assert uses_cpu_bf16_ops(cpu, bfloat16)
+        assert not uses_cpu_bf16_ops(cpu, torch.float32)
+        assert not uses_cpu_bf16_ops(torch.device("meta"), bfloat16)
+        with torch.autocast("cpu", bfloat16):
+            assert not uses_cpu_bf16_ops(cpu, bfloat16)
+
+
+def test_numbers_to_compare_on_are_always_the_same():
+    x = wave(2, 50)
+    assert torch.equal(x, wave(2, 50))
+    assert x.abs().max() <= 1
+    assert (x.flatten().diff() != 0).all()
+    assert wave(3, dtype=torch.float64).dtype is torch.float64
