@@ -1,7 +1,8 @@
 """The pyramid of blocks, computed only where the next block reads it.
 
 A block at scale s begins by downsampling its input s times, bilinearly and without
-antialiasing: of every s x s pixels it reads the four in the middle. So what comes
+antialiasing: of every s x s pixels it reads the four in the middle (an antialiased row reads
+the means of its four quarters, which at s / 2 are the four in the middle). So what comes
 before - the flow, and the frames warped by it - is needed at those points alone, and
 the coarse levels cost almost nothing. Two facts make that exact:
 
@@ -11,9 +12,10 @@ the coarse levels cost almost nothing. Two facts make that exact:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..networks.estimate import IMAGE_CHANNELS, Estimate, FramePair
@@ -47,7 +49,7 @@ def _sparse(
     network: FlowNetwork, pair: FramePair, scales: Sequence[float], ensemble: bool
 ) -> Estimate:
     spec = network.spec
-    pyramid = SparsePyramid((pair.frame0.planes, pair.frame1.planes), spec.mask_adds)
+    pyramid = SparsePyramid((pair.frame0.planes, pair.frame1.planes), spec.mask_adds, spec.cell)
     for index, (block, scale) in enumerate(zip(network.blocks, scales, strict=True)):
         wanted = CARRIED_FROM + (spec.carried if index + 1 < len(scales) else 0)
         # What a block reads is let go of before it runs.
@@ -108,11 +110,15 @@ class SparsePyramid:
     Args:
         sides: what is warped of each source frame: image, then features. B C H W each.
         mask_adds: see `NetworkSpec`.
+        cell: see `NetworkSpec.cell`.
     """
 
-    def __init__(self, sides: tuple[Tensor, Tensor], mask_adds: bool) -> None:
+    def __init__(
+        self, sides: tuple[Tensor, Tensor], mask_adds: bool, cell: Callable[[float], int]
+    ) -> None:
         self.sides = sides
         self.mask_adds = mask_adds
+        self.cell = cell
         self._updates: list[tuple[Tensor, int]] = []
         self._flow: Tensor | None = None
         self._upsampled = 0
@@ -136,23 +142,31 @@ class SparsePyramid:
 
     def downsampled(self, scale: float) -> tuple[Tensor, Tensor]:
         """Both sides as they are, at 1/scale."""
-        side0, side1 = self.sides
-        return resize(side0, 1 / scale), resize(side1, 1 / scale)
+        cell = self.cell(scale)
+        side0, side1 = self._averaged(cell)
+        return resize(side0, cell / scale), resize(side1, cell / scale)
 
     def warped(self, scale: float) -> tuple[Tensor, Tensor]:
         """Both sides warped by the flow so far, at 1/scale."""
         if not self._updates:
             return self.downsampled(scale)
-        if scale <= DENSE_UP_TO:
+        cell = self.cell(scale)
+        if cell > 1:
+            flow, points = self.flow(cell) / cell, None
+        elif scale <= DENSE_UP_TO:
             flow, points = self.flow(1), None
         else:
             points = self._points(int(scale))
             flow = self._flow_at(points)
-        flows = flow[:, :2], flow[:, 2:FLOW_CHANNELS]
-        warps = [warp(side, part, points) for side, part in zip(self.sides, flows, strict=True)]
-        # Two points a cell along each axis are left: their mean is what the block reads.
+        sides, flows = self._averaged(cell), (flow[:, :2], flow[:, 2:FLOW_CHANNELS])
+        warps = [warp(side, part, points) for side, part in zip(sides, flows, strict=True)]
+        # Two points along each axis are left of what becomes one: their mean is what is read.
         warped0, warped1 = (resize(each, 0.5 if scale > 1 else 1) for each in warps)
         return warped0, warped1
+
+    def _averaged(self, cell: int) -> tuple[Tensor, Tensor]:
+        side0, side1 = self.sides
+        return self.sides if cell == 1 else (F.avg_pool2d(side0, cell), F.avg_pool2d(side1, cell))
 
     def flow(self, scale: float) -> Tensor:
         """The flow so far in pixels of the full image, at 1/scale: B 4 H/scale W/scale."""

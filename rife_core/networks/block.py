@@ -103,7 +103,9 @@ class IFBlock(nn.Module):
         planes = self.update([x], flow, scale)
         return planes[:, :FLOW_CHANNELS], planes[:, FLOW_CHANNELS:CARRIED_FROM]
 
-    def update(self, parts: Sequence[Tensor], flow: Tensor | None, scale: float) -> Tensor:
+    def update(
+        self, parts: Sequence[Tensor], flow: Tensor | None, scale: float, cell: int = 1
+    ) -> Tensor:
         """All output channels at full resolution: flow update, mask, then carried features.
 
         Args:
@@ -111,10 +113,11 @@ class IFBlock(nn.Module):
                 are concatenated. B C H W, or B C 1 1 where a part is the same everywhere.
             flow: see `IFBlock`.
             scale: see `IFBlock`.
+            cell: parts and flow are given so many times smaller than the frame.
         """
-        height, width = parts[0].shape[-2:]
-        small = [part if part.shape[-1] == 1 else resize(part, 1 / scale) for part in parts]
-        flow = None if flow is None else resize(flow, 1 / scale)
+        height, width = (side * cell for side in parts[0].shape[-2:])
+        small = [part if part.shape[-1] == 1 else resize(part, cell / scale) for part in parts]
+        flow = None if flow is None else resize(flow, cell / scale)
         planes = self.body(self.stem(small, flow, scale), scale)
         if self.output == "flow":  # summed at half the frame's size
             planes, scale = resize(planes, scale), 1

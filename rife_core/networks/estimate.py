@@ -8,8 +8,10 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from ..ops.resize import resize
 from ..ops.warp import warp, warp_both
 from .specs import CARRIED_FROM, FLOW_CHANNELS, MASK_CHANNELS, Sampling
 
@@ -161,6 +163,24 @@ class Estimate:
         """
         share = torch.sigmoid(self.mask)
         return 4 * share * (1 - share) * self.disagreement()
+
+
+def averaged(
+    cell: int, pair: FramePair, before: Estimate | None
+) -> tuple[FramePair, Estimate | None]:
+    """A pair and its estimate at 1/`cell` of their size, as a block of an antialiased row reads.
+
+    Of each square of pixels the frames have the mean, and they are warped as such; flow stays
+    in pixels of the full image. Context is left out.
+    """
+    if cell == 1:
+        return pair, before
+    frame0, frame1 = (EncodedFrame(F.avg_pool2d(each.planes, cell)) for each in pair[:2])
+    pair = FramePair(frame0, frame1, pair.times)
+    if before is None:
+        return pair, None
+    flow, mask = resize(before.flow, 1 / cell), resize(before.mask, 1 / cell)
+    return pair, Estimate(flow, mask, *warp_both(*pair.images, flow / cell, mask))
 
 
 class TrainingOutput(NamedTuple):

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from ..basics.arguments import fitted
 from ..ops.warp import warp
 from .block import IFBlock
-from .estimate import EncodedFrame, Estimate, FramePair, TrainingOutput, as_timesteps
+from .estimate import EncodedFrame, Estimate, FramePair, TrainingOutput, as_timesteps, averaged
 from .frame_order import average, frame_orders, listed
 from .inputs import scales_of
 from .layers import build_head
@@ -206,9 +206,10 @@ class FlowNetwork(nn.Module):
         """What is known after block `index`: the estimate, and the features it hands on."""
         spec, (before, carried) = self.spec, known
         names = spec.first_inputs if before is None else spec.inputs
-        flow = None if before is None else before.flow
-        orders = frame_orders(names, self._named_inputs(pair, before, carried), flow, swap)
-        update = average([self.blocks[index].update(*order, scale) for order in orders])
+        seen, last = averaged(cell := spec.cell(scale), pair, before)
+        named = self._named_inputs(seen, last, carried)
+        orders = frame_orders(names, named, last and last.flow, swap)
+        update = average([self.blocks[index].update(*order, scale, cell) for order in orders])
         after = (before or Estimate.zero(*pair.images)).updated(
             update, spec.mask_adds, *pair.images
         )

@@ -84,6 +84,9 @@ class NetworkSpec:
             the time, but on 14 frames of 7 clips (480p) it gave 26.75 dB and LPIPS 0.106 in place
             of 27.60 dB and 0.084. The bundled row is so in its coarse blocks, which cost little
             (weights/README.md).
+        antialiased: a block coarser than 2 reads means of the frames, warped as such, and no
+            single pixels; see `cell`. Published networks read the four pixels in the middle of
+            what they downsample, and of a texture that moves those tell little.
         rerun_above: pixels; where block 1 moves both flows by more, all scales
             are doubled and the network starts again (4.0 and 4.1).
         align: height and width must be a multiple of this at scale 1.
@@ -110,6 +113,7 @@ class NetworkSpec:
     teacher: bool = False
     ensemble: Ensemble = "swap"
     both_orders: int = 0
+    antialiased: bool = False
     rerun_above: float | None = None
     align: int = 32
     sampling: Sampling = "bilinear"
@@ -127,6 +131,15 @@ class NetworkSpec:
     def flow_unit(self, index: int) -> float:
         """The scale at which the flow of block `index` is in pixels of what it reads."""
         return 1 if self.scaled_flow else self.scales[index]
+
+    def cell(self, scale: float) -> int:
+        """The side in pixels of the squares whose means a block at `scale` reads; 1: pixels.
+
+        Example:
+            >>> [get_spec("deep").cell(scale) for scale in (32, 4, 2, 0.5)]
+            [16, 2, 1, 1]
+        """
+        return int(scale) // 2 if self.antialiased and scale > 2 and scale % 2 == 0 else 1
 
     def width_of(self, name: str) -> int:
         """Number of channels of the block input called `name`."""
@@ -289,6 +302,7 @@ _ROWS: tuple[tuple[str, NetworkSpec], ...] = (
             scales=(32, 16, 8, 4, 2, 1),
             mask_adds=True,
             both_orders=3,
+            antialiased=True,
             align=128,
             sampling="bicubic",
         ),

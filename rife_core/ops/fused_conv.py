@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -52,7 +53,13 @@ def _fast(
 
 
 def _has_onednn_for(before: Tensor, x: Tensor, *_: Any) -> bool:
-    return uses_cpu_bf16_ops(x.device, x.dtype) and torch.backends.mkldnn.is_available()
+    return uses_cpu_bf16_ops(x.device, x.dtype) and _onednn_takes_bfloat16()
+
+
+@cache
+def _onednn_takes_bfloat16() -> bool:
+    """Whether oneDNN is there and the processor has what its bfloat16 needs, AVX-512."""
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 _convolve_onto = FastForm(

@@ -12,6 +12,7 @@ from statistics import mean
 import torch
 from torch import Tensor
 
+from ..inference.precision import has_bfloat16
 from ..inference.rife import RIFE
 from ..losses.laplacian import lap_loss
 from ..losses.metrics import psnr
@@ -123,7 +124,7 @@ def _trained(
     average = {name: p.detach().clone() for name, p in copied.named_parameters()}
     optimizer = torch.optim.AdamW(copied.parameters(), lr=lr, weight_decay=1e-4)
     generator = torch.Generator().manual_seed(seed)
-    bf16 = device.type != "mps"
+    bf16 = has_bfloat16(device)
     began, done = time.monotonic(), 0
     while done < steps and time.monotonic() - began < seconds:
         share = max(done / steps, (time.monotonic() - began) / seconds)

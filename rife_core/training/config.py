@@ -132,7 +132,7 @@ class TrainConfig:
             the largest gradient norm.
         shards: parts that each batch is made and computed in; several processes share
             them.
-        bf16: run convolutions in bfloat16.
+        bf16: run convolutions in bfloat16, on a device that has instructions for it.
         tied_width: width of the blocks in tied stages; 0 means the last block's.
         save_minutes: time between checkpoints.
         log_every: steps between lines of the log.

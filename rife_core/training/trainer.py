@@ -28,6 +28,7 @@ from ..basics.whole_file import write_whole
 from ..charts.training import Curve, curve_svg, preview_png
 from ..checkpoints.rife import save_rife
 from ..engine.allocator import kept_memory
+from ..inference.precision import has_bfloat16
 from ..losses.lpips_alex import LPIPSAlex
 from ..losses.vgg import VGGPerceptualLoss
 from ..networks.ifnet import FlowNetwork
@@ -93,6 +94,7 @@ class Trainer:
                 f"The batches are made in {config.shards} shards, which {self.world} processes "
                 "cannot share evenly; set shards to a multiple of the number of processes."
             )
+        self.bf16 = config.bf16 and has_bfloat16(self.device)
         self.step = self.updates = self.skipped = 0
         out.mkdir(parents=True, exist_ok=True)
         state = read_state(out, self.device)
@@ -159,7 +161,7 @@ class Trainer:
                 scales = tuple(2 * scale for scale in scales)
         for shard in range(self.rank, shards, self.world):
             batch = batches.take(turn * shards + shard)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 loss, figures = objective(
                     self.network, batch, scales, weights, plan.detach, self.perceptual
                 )

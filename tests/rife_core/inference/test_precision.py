@@ -5,6 +5,7 @@ import torch
 from rife_video.rife_core.inference import precision
 from rife_video.rife_core.inference.precision import (
     default_device,
+    has_bfloat16,
     resolve_precision,
     set_precision,
 )
@@ -50,6 +51,13 @@ def test_float32_is_left_alone():
 def test_auto_is_the_fastest_format_of_the_device(monkeypatch, device, has_bfloat16, expected):
     monkeypatch.setattr(precision, "_cpu_has_bfloat16", lambda: has_bfloat16)
     assert resolve_precision("auto", device) is expected
+
+
+@pytest.mark.parametrize("cpu_has", [True, False])
+def test_a_processor_without_instructions_for_bfloat16_is_not_asked_for_it(monkeypatch, cpu_has):
+    monkeypatch.setattr(precision, "_cpu_has_bfloat16", lambda: cpu_has)
+    found = [has_bfloat16(torch.device(name)) for name in ("cpu", "cuda", "mps")]
+    assert found == [cpu_has, True, False]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from rife_video.rife_core.networks.estimate import (
     Estimate,
     FramePair,
     as_timesteps,
+    averaged,
 )
 from torch.testing import assert_close
 
@@ -166,3 +167,27 @@ def test_detached_numbers_stay_and_gradients_go():
         part.requires_grad for part in (cut.flow, cut.mask, cut.warped_img0, cut.warped_img1)
     )
     assert torch.equal(cut.blend(), estimate.blend())
+
+
+def test_a_block_that_reads_pixels_gets_the_pair_as_it_is():
+    frame = encoded()
+    pair, before = FramePair(frame, frame, torch.full((2, 1, 1, 1), 0.5)), None
+    seen, last = averaged(1, pair, before)
+    assert seen is pair
+    assert last is before
+
+
+def test_averaged_frames_are_warped_by_the_flow_in_their_own_pixels():
+    """Four pixels of the frame are one of its means over squares of four."""
+    img0, img1 = torch.rand(2, 1, 3, 16, 32)
+    flow = torch.tensor([4.0, 0, 0, -8]).reshape(1, 4, 1, 1).expand(1, 4, 16, 32)
+    pair = FramePair(EncodedFrame(img0), EncodedFrame(img1), torch.full((1, 1, 1, 1), 0.5))
+    seen, last = averaged(4, pair, Estimate.of(flow, flow[:, :1], img0, img1))
+    means = [image.unflatten(3, (8, 4)).unflatten(2, (4, 4)).mean((3, 5)) for image in pair.images]
+    for found, expected in zip(seen.images, means, strict=True):
+        assert_close(found, expected)
+    assert_close(last.flow, flow[..., :4, :8])
+    assert_close(last.mask, flow[:, :1, :4, :8])
+    assert_close(last.warped_img0[..., :-1], means[0][..., 1:])
+    assert_close(last.warped_img1[..., 2:, :], means[1][..., :-2, :])
+    assert averaged(4, pair, None)[1] is None

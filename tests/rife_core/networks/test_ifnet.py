@@ -63,6 +63,19 @@ def test_the_first_blocks_of_the_bundled_row_see_both_orders():
         assert (apart < 1e-4) == (index < network.spec.both_orders), (index, float(apart))
 
 
+def test_the_coarse_blocks_of_the_bundled_row_read_means():
+    """A pattern that has none within the cells of a block is not seen by it, whatever moved."""
+    frames = torch.rand(2, 1, 3, 128, 128)
+    stripes = 0.2 * torch.tensor([1.0, -1.0, -1.0, 1.0]).repeat(32)
+    for version, blind in (("deep", 4), ("4.6", 0)):
+        network = narrow(version)
+        seen, other = (network.flow_pyramid(*(frames + s)) for s in (0 * stripes, stripes))
+        unseen = [
+            torch.allclose(a.flow, b.flow, atol=1e-4) for a, b in zip(seen, other, strict=True)
+        ]
+        assert unseen == [index < blind for index in range(len(seen))]
+
+
 def test_carried_features_are_taught_by_the_block_that_reads_them():
     """With `detach` too: nothing else could teach them."""
     network = narrow("4.25")

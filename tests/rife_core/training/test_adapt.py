@@ -115,3 +115,18 @@ def test_the_copy_is_the_average_of_its_steps(network, frames):
         for after, before in zip(trained.parameters(), network.parameters(), strict=True)
     ]
     assert torch.stack(moved).max().item() == pytest.approx(1e-3 * 5 / 6, rel=0.01)
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_it_learns_in_bfloat16_only_where_that_is_fast(network, frames, monkeypatch, has):
+    monkeypatch.setattr(module, "has_bfloat16", lambda device: has)
+    seen = []
+    autocast = torch.autocast
+
+    def watched(*args, enabled, **options):
+        seen.append(enabled)
+        return autocast(*args, enabled=enabled, **options)
+
+    monkeypatch.setattr(torch, "autocast", watched)
+    adapt(network, frames, steps=1, lr=1e-4)
+    assert any(seen) is has
