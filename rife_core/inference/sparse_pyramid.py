@@ -119,6 +119,7 @@ class SparsePyramid:
         self.sides = sides
         self.mask_adds = mask_adds
         self.cell = cell
+        self._means = {1: sides}
         self._updates: list[tuple[Tensor, int]] = []
         self._flow: Tensor | None = None
         self._upsampled = 0
@@ -165,8 +166,12 @@ class SparsePyramid:
         return warped0, warped1
 
     def _averaged(self, cell: int) -> tuple[Tensor, Tensor]:
-        side0, side1 = self.sides
-        return self.sides if cell == 1 else (F.avg_pool2d(side0, cell), F.avg_pool2d(side1, cell))
+        """The mean of each square of `cell` pixels of both sides."""
+        if cell not in self._means:
+            step = cell if cell % 2 else 2  # the means of means are cheap
+            side0, side1 = self._averaged(cell // step)
+            self._means[cell] = F.avg_pool2d(side0, step), F.avg_pool2d(side1, step)
+        return self._means[cell]
 
     def flow(self, scale: float) -> Tensor:
         """The flow so far in pixels of the full image, at 1/scale: B 4 H/scale W/scale."""
