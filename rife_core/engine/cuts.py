@@ -98,10 +98,10 @@ def _is_smooth(picture: Tensor) -> bool:
 
 
 def _likeness_as_one(a: Tensor, b: Tensor) -> float:
-    """As `likeness`, with all blocks moved by one displacement, and by a pixel on their own."""
+    """`likeness` of two smooth pictures whose blocks move as one, and by a pixel on their own."""
     both = (_correlations(a, b), _correlations(b, a))
     shares = [F.max_pool2d(maps[None], 3, 1, 1)[0].mean(0) for maps in both if maps is not None]
-    return min((float(share.amax()) for share in shares), default=1.0)
+    return min(float(share.amax()) for share in shares)
 
 
 def _correlations(a: Tensor, b: Tensor) -> Tensor | None:

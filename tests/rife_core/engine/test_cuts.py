@@ -3,7 +3,7 @@
 import pytest
 import torch
 from rife_video.rife_core.engine import cuts
-from rife_video.rife_core.engine.cuts import is_repeat, likeness, small_picture
+from rife_video.rife_core.engine.cuts import is_cut, is_repeat, likeness, small_picture
 from support import texture
 from torch.testing import assert_close
 
@@ -59,6 +59,12 @@ def test_without_detail_the_mean_change_decides(level, same):
     assert likeness(torch.zeros(3, 36, 64), torch.full((3, 36, 64), level)) == same
 
 
+@pytest.mark.parametrize(("level", "same"), [(0.5, 1.0), (0.7, 0.0)])
+def test_where_one_picture_lacks_detail_the_mean_change_decides(level, same):
+    scene, flat = 0.45 + 0.1 * noise(), torch.full((1, 48, 64), level)
+    assert likeness(scene, flat) == likeness(flat, scene) == same
+
+
 def test_a_small_picture_is_the_mean_of_its_pixels():
     frame = torch.zeros(128, 128, 3)
     frame[:64, :, 0] = 0.9
@@ -96,6 +102,35 @@ def test_pictures_are_as_alike_as_their_colours(left, right, expected):
 def test_without_colour_there_is_one_likeness_for_grey_and_for_three_equal_channels():
     a, b = noise(seed=1), noise(seed=2)
     assert_close(likeness(a.repeat(3, 1, 1), b.repeat(3, 1, 1)), likeness(a, b))
+
+
+@pytest.mark.parametrize("contrast", [1.0, 0.3, 0.1, 0.04])
+def test_cuts_are_found_at_every_contrast(contrast):
+    a, b = (0.2 + contrast * noise(seed=seed) for seed in (1, 2))
+    assert is_cut(a, b)
+    assert not is_cut(a, 0.8 * a)
+
+
+def test_what_differs_by_a_step_of_8_bits_is_no_cut():
+    a, b = (0.2 + 0.01 * noise(seed=seed) for seed in (1, 2))
+    assert not is_cut(a, b)
+
+
+def test_the_end_of_a_fade_is_no_cut():
+    """What black lacks is not amplified."""
+    faint = 0.1 * noise()
+    assert not is_cut(faint, torch.zeros_like(faint))
+    assert not is_cut(torch.zeros_like(faint), faint)
+
+
+def test_a_small_part_that_changes_is_no_cut():
+    """Though it is all the detail there is; the rest has contrast, but nothing to be found by."""
+    still = torch.zeros(1, 32, 64)
+    still[..., 32:] = 0.9
+    a, b = still.clone(), still.clone()
+    a[:, :16, :16], b[:, :16, :16] = noise(16, 16, 1), noise(16, 16, 2)
+    assert likeness(a, b) < cuts.CUT_BELOW
+    assert not is_cut(a, b)
 
 
 def frame(level=0.5):

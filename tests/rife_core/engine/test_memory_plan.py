@@ -4,8 +4,18 @@ import copy
 
 import pytest
 import torch
+from rife_video.rife_core.engine import memory_plan
 from rife_video.rife_core.engine.loop import interpolate
-from rife_video.rife_core.engine.memory_plan import MIB, Plan, estimate_memory, first_plan
+from rife_video.rife_core.engine.memory_plan import (
+    GIB,
+    MIB,
+    Plan,
+    auto_batch_size,
+    check_room,
+    estimate_memory,
+    first_plan,
+    free_memory,
+)
 from rife_video.rife_core.engine.options import Options
 from rife_video.rife_core.engine.report import Report
 from rife_video.rife_core.timeline import Timeline
@@ -36,6 +46,60 @@ def test_estimates_grow_with_what_is_made(network):
     assert 3.8 < estimate_memory(network, 960, 1440) / one < 4.2
 
 
+def test_estimates_are_of_padded_frames(network):
+    align = network.spec.align
+    assert estimate_memory(network, 1, align) == estimate_memory(network, align, align)
+    assert estimate_memory(network, align, 1) == estimate_memory(network, align, align)
+    assert estimate_memory(network, align + 1, align) == 2 * estimate_memory(network, align, align)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "count"),
+    [(64, 64, 8), (480, 854, 5), (1080, 1920, 1), (1024, 1024, 2), (4320, 7680, 1)],
+)
+def test_a_batch_on_a_device_has_two_million_pixels_and_eight_frames_at_most(height, width, count):
+    assert auto_batch_size(torch.device("cuda"), height, width) == count
+
+
+def test_plans_say_what_they_take():
+    assert str(Plan(torch.device("cpu"), 480, 720, 3)) == "3 at once on cpu"
+    assert str(Plan(torch.device("cpu"), 480, 720, 1, 640)) == (
+        "1 at once on cpu, tiles of 640 pixels"
+    )
+
+
+def test_a_tile_takes_what_of_the_frame_it_covers(network):
+    tiled = Plan(torch.device("cpu"), 64, 1600, 2, 640)
+    assert tiled.memory(network) == estimate_memory(network, 64, 640, 2)
+    whole = Plan(torch.device("cpu"), 64, 1600, 1)
+    assert whole.memory(network) == estimate_memory(network, 64, 1600)
+
+
+def test_a_result_must_fit_into_what_is_free():
+    frame = GIB // 4
+    check_room(6, 480, 720, frame, 6 * frame, "")
+    check_room(10**9, 480, 720, frame, None, "")
+    with pytest.raises(ValueError, match=r"7 frames of 720x480, which take 1.8 GiB of memory; 1.5"):
+        check_room(7, 480, 720, frame, 6 * frame, "Ask for fewer.")
+
+
+def test_a_containers_limit_counts(monkeypatch, tmp_path):
+    def limited(**files):
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        names = (("gone", "gone"), ("most", "used"))
+        limits = [tuple(str(tmp_path / name) for name in pair) for pair in names]
+        monkeypatch.setattr(memory_plan, "_CONTAINER_LIMITS", limits)
+        return free_memory()
+
+    free = limited(most="max", used="1")
+    if free is None:
+        pytest.skip("the system does not tell")
+    assert free > MIB
+    assert limited(most=str(3 * MIB), used=str(MIB)) == 2 * MIB
+    assert limited(most=str(MIB), used=str(3 * MIB)) == 0
+
+
 def test_a_limit_chooses_the_rung(network):
     whole = estimate_memory(network, 1080, 1920)
 
@@ -48,8 +112,11 @@ def test_a_limit_chooses_the_rung(network):
     tiled = plan(4, whole // 2)
     assert tiled.tile is not None
     assert tiled.memory(network) == estimate_memory(network, tiled.tile, tiled.tile) <= whole // 2
-    with pytest.raises(ValueError, match="max_memory is 1 MiB, but the smallest tile needs"):
+    needed = estimate_memory(network, 640, 640) // MIB + 1
+    message = f"max_memory is 1 MiB, but the smallest tile needs {needed} MiB"
+    with pytest.raises(ValueError, match=message):
         plan(max_memory=MIB)
+    assert plan(max_memory=needed * MIB).tile == 640
 
 
 class SmallDevice:

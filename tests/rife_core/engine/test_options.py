@@ -12,8 +12,10 @@ from rife_video.rife_core.timeline import Timeline
 BAD = [
     ({"scale": 3}, "scale is 3; it must be one of auto, 0.25, 0.5, 1.0, 2.0, 4.0"),
     ({"batch_size": -1}, "batch_size is -1; it must be 0"),
-    ({"max_memory": -5}, "max_memory is -5; it must be 0"),
+    ({"batch_size": 1025}, "batch_size is 1025; it must be 0 .* at most 1024"),
+    ({"max_memory": -1}, "max_memory is -1; it must be 0"),
     ({"keep": torch.zeros(4)}, "keep is .4,.; it must be H W or N H W"),
+    ({"keep": torch.zeros(1, 1, 1, 4)}, "keep is .*; it must be H W or N H W"),
 ]
 
 
@@ -43,6 +45,19 @@ def test_a_file_is_not_begun_with_options_that_do_not_fit(
     with pytest.raises(ValueError, match=message):
         interpolate_file(network, clip_file, out / "a.mp4", Timeline.multiply(2), **fields)
     assert not list(out.iterdir())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"batch_size": 0, "max_memory": 0},
+        {"batch_size": 1024, "max_memory": 1},
+        {"keep": torch.zeros(36, 52)},
+        {"keep": torch.zeros(3, 36, 52)},
+    ],
+)
+def test_the_least_and_the_most_are_taken(network, fields):
+    Options(**fields).check(network, 36, 52)
 
 
 def test_keyword_arguments_are_the_options():

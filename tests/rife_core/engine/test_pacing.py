@@ -12,7 +12,7 @@ from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.engine.pacing import Pace, motion, paced
 from rife_video.rife_core.engine.scenes import SceneReport, SceneRules, Span, spans
 from rife_video.rife_core.timeline import Rhythm, Timeline
-from support import drawn_disc
+from support import drawn_disc, texture
 
 DRAWN = (0, 2, 5, 7, 10, 13, 15, 18, 20, 23)
 """Frames at which a new drawing begins: on twos and threes."""
@@ -104,6 +104,53 @@ def test_cuts_stills_and_holds_are_ends():
     assert result[3].pace == Pace(1, 1)
     assert result[4].pace is None
     assert result[5].pace == Pace(1, 1)
+
+
+def test_the_speed_where_two_spans_meet_is_that_of_a_parabola():
+    """Through 0 at 0, 1 at 1 and 5 at 3: its slope at 1 is 4/3; the spans' are 1 and 2."""
+    distances = iter([1.0, 4.0])
+    found = paced([span(0, 1), span(1, 3)], lambda a, b: next(distances), None)
+    assert [each.pace for each in found] == [
+        Pace(1, pytest.approx(4 / 3)),
+        Pace(pytest.approx(2 / 3), 1),
+    ]
+
+
+def test_no_speed_is_above_three_times_the_mean():
+    distances = iter([1.0, 10.0])
+    found = paced([span(0, 1), span(1, 2)], lambda a, b: next(distances), None)
+    assert [each.pace for each in found] == [Pace(1, 3), Pace(pytest.approx(0.55), 1)]
+
+
+@pytest.mark.parametrize(("slow", "entry"), [(0.51, 0.5255), (0.49, 1)])
+def test_what_moves_less_than_a_twentieth_as_far_stands_still(slow, entry):
+    distances = iter([slow, 10.0])
+    _, fast = paced([span(0, 1), span(1, 2)], lambda a, b: next(distances), None)
+    assert fast.pace == Pace(pytest.approx(entry), 1)
+
+
+def test_no_span_and_one_span_have_no_neighbours():
+    assert list(paced([], lambda a, b: 1.0, None)) == []
+    (only,) = paced([span(0, 1)], lambda a, b: 1.0, None)
+    assert only.pace == Pace(1, 1)
+
+
+def test_motion_is_measured_on_frames_of_256_pixels(measure):
+    """A pan, by pixels of them; of one channel, of bytes, and with values that are none."""
+    wide = texture(1, 48, 268)
+    left, right = wide[:, :256], wide[:, 8:264]
+    assert measure(left, right) == pytest.approx(8, rel=0.1)
+    assert measure(left, left) == pytest.approx(0, abs=0.4)
+    large = [each.repeat_interleave(2, 0).repeat_interleave(2, 1) for each in (left, right)]
+    assert measure(*large) == pytest.approx(measure(left, right), rel=0.01)
+    assert measure(left[:, ::4], right[:, ::4]) == pytest.approx(2, rel=0.25)
+    grey = [each[..., :1] for each in (left, right)]
+    assert measure(*grey) == measure(*(each.expand(-1, -1, 3) for each in grey))
+    in_bytes = [(each * 255).round().byte() for each in (left, right)]
+    assert measure(*in_bytes) == pytest.approx(measure(left, right), rel=0.05)
+    broken = left.clone()
+    broken[0, 0] = float("nan")
+    assert measure(broken, right) == pytest.approx(measure(left, right), rel=0.1)
 
 
 def test_a_long_hold_moves_in_its_last_interval():

@@ -8,7 +8,14 @@ import torch
 from rife_video.rife_core.engine.cuts import likeness, small_picture
 from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.engine.report import Report
-from rife_video.rife_core.engine.scenes import SceneReport, SceneRules, parse_cuts, spans
+from rife_video.rife_core.engine.scenes import (
+    SceneReport,
+    SceneRules,
+    Span,
+    closes,
+    parse_cuts,
+    spans,
+)
 from rife_video.rife_core.timeline import Timeline
 from support import texture
 
@@ -231,6 +238,27 @@ def test_the_users_own_list():
         parse_cuts("2, x")
     with pytest.raises(ValueError, match="'1' cannot be read"):
         parse_cuts("1")
+
+
+def test_rules_after_some_frames_count_from_there():
+    """The first frame that is left begins no scene; nor is it, or the last one, made anew."""
+    numbers = frozenset({9, 11, 12, 20})
+    rules = SceneRules("hold", numbers, seams=numbers, replaced=numbers)
+    rest = rules.after(10)
+    assert rest.cuts == rest.seams == rest.replaced == {2, 10}
+    assert rules.after(10, 10).replaced == {2}
+    assert rules.after(10, 11).replaced == {2, 10}
+    assert rules.after(10, 10).cuts == {2, 10}
+    assert SceneRules().after(10).cuts is None
+
+
+@pytest.mark.parametrize(
+    ("clip", "back"), [((1, 2, 1), True), ((1, 2, 3), False), ((1, 1, 1), False)]
+)
+def test_a_loop_closes_where_it_is_back_and_has_moved(clip, back):
+    frames = [SimpleNamespace(frame=texture(seed)) for seed in clip]
+    last = Span(frames[1], frames[2], Fraction(1), Fraction(2), False)
+    assert closes(last, frames[0], SceneRules()) is back
 
 
 @pytest.mark.long

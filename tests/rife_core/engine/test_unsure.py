@@ -72,6 +72,28 @@ def test_a_share_of_any_size_is_between_0_and_1(size):
     assert 0 <= share.min() <= share.max() <= 1
 
 
+@pytest.mark.parametrize(("doubt", "share"), [(0.16, 0.0), (0.18, 0.25), (0.2, 0.5), (0.24, 1.0)])
+@pytest.mark.parametrize("size", [(1, 1), (30, 200), (480, 720)])
+def test_a_share_grows_with_doubt(doubt, share, size):
+    """Up to the edges of the frame."""
+    found = unsure_share(torch.full(size, doubt))
+    assert torch.allclose(found, torch.full(size, share), atol=1e-4)
+
+
+def test_a_share_reaches_around_a_place_of_doubt():
+    """A window is a 15th of the shorter side; the share fades out over 9 pixels."""
+    doubt = torch.zeros(480, 720)
+    doubt[200:280, 300:420] = 1
+    row, column = (unsure_share(doubt) > 0).nonzero().T
+    share = unsure_share(doubt)
+    assert (share[200:280, 300:420] == 1).all()
+    reach = 16 + 16 - 6 + 4  # doubt within a window, a window around it, and softness
+    assert abs((300 - int(column.min())) - reach) <= 1
+    assert abs((200 - int(row.min())) - reach) <= 1
+    assert torch.allclose(share, share.flip(0), atol=1e-6)
+    assert torch.allclose(share, share.flip(1), atol=1e-6)
+
+
 def test_a_thin_line_of_doubt_is_left_alone():
     doubt = torch.zeros(480, 720)
     doubt[:, 360:362] = 1
