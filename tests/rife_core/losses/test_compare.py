@@ -83,6 +83,7 @@ def test_what_needs_weights_or_a_package_is_not_chosen_and_what_came_late_is_las
     ("frames", "words"),
     [
         (clip()[0], r"gt has shape \(48, 40, 3\); expected frames of 3 channels"),
+        (clip()[None], "expected frames of 3 channels"),
         (clip()[..., :2], "expected frames of 3 channels"),
         (clip()[:0], "at least one"),
         (clip().where(clip() < 0.999, torch.nan), "Frame 1 of gt, counted from 1, holds values"),
