@@ -17,9 +17,12 @@ def comfyui(loaded, monkeypatch):
         if host.cancelled:
             raise InterruptedError("cancelled")
 
-    bar = SimpleNamespace(update_absolute=lambda *call: host.calls.append(call))
+    def bar(total):
+        assert total == 1, "until more is known"
+        return SimpleNamespace(update_absolute=lambda *call: host.calls.append(call))
+
     modules["comfy.model_management"].throw_exception_if_processing_interrupted = throw
-    modules["comfy.utils"].ProgressBar = lambda total: bar
+    modules["comfy.utils"].ProgressBar = bar
     pictures = ModuleType("PIL.Image")
     pictures.fromarray = lambda array: array
     monkeypatch.setitem(sys.modules, "PIL.Image", pictures)
@@ -50,7 +53,12 @@ def test_a_cancelled_run_ends_at_the_next_report(comfyui):
 
 
 @pytest.mark.parametrize(
-    "frame", [torch.full((4, 6, 3), 0.6), torch.full((4, 6, 1), 153, dtype=torch.uint8)]
+    "frame",
+    [
+        torch.full((4, 6, 3), 0.6),
+        torch.full((4, 6, 4), 0.6),
+        torch.full((4, 6, 1), 153, dtype=torch.uint8),
+    ],
 )
 def test_a_frame_is_shown_in_8_bit_colour(comfyui, frame):
     with progress("work") as report:
@@ -59,6 +67,14 @@ def test_a_frame_is_shown_in_8_bit_colour(comfyui, frame):
     ((*_, (kind, picture, _)),) = comfyui.calls
     assert (kind, picture.shape) == ("JPEG", (4, 6, 3))
     assert (picture == 153).all()
+
+
+def test_values_beyond_the_range_are_shown_as_its_ends(comfyui):
+    with progress("work") as report:
+        report.show(torch.tensor([-0.5, 0, 1, 1.5]).reshape(1, 4, 1))
+        report(1, 4)
+    ((*_, (_, picture, _)),) = comfyui.calls
+    assert picture[..., 0].tolist() == [[0, 0, 255, 255]]
 
 
 def test_a_large_frame_is_shown_smaller(comfyui):

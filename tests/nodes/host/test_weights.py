@@ -1,7 +1,16 @@
 """Weights files that are listed, and the only names that are taken for one."""
 
 import pytest
-from rife_video.nodes.host import Folders, list_models, model_path, use_folders
+from rife_video.nodes.host import (
+    Folders,
+    chosen_path,
+    list_models,
+    model_folders,
+    model_names,
+    model_path,
+    use_folders,
+)
+from rife_video.rife_core.checkpoints.published import RELEASES
 
 
 @pytest.fixture
@@ -41,6 +50,19 @@ def test_weights_of_the_pack_beside_are_listed(loaded, tmp_path):
 
     paths.add_model_folder_path = add
     assert list_models()["rife47.pth"] == place
+    own = [tmp_path / "models" / name for name in ("rife", "frame_interpolation")]
+    assert model_folders() == [*own, place.parent]
+    for name in ("rife", "frame_interpolation"):  # ComfyUI lists them too
+        assert paths.folder_names_and_paths[name][1] >= {".safetensors", ".pkl", ".pth"}
+
+
+def test_releases_are_chosen_by_number_and_other_files_by_name(folders):
+    for name in ("mine.pth", "rife_v4.7.safetensors"):
+        (folders / "models/rife" / name).touch()
+    assert model_names() == ["default", "mine.pth", *RELEASES]
+    assert chosen_path("mine.pth") == folders / "models/rife/mine.pth"
+    assert chosen_path("4.7") == folders / "models/rife/rife_v4.7.safetensors"
+    assert chosen_path("4.6") is None
 
 
 @pytest.mark.parametrize("name", ["../secret.pth", "/etc/passwd", "gone.pth", "", "rife/../a.pth"])

@@ -42,6 +42,26 @@ def test_mean_shift_undoes_itself(data_range):
     assert_close(back, x, atol=1e-5 * data_range, rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [
+        ([], []),
+        ([0.5], [0.2, 0.2]),
+        ([0.5, 0.5], [0.2]),
+        ([0.5], [0.0]),
+        ([0.5], [-1]),
+        ([0.5], [float("inf")]),
+        ([float("nan")], [0.2]),
+        (["a"], [0.2]),
+        (0.5, 0.2),
+    ],
+)
+def test_statistics_that_are_none(mean, std):
+    for build in (MeanShift, lambda *given: mean_shift(torch.rand(1, 1, 2, 2), *given)):
+        with pytest.raises(ValueError, match="needs one mean and one positive standard deviation"):
+            build(mean, std)
+
+
 def test_mean_shift_is_frozen():
     assert not any(p.requires_grad for p in MeanShift(*IMAGENET).parameters())
 
