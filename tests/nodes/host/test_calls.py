@@ -1,5 +1,7 @@
 """Errors of a node's function: they speak of its inputs, and of memory as ComfyUI expects."""
 
+import inspect
+
 import pytest
 import torch
 from rife_video.nodes.host import work
@@ -21,6 +23,7 @@ def test_arguments_are_checked():
         return multiplier
 
     assert run(2) == 2
+    assert list(inspect.signature(run).parameters) == ["multiplier"]
     with pytest.raises(ValueError, match="multiplier"):
         run("2")
 
