@@ -83,8 +83,9 @@ class Plan:
 def estimate_memory(network: RIFE, height: int, width: int, batch_size: int = 1) -> int:
     """Bytes that a batch of `batch_size` frames takes on the network's device, without weights.
 
-    The number of full-resolution planes that live at once was counted on every row
-    of the table (`tests/benchmarks/planes.py`) and is a sum over its parts; twice
+    Nor does it count kernels that fast forms keep beside them (`ops.winograd_tiles`: four times
+    a trunk's weights). The number of full-resolution planes that live at once was counted on
+    every row of the table (`tests/benchmarks/planes.py`) and is a sum over its parts; twice
     that leaves room for what convolutions work in.
 
     Example:

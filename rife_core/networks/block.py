@@ -16,6 +16,7 @@ from ..ops.prelu import PReLU
 from ..ops.resize import resize
 from ..ops.transposed_conv import conv_transpose2x
 from ..ops.winograd_conv import WinogradConv2d, residual_chain
+from ..ops.winograd_tiles import conv_chain
 from .layers import MOST_PLANES, ResConv, conv, leaky_conv, separate_head
 from .padding import crop
 from .specs import CARRIED_FROM, FLOW_CHANNELS, MASK_CHANNELS, Output, Trunk
@@ -164,7 +165,7 @@ class IFBlock(nn.Module):
                 x = getattr(self, f"convblock{index}")(x) + x
             return x
         if self.trunk != "residual":
-            return self.convblock(x)
+            return conv_chain(self.convblock, x)
         return residual_chain(self.convblock, x)
 
     def _output(self, x: Tensor, wanted: int | None) -> Tensor:

@@ -24,8 +24,10 @@ from torch import Tensor, nn
 
 from .dispatch import FastForm, uses_cpu_bf16_ops, wave
 from .fused_conv import convolve_onto
+from .kept import Kept
 from .prelu import PReLU
 from .weight_rounding import round_keeping_sum
+from .winograd_tiles import conv_chain
 
 _PIXELS, _CHANNELS = 1024, 90
 """From how many on the sums and differences cost less than the products that they save."""
@@ -64,7 +66,7 @@ def residual_chain(layers: nn.Sequential, x: Tensor) -> Tensor:
 
 
 def _plain(layers: nn.Sequential, x: Tensor) -> Tensor:
-    return layers(x) + x
+    return conv_chain(layers, x) + x
 
 
 def _by_rows(layers: nn.Sequential, x: Tensor) -> Tensor:
@@ -100,11 +102,10 @@ class WinogradConv2d(nn.Conv2d):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 3, 1, 1)
-        self._kernels: tuple[object, list[Tensor]] = (None, [])
 
     def by_rows(self, rows: EvenOddRows) -> EvenOddRows:
         """The convolution of a picture, by rows."""
-        a, middle, crossed, c = self._kernels_by_row()
+        a, middle, crossed, c = _KEPT.get(self, [self.weight], lambda: _kernels_by_row(self.weight))
         even, odd = rows
         bias = cast(Tensor, self.bias)
         p, q = _along(even + odd, middle), _along(odd - even, crossed)
@@ -114,19 +115,15 @@ class WinogradConv2d(nn.Conv2d):
             convolve_onto(rest, _less(even, before=False), c, bias, _PADDING),
         )
 
-    def _kernels_by_row(self) -> list[Tensor]:
-        """Computed once, for as long as the weight stays."""
-        weight = self.weight
-        version = 0 if weight.is_inference() else weight._version
-        key = weight.data_ptr(), weight.dtype, version
-        kept, kernels = self._kernels
-        if kept != key:
-            a, b, c = weight.float().unbind(2)
-            rows = (a, (a + b + c) / 2, (a - b + c) / 2, c)
-            kernels = [round_keeping_sum(row[:, :, None], weight.dtype) for row in rows]
-            kernels = [k.contiguous(memory_format=torch.channels_last) for k in kernels]
-            self._kernels = key, kernels
-        return kernels
+
+_KEPT = Kept[list[Tensor]]()
+
+
+def _kernels_by_row(weight: Tensor) -> list[Tensor]:
+    a, b, c = weight.float().unbind(2)
+    rows = (a, (a + b + c) / 2, (a - b + c) / 2, c)
+    kernels = [round_keeping_sum(row[:, :, None], weight.dtype) for row in rows]
+    return [kernel.contiguous(memory_format=torch.channels_last) for kernel in kernels]
 
 
 def _along(x: Tensor, kernel: Tensor) -> Tensor:

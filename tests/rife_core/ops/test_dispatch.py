@@ -10,7 +10,7 @@ import pytest
 import torch
 from rife_video.rife_core.inference.precision import set_precision
 from rife_video.rife_core.networks.specs import distinct_specs, get_spec
-from rife_video.rife_core.ops import banded_conv
+from rife_video.rife_core.ops import banded_conv, winograd_tiles
 from rife_video.rife_core.ops.dispatch import (
     FastForm,
     at_least_float32,
@@ -175,8 +175,10 @@ def test_the_environment_switches_fast_forms_off(value, off):
 @pytest.mark.parametrize("spec", distinct_specs(), ids=lambda spec: spec.version)
 def test_switched_off_the_frames_are_the_same(monkeypatch, spec):
     """To 1e-5; in 3.1 and 3.5, where rounding takes the plain form as far from float64, to twice
-    that. All that is fast in float32 runs: bands, which are for large frames, on small ones too."""
+    that. All that is fast in float32 runs: bands and tiles, for large frames, on small ones."""
     monkeypatch.setattr(banded_conv, "_PIXELS_FLOAT32", 0)
+    monkeypatch.setattr(winograd_tiles, "_CHANNELS", 1)
+    monkeypatch.setattr(winograd_tiles, "_TILES", 1)
     network, images = narrow(spec), pair()
     ensemble = spec.ensemble != "none"
     with warnings.catch_warnings():
