@@ -29,10 +29,10 @@ def test_comfyui_has_folders_of_its_own(loaded, tmp_path):
 
 
 def test_no_two_files_have_one_temporary_path(tmp_path):
-    with use_folders(Folders(temp=tmp_path / "temp")):
+    with use_folders(Folders(temp=tmp_path / "new" / "temp")):
         first, second = temporary_path(".mp4"), temporary_path(".mp4")
     assert first != second
-    assert {first.parent, second.parent} == {tmp_path / "temp"}
+    assert {first.parent, second.parent} == {tmp_path / "new" / "temp"}
     assert first.parent.is_dir()
     assert first.suffix == ".mp4"
 

@@ -13,19 +13,23 @@ TIMES = (0, 100, 200, 500, 600, 700, 750, 800, 1200, 1300)
 """Of an uneven clip, in thousandths of a second."""
 
 
-@pytest.fixture(scope="module")
-def uneven(tmp_path_factory):
-    path = tmp_path_factory.mktemp("uneven") / "clip.mkv"
+def written(path, begin=0):
+    """The uneven clip, whose first frame is at `begin`."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=10)
         stream.width, stream.height, stream.pix_fmt = 52, 36, "yuv444p"
         stream.codec_context.time_base = Fraction(1, 1000)
         for time, frame in zip(TIMES, moving_square(len(TIMES)), strict=True):
             picture = av.VideoFrame.from_ndarray((frame * 255).byte().numpy(), "rgb24")
-            picture.pts, picture.time_base = time, Fraction(1, 1000)
+            picture.pts, picture.time_base = begin + time, Fraction(1, 1000)
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
     return path
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("uneven") / "clip.mkv")
 
 
 @pytest.mark.parametrize("start", [0, 0.1, 0.1004, 0.25, 0.7, 1.3])
@@ -42,6 +46,14 @@ def test_a_part_of_a_file_keeps_the_times_of_its_frames(uneven, start, duration)
     times = [time for time, _ in reader.timed()]
     assert times == [Fraction(time - expected[0], 1000) for time in expected]
     assert reader.clock.count == len(times)
+
+
+def test_a_part_is_counted_by_the_clock_of_the_file(tmp_path):
+    """As ComfyUI does: not from its first frame on."""
+    late = Video(written(tmp_path / "late.mkv", 1000), window=(1.2, 0.6)).reader()
+    assert [float(time) for time, _ in late.timed()] == [0, 0.3, 0.4, 0.5, 0.55]
+    with pytest.raises(ValueError, match=r"from 0 s on for 0\.6 s out of .* from 1 s to 2\.\d+ s"):
+        Video(tmp_path / "late.mkv", window=(0, 0.6)).reader()
 
 
 def test_a_part_of_a_part(uneven):
