@@ -339,7 +339,7 @@ def _applies(layers: nn.Sequential, x: Tensor) -> bool:
 
 
 def _sample(layers: nn.Sequential, x: Tensor) -> tuple[nn.Sequential, Tensor]:
-    return layers[:2], wave(2, x.shape[1], 6, 5)
+    return nn.Sequential(*list(layers)[:2]), wave(2, x.shape[1], 6, 5)
 
 
 _conv_chain = FastForm(
