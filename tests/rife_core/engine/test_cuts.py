@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from rife_video.rife_core.engine import cuts
 from rife_video.rife_core.engine.cuts import is_cut, is_repeat, likeness, small_picture
 from support import texture
@@ -131,6 +132,22 @@ def test_a_small_part_that_changes_is_no_cut():
     a[:, :16, :16], b[:, :16, :16] = noise(16, 16, 1), noise(16, 16, 2)
     assert likeness(a, b) < cuts.CUT_BELOW
     assert not is_cut(a, b)
+
+
+def blobs(seed, moved=0):
+    """Soft, without edges: a block of them fits somewhere in any other picture of them."""
+    generator = torch.Generator().manual_seed(seed)
+    cells = torch.rand(1, 1, 6, 8, generator=generator)
+    wide = F.interpolate(cells, (48, 80), mode="bicubic")[0].clamp(0, 1)
+    return wide[..., moved : moved + 64]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 4])
+def test_blocks_of_smooth_pictures_must_move_as_one(seed):
+    a, b = blobs(seed), blobs(seed + 50)
+    assert likeness(a, b) > cuts.CUT_BELOW
+    assert is_cut(a, b)
+    assert not is_cut(a, blobs(seed, 6))
 
 
 def frame(level=0.5):

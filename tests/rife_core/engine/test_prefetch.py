@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -74,6 +75,27 @@ def test_closing_early(used):
         for _ in range(used):
             next(results)
     assert closed == ([True] if used else [])  # what never began has nothing to close
+
+
+def test_closing_waits_for_no_more_than_the_item_that_is_being_made(monkeypatch):
+    made, closing_down = [], threading.Event()
+
+    def items():
+        for index in range(9):
+            made.append(index)
+            yield index
+            assert closing_down.wait(10)
+
+    shutdown = ThreadPoolExecutor.shutdown
+
+    def noted(pool, **options):
+        closing_down.set()
+        shutdown(pool, **options)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", noted)
+    with closing(prefetch(items(), 5)) as results:
+        assert next(results) == 0
+    assert made in ([0], [0, 1])
 
 
 def test_a_chain_of_them_is_closed_when_the_end_fails():

@@ -43,6 +43,12 @@ def test_each_thread_has_its_share_of_the_cores(three_threads):
     assert torch.is_grad_enabled()
 
 
+def test_more_threads_than_cores_have_one_each(three_threads):
+    pool = FramePool(4)
+    assert pool.map(lambda _: torch.get_num_threads(), range(4)) == [1] * 4
+    pool.close()
+
+
 def for_new_threads():
     """How many cores a thread gets that begins now."""
     figures = []
