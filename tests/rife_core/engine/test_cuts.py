@@ -161,6 +161,15 @@ def test_the_whole_picture_may_change_by_one_level(change, repeat):
     assert is_repeat(frame(), frame(0.5 + change)) is repeat
 
 
+@pytest.mark.parametrize("at_a_glance", [True, False])
+def test_a_glance_that_differs_by_more_or_less_than_the_picture_does_not_decide(at_a_glance):
+    """Every eighth pixel is looked at first: at most twice the difference lets look at all."""
+    seen = torch.zeros(64, 64, 1, dtype=torch.bool)
+    seen[::8, ::8] = True
+    change = 1.5 / 255 * (seen == at_a_glance)
+    assert is_repeat(frame(), frame() + change) is at_a_glance
+
+
 @pytest.mark.parametrize(("change", "repeat"), [(2.9 / 255, True), (3.1 / 255, False)])
 def test_one_block_may_change_by_three_levels(change, repeat):
     """A mouth that moves in a still picture is not a repeat, however small its part."""

@@ -60,6 +60,14 @@ def test_the_least_and_the_most_are_taken(network, fields):
     Options(**fields).check(network, 36, 52)
 
 
+def test_options_with_masks_can_be_compared():
+    """Each is equal to itself alone: masks are not compared pixel by pixel."""
+    mask = torch.zeros(2, 3)
+    options = Options(keep=mask)
+    assert options == options
+    assert options != Options(keep=mask.clone())
+
+
 def test_keyword_arguments_are_the_options():
     fields = [field.name for field in dataclasses.fields(Options)]
     assert fields == list(OptionFields.__annotations__)
