@@ -7,7 +7,6 @@ import torch
 from rife_video.rife_core.engine import memory_plan
 from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.engine.memory_plan import (
-    GIB,
     MIB,
     Plan,
     auto_batch_size,
@@ -61,6 +60,15 @@ def test_a_batch_on_a_device_has_two_million_pixels_and_eight_frames_at_most(hei
     assert auto_batch_size(torch.device("cuda"), height, width) == count
 
 
+@pytest.mark.parametrize(
+    ("threads", "height", "width", "count"),
+    [(3, 480, 854, 3), (16, 480, 854, 4), (3, 1080, 1920, 2), (3, 2160, 3840, 1)],
+)
+def test_small_frames_are_made_side_by_side(monkeypatch, threads, height, width, count):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert auto_batch_size(torch.device("cpu"), height, width) == count
+
+
 def test_plans_say_what_they_take():
     assert str(Plan(torch.device("cpu"), 480, 720, 3)) == "3 at once on cpu"
     assert str(Plan(torch.device("cpu"), 480, 720, 1, 640)) == (
@@ -76,7 +84,7 @@ def test_a_tile_takes_what_of_the_frame_it_covers(network):
 
 
 def test_a_result_must_fit_into_what_is_free():
-    frame = GIB // 4
+    frame = 2**28
     check_room(6, 480, 720, frame, 6 * frame, "")
     check_room(10**9, 480, 720, frame, None, "")
     with pytest.raises(ValueError, match=r"7 frames of 720x480, which take 1.8 GiB of memory; 1.5"):
@@ -98,6 +106,24 @@ def test_a_containers_limit_counts(monkeypatch, tmp_path):
     assert free > MIB
     assert limited(most=str(3 * MIB), used=str(MIB)) == 2 * MIB
     assert limited(most=str(MIB), used=str(3 * MIB)) == 0
+
+
+@pytest.mark.parametrize("text", [None, "MemTotal: 5 kB\n"])
+def test_a_system_need_not_tell_what_is_free(monkeypatch, text):
+    def read(path):
+        if text is None:
+            raise FileNotFoundError(path)
+        return text
+
+    monkeypatch.setattr(memory_plan.Path, "read_text", read)
+    assert free_memory() is None
+
+
+def test_free_memory_is_told_in_kilobytes(monkeypatch):
+    monkeypatch.setattr(memory_plan, "_CONTAINER_LIMITS", ())
+    text = "MemTotal: 5 kB\nMemAvailable:    3 kB\n"
+    monkeypatch.setattr(memory_plan.Path, "read_text", lambda path: text)
+    assert free_memory() == 3072
 
 
 def test_a_limit_chooses_the_rung(network):

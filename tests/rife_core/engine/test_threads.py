@@ -5,7 +5,6 @@ from threading import Thread
 import pytest
 import torch
 from rife_video.rife_core.engine.loop import interpolate
-from rife_video.rife_core.engine.memory_plan import auto_batch_size
 from rife_video.rife_core.engine.threads import FramePool
 from rife_video.rife_core.timeline import Timeline
 from support import moving_square
@@ -102,10 +101,3 @@ def test_an_error_in_a_thread_is_passed_on(three_threads, network, monkeypatch):
     monkeypatch.setattr(network, "synthesize", broken)
     with pytest.raises(ValueError, match="broken"):
         interpolate(network, CLIP, Timeline.multiply(2), batch_size=3)
-
-
-def test_small_frames_are_made_side_by_side(three_threads):
-    cpu = torch.device("cpu")
-    assert auto_batch_size(cpu, 480, 854) == 3
-    assert auto_batch_size(cpu, 1080, 1920) == 2
-    assert auto_batch_size(cpu, 2160, 3840) == 1
