@@ -25,8 +25,9 @@ def test_a_plain_clip_has_no_remarks(network):
 def test_a_single_frame(network):
     report = Report()
     interpolate(network, torch.rand(1, 8, 8, 3), Timeline.multiply(2), report=report)
-    assert report.text(Fraction(8), Fraction(16)).splitlines()[1:] == [
-        "Nothing lies between one frame and itself: it was returned unchanged."
+    assert report.text(Fraction(8), Fraction(16)).splitlines() == [
+        "1 frame at 8 fps (0.125 s) became 1 at 16 fps (0.062 s); 0 were made.",
+        "Nothing lies between one frame and itself: it was returned unchanged.",
     ]
 
 
