@@ -139,6 +139,13 @@ def test_aux_losses_under_a_default_device(losses):
     assert log["train/aux_losses"] == total == 0.25
 
 
+@pytest.mark.parametrize("odd", ["x", object(), [[1.0], [1.0, 2.0]], []])
+def test_aux_losses_that_are_none(odd):
+    video = torch.rand(1, 3, 2, 8, 8)
+    with pytest.raises(ValueError, match=r"aux_losses is .*; it must be a number, or numbers"):
+        VideoAutoencoderLoss(disc_start=0, **FREE)(video, video, 0, 0, aux_losses=odd)
+
+
 def test_frames_are_drawn_anew_and_reproducibly():
     torch.manual_seed(3)
     first = [draw_frames(4, 9) for _ in range(5)]
@@ -164,7 +171,8 @@ def video(frames=2, size=16, batch=2, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("step", "training", "felt"), [(4, True, False), (5, True, True), (5, False, False)]
+    ("step", "training", "felt"),
+    [(4, True, False), (5, True, True), (6, True, True), (5, False, False)],
 )
 def test_the_adversary_is_felt_from_disc_start_on(step, training, felt):
     loss = VideoAutoencoderLoss(5, **RIVAL, discr_3d_kwargs=JUDGE_3D).train(training)
