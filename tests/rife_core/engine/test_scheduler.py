@@ -160,9 +160,9 @@ def test_an_unknown_scale_is_named(network):
 
 def test_large_motion_is_followed(seeded):
     """A texture of all sizes moves 128 pixels: too far for the bundled weights at scale 1."""
-    sizes = [2**k for k in range(1, 7)]
+    sizes = [2**k for k in range(1, 8)]
     texture = sum(
-        side * F.interpolate(torch.rand(1, 3, 256 // side + 3, 512 // side + 3) - 0.5, (256, 512))
+        side * F.interpolate(torch.rand(1, 3, 256 // side + 3, 640 // side + 3) - 0.5, (256, 640))
         for side in sizes
     )
     texture = (F.avg_pool2d(texture / texture.std() / 5, 3, 1, 1) + 0.5).clamp(0, 1)
