@@ -72,7 +72,7 @@ def carried_on(
 def _filled(values: Tensor, weights: Tensor) -> Tensor:
     """`values` where there is a weight, elsewhere their weighted mean around, coarse to fine."""
     known = weights > 0
-    if min(values.shape[2:]) == 1 or bool(known.all()):
+    if max(values.shape[2:]) == 1 or bool(known.all()):
         return values
     share = F.avg_pool2d(weights, 2, ceil_mode=True)
     mean = F.avg_pool2d(values * weights, 2, ceil_mode=True) / share.clamp(min=1e-12)

@@ -5,11 +5,13 @@ from fractions import Fraction
 import pytest
 import torch
 from rife_video.nodes.host import RIFEModel
+from rife_video.rife_core.engine.carry_on import CarriedEstimate
 from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.engine.report import Report
 from rife_video.rife_core.engine.scenes import SceneRules
 from rife_video.rife_core.timeline import Timeline
 from support import drawn_disc, texture
+from torch.testing import assert_close
 
 RULES = SceneRules("carry_on", frozenset({4}))
 
@@ -91,3 +93,36 @@ def test_a_step_over_several_frames_goes_on_at_its_speed(default):
     output = interpolate(default, clip, Timeline(Fraction(1, 2)), scenes=rules)
     there, far = drawn_disc(18), drawn_disc(20)
     assert error(output[9], there) < error(output[9], far) / 2
+
+
+def moved(channels, onward):
+    """Channels of two frames between which nothing moves, moved by `onward`."""
+    still = torch.zeros(len(onward), 4, *onward.shape[2:])
+    return CarriedEstimate(still, still, channels, channels, onward=onward).carry(channels, channels)
+
+
+def to_the_right(width, pixels):
+    """A flow 1 2 1 W."""
+    return torch.stack((torch.tensor(pixels), torch.zeros(width)))[None, :, None]
+
+
+def test_what_moves_most_covers_what_it_meets():
+    """Its weight is e to 10 d / (1 + d), d pixels from what moves as most does."""
+    row = torch.tensor([0.2, 0.9, 0.4, 0.6, 0.8])[None, None, None]
+    met = moved(row, to_the_right(5, [0, 1.0, 0, 0, 0]))[0, 0, 0, 2]
+    assert_close(met, (0.9 * torch.tensor(5.0).exp() + 0.4) / (torch.tensor(5.0).exp() + 1))
+
+
+def test_what_covers_is_told_for_each_frame_of_a_batch():
+    rows, flows = torch.rand(3, 1, 1, 6), [[0, 3.0, 0, 0, 0, 0], [0.5] * 6, [0, 0, 9, 0, 1.0, 0]]
+    onward = torch.cat([to_the_right(6, each) for each in flows])
+    alone = [moved(row[None], flow[None]) for row, flow in zip(rows, onward, strict=True)]
+    assert_close(moved(rows, onward), torch.cat(alone))
+
+
+@pytest.mark.parametrize(("height", "width", "pixels"), [(5, 7, 3), (4, 40, 20), (40, 4, 3)])
+def test_what_appears_is_filled_from_around_it_however_wide(height, width, pixels):
+    onward = torch.zeros(1, 2, height, width)
+    onward[:, 0] = pixels
+    grey = torch.full((1, 1, height, width), 0.5)
+    assert_close(moved(grey, onward), grey)
