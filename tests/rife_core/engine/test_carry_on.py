@@ -98,7 +98,8 @@ def test_a_step_over_several_frames_goes_on_at_its_speed(default):
 def moved(channels, onward):
     """Channels of two frames between which nothing moves, moved by `onward`."""
     still = torch.zeros(len(onward), 4, *onward.shape[2:])
-    return CarriedEstimate(still, still, channels, channels, onward=onward).carry(channels, channels)
+    estimate = CarriedEstimate(still, still, channels, channels, onward=onward)
+    return estimate.carry(channels, channels)
 
 
 def to_the_right(width, pixels):
