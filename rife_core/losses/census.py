@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops.dispatch import at_least_float32
+from ..ops.recording import constants
 from .checks import check_images, check_pair, full_precision
 
 PATCH = 7
@@ -71,7 +72,7 @@ def ternary(img0: Tensor, img1: Tensor) -> Tensor:
 
 
 def _gray(rgb: Tensor) -> Tensor:
-    weights = rgb.new_tensor(_LUMA).reshape(1, 3, 1, 1)
+    weights = constants(_LUMA, rgb).reshape(1, 3, 1, 1)
     return (rgb * weights).sum(1, keepdim=True)
 
 

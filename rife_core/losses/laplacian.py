@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops.dispatch import at_least_float32
+from ..ops.recording import constants
 from .checks import check_images, check_pair, check_sizes, full_precision
 
 # --- Laplacian pyramid
@@ -70,7 +71,7 @@ def lap_loss(input: Tensor, target: Tensor, max_levels: int = 5) -> Tensor:
 
 
 def _gauss_kernel(channels: int, device: torch.device | None = None) -> Tensor:
-    row = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=device) / 16
+    row = constants((1, 4, 6, 4, 1), torch.empty(0, device=device)) / 16
     return torch.outer(row, row).repeat(channels, 1, 1, 1)
 
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..ops.recording import is_recording
 from ..ops.resize import resize
 from ..ops.warp import warp, warp_both
 from .specs import CARRIED_FROM, FLOW_CHANNELS, MASK_CHANNELS, Sampling
@@ -219,7 +220,9 @@ def as_timesteps(timestep: float | Fraction | Tensor, like: Tensor) -> Tensor:
             "tensor of them."
         ) from None
     times = timestep.reshape(-1, 1, 1, 1)  # looked at where it is: a device would be waited for
-    if len(times) not in (1, len(like)) or not bool(((times >= 0) & (times <= 1)).all()):
+    fits = len(times) in (1, len(like))
+    # What is recorded was looked at before.
+    if not fits or not (is_recording() or bool(((times >= 0) & (times <= 1)).all())):
         shown = str(timestep.tolist())[:_SHOWN]
         raise ValueError(
             f"timestep is {shown}; it must lie in [0, 1], one number for all "

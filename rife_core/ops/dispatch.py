@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..basics.environment import is_on
+from .recording import is_recording
 from .shared import environment, shared
 
 P = ParamSpec("P")
@@ -110,7 +111,7 @@ class FastForm(Generic[P, T]):
             return self.fast(*args, **named)
         try:
             kind = self._kind(*args, **named)
-            if kind is None or kind in self.proven or _is_recording():
+            if kind is None or kind in self.proven or is_recording():
                 return self.fast(*args, **named)
             if self._sample is None:
                 result = self.fast(*args, **named)
@@ -257,12 +258,6 @@ def at_least_float32(
     is_byte = x.element_size() == 1  # PyTorch promotes no 8-bit floating point
     dtype = torch.float32 if is_byte else torch.promote_types(x.dtype, torch.float32)
     return x.to(dtype, memory_format=memory_format)
-
-
-def _is_recording() -> bool:
-    """Whether what runs now is written down to be run again: then nothing may run beside it."""
-    capturing = torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
-    return capturing or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _tensors(value: Any) -> Sequence[Tensor]:

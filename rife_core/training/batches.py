@@ -69,30 +69,54 @@ class Stock:
 class Ahead:
     """Makes the next batches in a background thread while the network trains.
 
+    On a CUDA device they are made on a stream of their own, so that whoever waits there for a
+    number does not wait for the network.
+
     Args:
         source: gives the batches.
         count: samples of each.
         indices: which there are.
-        ahead: how many are made before they are asked for; 0 makes them on demand.
+        device: where they are made.
         stride: the next index is so much higher.
     """
 
     def __init__(
-        self, source: BatchSource, count: int, indices: range, ahead: int = 1, stride: int = 1
+        self,
+        source: BatchSource,
+        count: int,
+        indices: range,
+        device: torch.device | str = "cpu",
+        stride: int = 1,
     ) -> None:
         self.source, self.count, self.indices = source, count, indices
-        self.depth, self.stride = 3 if ahead else 0, stride
+        self.stride = stride
+        kind = torch.device(device).type
+        self.depth = 3 if kind in ("cpu", "cuda") else 1
+        self.stream = torch.cuda.Stream(device) if kind == "cuda" else None
+        if self.stream is not None:
+            self.stream.wait_stream(torch.cuda.current_stream(device))
         self.pool = ThreadPoolExecutor(1)
-        self.coming: dict[int, Future[SceneBatch]] = {}
+        self.coming: dict[int, Future[tuple[SceneBatch, torch.Event | None]]] = {}
 
     def take(self, index: int) -> SceneBatch:
         """Batch `index`; once."""
-        if not self.depth:
-            return self.source.batch(index, self.count)
         for later in range(index, index + self.depth * self.stride, self.stride):
             if later in self.indices and later not in self.coming:
-                self.coming[later] = self.pool.submit(self.source.batch, later, self.count)
-        return self.coming.pop(index).result()
+                self.coming[later] = self.pool.submit(self._make, later)
+        batch, made = self.coming.pop(index).result()
+        if self.stream is not None and made is not None:
+            here = torch.cuda.current_stream(self.stream.device)
+            here.wait_event(made)
+            for tensor in batch.tensors().values():
+                tensor.record_stream(here)  # its memory is not given away before
+        return batch
+
+    def _make(self, index: int) -> tuple[SceneBatch, torch.Event | None]:
+        if self.stream is None:
+            return self.source.batch(index, self.count), None
+        with torch.cuda.stream(self.stream):
+            batch = self.source.batch(index, self.count)
+            return batch, self.stream.record_event()
 
 
 def clips_of(

@@ -49,12 +49,14 @@ class SceneBatch:
     teacher_error: Tensor | None = None
     teacher_mask: Tensor | None = None
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Those that are there, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
     def mirrored(self, axis: int) -> SceneBatch:
         """The same scenes seen in a mirror: `axis` is -1 for left and right, -2 for up and down."""
         turned = {
-            name: value.flip(axis)
-            for name, value in vars(self).items()
-            if value is not None and name != "timestep"
+            name: value.flip(axis) for name, value in self.tensors().items() if name != "timestep"
         }
         if self.flow is not None:
             turned["flow"] = mirrored_flow(self.flow, axis)

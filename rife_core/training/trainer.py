@@ -35,7 +35,8 @@ from ..networks.ifnet import FlowNetwork
 from .batches import Ahead, BatchSource, Mixture, Stock
 from .config import Stage, TrainConfig
 from .growth import build_fresh, build_tied, transplant
-from .objective import objective
+from .objective import LossWeights, objective
+from .recorded_steps import Learn, RecordedSteps
 from .state import Means, Moments, State, cut_log, read_state, shapes_of, write_state
 from .synthetic import SceneBatch, SceneGenerator
 from .taught import TaughtCrops
@@ -161,12 +162,7 @@ class Trainer:
                 scales = tuple(2 * scale for scale in scales)
         for shard in range(self.rank, shards, self.world):
             batch = batches.take(turn * shards + shard)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                loss, figures = objective(
-                    self.network, batch, scales, weights, plan.detach, self.perceptual
-                )
-            (loss * self.world / shards).backward()
-            found.append(figures)
+            found.append(self.learn(batch, tuple(scales), weights))
             if self.config.preview_every and self.step % self.config.preview_every == 0:
                 self._preview(batch)
         self._share_gradients()
@@ -185,6 +181,17 @@ class Trainer:
         parameters = dict(self.network.named_parameters())
         average = get_ema_multi_avg_fn(decay)
         average([self.ema[name] for name in parameters], list(parameters.values()), self.updates)
+        return figures
+
+    def _learn(
+        self, batch: SceneBatch, scales: tuple[float, ...], weights: LossWeights
+    ) -> dict[str, Tensor]:
+        """Adds the gradients of one shard's loss to those there are; returns the figures."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            loss, figures = objective(
+                self.network, batch, scales, weights, self.plan.detach, self.perceptual
+            )
+        (loss * self.world / self.config.shards).backward()
         return figures
 
     def averaged(self) -> FlowNetwork:
@@ -276,8 +283,14 @@ class Trainer:
         self.network = network.train()
         self.ema = {n: p.detach().clone() for n, p in network.named_parameters()}
         self.updates = 0
+        on_cuda = self.device.type == "cuda"
         self.optimizer = torch.optim.AdamW(
-            self._learning(), lr=plan.lr, weight_decay=config.weight_decay
+            self._learning(), lr=plan.lr, weight_decay=config.weight_decay, fused=on_cuda or None
+        )
+        # Gradients of several shards add up; those of a recorded step are written anew.
+        recorded = on_cuda and config.shards == 1
+        self.learn: Learn = (
+            RecordedSteps(self._learn, self._learning()) if recorded else self._learn
         )
         seed = config.seed + STAGE_SEEDS * (stage + 1)
         clips = self.clips.get(plan.scenes.size)
@@ -300,7 +313,7 @@ class Trainer:
             source,
             batch // shards,
             range(self.plan.steps * shards),
-            ahead=self.world if self.device.type == "cpu" else 0,
+            self.device,
             stride=self.world,
         )
 

@@ -40,7 +40,7 @@ def test_real_clips_that_are_not_there_are_an_error():
 @pytest.mark.parametrize("stride", [1, 2])
 def test_batches_are_made_ahead_once_and_in_order(stride):
     source = Named("scene")
-    batches = Ahead(source, 5, range(8), ahead=1, stride=stride)
+    batches = Ahead(source, 5, range(8), stride=stride)
     wanted = list(range(stride - 1, 8, stride))
     assert [batches.take(index) for index in wanted] == [("scene", i, 5) for i in wanted]
     batches.pool.shutdown()
@@ -48,11 +48,24 @@ def test_batches_are_made_ahead_once_and_in_order(stride):
     assert all(thread is not threading.current_thread() for _, thread in source.made)
 
 
-def test_on_demand_nothing_is_made_ahead():
+def test_a_device_without_streams_gets_its_batches_on_demand():
     source = Named("scene")
-    batches = Ahead(source, 5, range(8), ahead=0)
-    batches.take(2)
-    assert source.made == [(2, threading.current_thread())]
+    batches = Ahead(source, 5, range(8), "mps")
+    for index in (2, 3):
+        assert batches.take(index) == ("scene", index, 5)
+        assert source.made[-1][0] == index
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_a_device_makes_the_same_batches_ahead():
+    settings = SceneSettings(size=32, textures=4, texture_size=64)
+    alone = SceneGenerator(settings, 3, "cuda")
+    batches = Ahead(SceneGenerator(settings, 3, "cuda"), 2, range(8), "cuda")
+    for index in range(8):
+        made, expected = batches.take(index), alone.batch(index, 2)
+        for name, tensor in expected.tensors().items():
+            torch.testing.assert_close(made.tensors()[name], tensor, atol=1e-3, rtol=0)
 
 
 def test_each_source_is_asked_for_its_own_batches_one_after_the_other():
