@@ -9,7 +9,9 @@ from torch import Tensor
 
 
 def is_recording() -> bool:
-    """Whether what runs now goes into a CUDA graph or a trace: then no value can be looked at."""
+    """Whether what runs now goes into a compiler, a trace or a CUDA graph: no value is to be seen."""
+    if torch.compiler.is_compiling():
+        return True
     capturing = torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
     return capturing or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
 

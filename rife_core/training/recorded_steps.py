@@ -8,7 +8,8 @@ once for each kind of batch, and started as a whole from then on.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -26,57 +27,60 @@ _WARM_UPS = 3
 
 
 class RecordedSteps:
-    """`learn`, recorded for each shape of batch, pyramid and set of weights.
+    """A step's work, recorded for each shape of batch, pyramid and set of weights.
 
-    Where recording fails, one warning is given, and steps are run kernel by kernel as before.
+    Where a form of it cannot be recorded, a warning is given and the next one is; where none can
+    be, the last runs kernel by kernel.
 
     Args:
-        learn: what is recorded; it may not wait for the device.
+        forms: ways to do the work, the fastest first; they may not wait for the device.
         parameters: those that learn.
 
     Returns (of a call):
-        The figures of `learn`; the next call writes over them.
+        The figures; the next call writes over them.
     """
 
-    def __init__(self, learn: Learn, parameters: Iterable[nn.Parameter]) -> None:
-        self._learn, self._parameters = learn, list(parameters)
+    def __init__(self, forms: Sequence[Learn], parameters: Iterable[nn.Parameter]) -> None:
+        self._forms, self._last = deque(forms), forms[-1]
+        self._parameters = list(parameters)
         self._pool: Any = torch.cuda.graph_pool_handle()
         self._recorded: dict[object, _Graph] = {}
-        self._fails = False
 
     def __call__(
         self, batch: SceneBatch, scales: tuple[float, ...], weights: LossWeights
     ) -> dict[str, Tensor]:
         shapes = tuple((name, tensor.shape) for name, tensor in batch.tensors().items())
         kind = (shapes, scales, weights)
-        if not self._fails and kind not in self._recorded:
+        while self._forms and kind not in self._recorded:
             try:
-                self._recorded[kind] = self._record(batch, scales, weights)
+                self._recorded[kind] = self._record(self._forms[0], batch, scales, weights)
             except Exception as error:  # whatever a library or the driver may raise
                 self._step_aside(error)
-        if self._fails:
-            return self._learn(batch, scales, weights)
+        if not self._forms:
+            return self._last(batch, scales, weights)
         return self._recorded[kind](batch)
 
-    def _record(self, batch: SceneBatch, scales: tuple[float, ...], weights: LossWeights) -> _Graph:
+    def _record(
+        self, form: Learn, batch: SceneBatch, scales: tuple[float, ...], weights: LossWeights
+    ) -> _Graph:
         places = replace(batch, **{name: each.clone() for name, each in batch.tensors().items()})
 
         def learn() -> dict[str, Tensor]:
             for parameter in self._parameters:
                 parameter.grad = None
-            return self._learn(places, scales, weights)
+            return form(places, scales, weights)
 
         with torch.cuda.device(self._parameters[0].device):
             return _Graph(learn, places, self._parameters, self._pool)
 
     def _step_aside(self, error: Exception) -> None:
-        self._fails = True
+        self._forms.popleft()
         self._recorded.clear()
         for parameter in self._parameters:
             parameter.grad = None
         warnings.warn(
-            f"Steps are not recorded as CUDA graphs: {type(error).__name__}: {error}. They run "
-            "kernel by kernel, in more time.",
+            f"Steps are not recorded in their fastest form: {type(error).__name__}: {error}. "
+            "They take more time.",
             RuntimeWarning,
             stacklevel=3,
         )
