@@ -1,12 +1,13 @@
 """The scale of motion, chosen for each pair: which one, when, and that a pair keeps to it."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 import torch
 import torch.nn.functional as F
 from rife_video.rife_core.checkpoints.rife import BUNDLED, load_rife
-from rife_video.rife_core.engine import synthesizer
+from rife_video.rife_core.engine import scheduler, synthesizer
 from rife_video.rife_core.engine.loop import interpolate
 from rife_video.rife_core.engine.memory_plan import estimate_memory
 from rife_video.rife_core.engine.options import AUTO
@@ -104,6 +105,51 @@ def test_all_frames_of_a_pair_are_made_at_one_scale(network, monkeypatch, batch_
     assert made_at.count(0.5) == 2  # tried once a pair
 
 
+@pytest.fixture
+def overflowing(network, monkeypatch):
+    """A network whose calls at one scale make no numbers; set `at` to that scale.
+
+    Its sides are the farther apart the finer the scale is.
+    """
+    synthesize = network.synthesize
+
+    def synthesize_or_overflow(frame0, frame1, times, scale, ensemble):
+        made = synthesize(frame0, frame1, times, scale, ensemble)
+        image = torch.full_like(made.image, scale)
+        if scale == network.at and len(times) > 1:
+            image[1:] = float("nan")
+        apart = torch.full_like(image, 0.1 * scale)
+        estimate = replace(made.estimate, warped_img0=apart, warped_img1=torch.zeros_like(apart))
+        return Synthesis(image, estimate)
+
+    monkeypatch.setattr(network, "synthesize", synthesize_or_overflow)
+    yield network
+    del network.at
+
+
+def test_frames_that_overflow_at_a_pairs_scale_stay_as_they_were(overflowing):
+    """The others of a batch follow the scale that its first frame chose."""
+    overflowing.at = 0.25
+    output = interpolate(
+        overflowing, torch.rand(2, 20, 30, 3), Timeline.multiply(5), scale=AUTO, batch_size=4
+    )
+    assert greys(output[1:-1]) == [0.25, 0.25, 1.0, 1.0]
+
+
+def test_trials_record_no_gradients(network, monkeypatch):
+    synthesize, recorded = network.synthesize, []
+
+    def noted(*arguments):
+        recorded.append(torch.is_grad_enabled())
+        return synthesize(*arguments)
+
+    monkeypatch.setattr(network, "synthesize", noted)
+    monkeypatch.setattr(scheduler, "AGREED", -1)
+    with torch.enable_grad():
+        interpolate(network, torch.rand(2, 8, 8, 3), Timeline.multiply(2), scale=AUTO)
+    assert recorded == [False] * 3
+
+
 def test_a_number_is_kept_to(told):
     for scale in (1.0, 0.5, 0.25):
         output = interpolate(told, clip_of("fast"), Timeline.multiply(2), scale=scale)
@@ -182,3 +228,13 @@ def test_auto_is_what_a_number_says_where_all_agrees(network):
         interpolate(network, still, Timeline.multiply(2), scale=AUTO),
         interpolate(network, still, Timeline.multiply(2)),
     )
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_midpoint_network_shows_the_nearest_source_frame_within_a_128th(
+    midpoint_network, channels
+):
+    clip = torch.rand(3, 8, 8, channels)
+    clip[1, 0, 0, :3] = 2
+    output = interpolate(midpoint_network, clip, Timeline(Fraction(199, 200)))
+    assert_close(output[1], clip[1].clamp(0, 1))
