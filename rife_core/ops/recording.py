@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def is_recording() -> bool:
-    """Whether what runs now goes into a compiler, a trace or a CUDA graph: no value is to be seen."""
+    """Whether a compiler, a trace or a CUDA graph takes what runs now: no value can be seen."""
     if torch.compiler.is_compiling():
         return True
     capturing = torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()

@@ -25,12 +25,15 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 WORK = Path(tempfile.gettempdir()) / "rife-video-gpu"
 KEPT = (".json", ".log", ".md", ".xml")
+WORKERS = 6
+"""Processes of the tests, where pytest-xdist is there: most of their time they build kernels."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,15 @@ def steps(args: argparse.Namespace) -> list[Step]:
     backends = "eager" if device == "cpu" else "eager,cudagraphs"
     tests = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", "--tb=short")
     tests = (*tests, "--continue-on-collection-errors", "--maxfail=200", "--durations=8")
-    chosen = ("tests/gpu", "-k", "any_size or timesteps") if small else ("tests",)
+    if find_spec("xdist") and not small:
+        tests = (*tests, "-n", str(WORKERS))
+    chosen = ("tests/gpu", "-k", "any_size or timesteps") if small else marked_files()
     backend = ("--backends", backends)
     resident = ("--resident", *backend)
     profiled = (str(HERE / "profile_step.py"), device, "96x64" if small else "1080p")
     files = (str(HERE / "file_to_file.py"), device, str(out))
     # Each of the benchmark's steps is short: its figures are written at its end.
-    return [
+    every = [
         Step("machine", (str(HERE / "machine.py"), device), 60),
         Step("tests", (*tests, f"--junitxml={out}/tests.xml", *chosen), 150),
         bench("resident", 60, "1080p", *resident, rows="4.26,deep"),
@@ -96,6 +101,13 @@ def steps(args: argparse.Namespace) -> list[Step]:
         bench("precisions", 60, "720p", "--resident", "--precisions", "fp32,bf16", rows="4.26"),
         bench("4k", 60, "4k", "--resident", "--multipliers", "2,4", rows="4.26"),
     ]
+    return [step for step in every if not args.only or step.name in args.only]
+
+
+def marked_files() -> list[str]:
+    """Those with tests for a device: to collect all others takes longer than these run."""
+    files = sorted(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py"))
+    return [str(path) for path in files if "mark.gpu" in (ROOT / path).read_text()]
 
 
 def _no_av(environment: dict[str, str]) -> str | None:
@@ -189,6 +201,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--wheels", type=Path, help="folder of wheels to install first")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PATH")
     parser.add_argument("--small", action="store_true", help="one small size: tries the script")
+    parser.add_argument("--only", action="append", default=[], metavar="STEP", help="leave others")
     return parser.parse_args(arguments)
 
 

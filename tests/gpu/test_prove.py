@@ -71,6 +71,19 @@ def test_a_step_that_cannot_run_says_why(tmp_path):
     assert outcome.state == "skipped: no such thing"
 
 
+def test_single_steps_can_be_asked_for(tmp_path):
+    given = ["--out", str(tmp_path), "--only", "files", "--only", "machine"]
+    chosen = prove.steps(prove.parse(given))
+    assert [step.name for step in chosen] == ["machine", "files"]
+    assert len(prove.steps(prove.parse(given[:2]))) == 12
+
+
+def test_only_files_that_hold_tests_for_a_device_are_collected():
+    files = prove.marked_files()
+    assert "tests/gpu/test_device.py" in files
+    assert "tests/gpu/test_train.py" not in files
+
+
 def test_the_package_is_found_under_its_name(tmp_path):
     environment = prove.prepare(tmp_path, None)
     step = prove.Step("name", ("-c", "import rife_video; print(rife_video.__path__)"), 60)
