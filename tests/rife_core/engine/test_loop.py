@@ -15,7 +15,7 @@ from rife_video.rife_core.engine.scenes import SceneRules
 from rife_video.rife_core.files import convert, frames
 from rife_video.rife_core.inference.precision import resolve_precision, set_precision
 from rife_video.rife_core.ops.psnr import psnr
-from rife_video.rife_core.timeline import ENDS, Step, Timeline
+from rife_video.rife_core.timeline import ENDS, Step, Timeline, Window
 from rife_video.rife_core.timeline.shutter import Shutter
 from support import moving_square
 from torch.testing import assert_close
@@ -394,6 +394,30 @@ def test_uneven_frame_times_are_retimed(network):
     assert torch.equal(output[6], CLIP[2])
     late = interpolate(network, CLIP[1:3], Timeline.multiply(4))
     assert_close(torch.stack(output[2:]), late)
+
+
+def test_a_window_is_a_part_of_the_whole(network):
+    """From its start up to its stop; what comes two frames after that is not read."""
+    clip, read = moving_square(frames=7, height=20, width=30), []
+
+    def frames():
+        for frame in clip:
+            read.append(frame)
+            yield frame
+
+    report, timeline = Report(), Timeline.multiply(3)
+    window = Window(Fraction(4, 3), Fraction(3))
+    part = list(stream(network, frames(), timeline, window=window, report=report))
+    assert_close(torch.stack(part), interpolate(network, clip, timeline)[4:9])
+    assert len(read) <= 5
+    assert report.pairs == [3, 3]
+    assert (report.frames_out, report.made) == (5, 4)
+
+
+def test_the_report_counts_frames_of_each_pair(network):
+    report = Report()
+    interpolate(network, CLIP, Timeline.multiply(2, schedule="1:3, 2:1"), report=report)
+    assert report.pairs == [3, 1, 2]
 
 
 def test_exact_ntsc_rates_stay_exact():
