@@ -48,18 +48,22 @@ class Stock:
 
     Args:
         source: gives the batches.
-        size: how many there are.
+        size: how many there are at a time.
+        turns: how often each comes before new ones take their places; 0 keeps them for good.
     """
 
-    def __init__(self, source: BatchSource, size: int) -> None:
-        self.source, self.size = source, size
-        self._made: dict[tuple[int, int], SceneBatch] = {}
+    def __init__(self, source: BatchSource, size: int, turns: int = 0) -> None:
+        self.source, self.size, self.turns = source, size, turns
+        self._made: dict[tuple[int, int], tuple[int, SceneBatch]] = {}
 
     def batch(self, index: int, count: int) -> SceneBatch:
         turn, place = divmod(index, self.size)
-        if (place, count) not in self._made:
-            self._made[place, count] = self.source.batch(place, count)
-        batch = self._made[place, count]
+        renewed, turn = divmod(turn, self.turns) if self.turns else (0, turn)
+        number = renewed * self.size + place
+        kept = self._made.get((place, count))
+        if kept is None or kept[0] != number:
+            kept = self._made[place, count] = number, self.source.batch(number, count)
+        batch = kept[1]
         for bit, axis in enumerate((-1, -2)):
             if turn >> bit & 1:
                 batch = batch.mirrored(axis)

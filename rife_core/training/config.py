@@ -78,7 +78,8 @@ class Stage:
         weights: of the losses.
         scenes: of the synthetic scenes.
         stock: so many batches of scenes are painted, which then come again, mirrored; 0 paints
-            each anew.
+            each anew. Coarse steps have as many of their own.
+        stock_turns: after so many turns of the stock new scenes are painted; 0 keeps it.
         real: share of the steps that take real clips, or taught crops where there are some.
         coarser: share of the steps in which all scales are doubled, as a user's scale of 0.5
             does.
@@ -98,6 +99,7 @@ class Stage:
     weights: LossWeights = field(default_factory=LossWeights)
     scenes: SceneSettings = field(default_factory=SceneSettings)
     stock: int = 0
+    stock_turns: int = 0
     real: float = 0.0
     coarser: float = 0.0
     coarse: CoarseSteps | None = None
@@ -106,7 +108,7 @@ class Stage:
         owner = f"stage {self.name!r}"
         _check_pyramid(owner, self.scales, self.batch)
         check_sizes(owner, steps=self.steps)
-        check_numbers(owner, frozen=self.frozen, stock=self.stock)
+        check_numbers(owner, frozen=self.frozen, stock=self.stock, stock_turns=self.stock_turns)
         check_numbers(owner, above=True, lr=self.lr)
         check_numbers(owner, lr_end=self.lr_end, warmup=self.warmup)
         check_numbers(owner, most=1, real=self.real, coarser=self.coarser)

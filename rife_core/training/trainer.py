@@ -37,6 +37,7 @@ from .config import Stage, TrainConfig
 from .growth import build_fresh, build_tied, transplant
 from .objective import LossWeights, objective
 from .recorded_steps import Learn, RecordedSteps
+from .scene import SceneSettings
 from .state import Means, Moments, State, cut_log, read_state, shapes_of, write_state
 from .synthetic import SceneBatch, SceneGenerator
 from .taught import TaughtCrops
@@ -301,13 +302,16 @@ class Trainer:
         seed = config.seed + STAGE_SEEDS * (stage + 1)
         clips = self.clips.get(plan.scenes.size)
         pictures = clips.pictures if isinstance(clips, TaughtCrops) else ()
-        scenes: BatchSource = SceneGenerator(plan.scenes, seed, self.device, pictures)
-        if plan.stock:
-            scenes = Stock(scenes, plan.stock)
+
+        def painted(settings: SceneSettings, seed: int) -> BatchSource:
+            scenes = SceneGenerator(settings, seed, self.device, pictures)
+            return Stock(scenes, plan.stock, plan.stock_turns) if plan.stock else scenes
+
+        scenes = painted(plan.scenes, seed)
         self.batches = self._ahead(Mixture(scenes, clips, plan.real), plan.batch)
         self.coarse = None
         if plan.coarse:
-            small = SceneGenerator(plan.coarse.scenes, seed + 1, self.device, pictures)
+            small = painted(plan.coarse.scenes, seed + 1)
             self.coarse = self._ahead(small, plan.coarse.batch)
 
     def _learning(self) -> list[nn.Parameter]:

@@ -19,7 +19,7 @@ from rife_video.rife_core.training.taught import Clip, Teacher, write_crops
 SCALES = {"4.0": (1.0, 0.5), "3.1": (1.0, 0.5)}
 """At which a teacher looks, by its row; others look at 1 alone."""
 
-WRITERS = 4
+WRITERS = 12
 """Processes: while one waits for its processor, another's teachers look."""
 
 Clips = Mapping[Path, Clip]

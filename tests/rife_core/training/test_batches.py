@@ -94,3 +94,15 @@ def test_a_stock_is_painted_once_and_comes_again_mirrored():
         torch.testing.assert_close(
             there, warp(first.img0, first.flow[:, :2]).flip(axes), atol=1e-3, rtol=0
         )
+
+
+def test_a_stock_is_renewed_after_its_turns():
+    """Two batches, each seen twice before the next two are painted."""
+    source = Named("scene")
+    stock = Stock(SimpleNamespace(batch=lambda *which: source.batch(*which) and NOTHING), 2, 2)
+    for index in range(9):
+        stock.batch(index, 3)
+    assert [index for index, _ in source.made] == [0, 1, 2, 3, 4]
+
+
+NOTHING = SimpleNamespace(mirrored=lambda axis: NOTHING)
