@@ -13,7 +13,7 @@ from rife_video.rife_core.ops.warp import warp
 from rife_video.rife_core.training import taught
 from rife_video.rife_core.training.scene import SceneSettings
 from rife_video.rife_core.training.synthetic import SceneGenerator
-from rife_video.rife_core.training.taught import TaughtCrops, Teacher, teach, write_crops
+from rife_video.rife_core.training.taught import Clip, TaughtCrops, Teacher, teach, write_crops
 from rife_video.rife_core.video import VideoWriter
 from safetensors.torch import load_file, save_file
 from support import GAINS, fill
@@ -161,3 +161,54 @@ def test_crops_without_masks_are_refused(crops, tmp_path):
     save_file(older, tmp_path / first.name)
     with pytest.raises(ValueError, match="has no mask: an older version wrote it"):
         TaughtCrops(tmp_path, seed=1)
+
+
+def grey_levels(count, height=8, width=8):
+    """Frames whose number is their level."""
+    return [torch.full((height, width, 3), level, dtype=torch.uint8) for level in range(count)]
+
+
+def drawn(clip, times):
+    """Windows of a clip: lists of levels."""
+    generator = torch.Generator().manual_seed(2)
+    windows = [taught._triplet(clip, generator) for _ in range(times)]
+    return [(window.amax((1, 2, 3)) * 255).round().int().tolist() for window in windows]
+
+
+def test_frames_of_a_triplet_are_a_16th_to_a_third_of_a_second_apart(monkeypatch):
+    """Evenly, log-uniformly, and anywhere in a clip."""
+    monkeypatch.setattr(taught, "SIDE", 8)
+    monkeypatch.setattr(taught, "is_triplet_cut", lambda *_: False)
+    monkeypatch.setattr(taught, "_STILL", 0)
+    found = drawn(Clip(grey_levels(24), 32.0), 400)
+    assert all(gt - img0 == img1 - gt for img0, gt, img1 in found)
+    gaps = [gt - img0 for img0, gt, _ in found]
+    assert set(gaps) == set(range(2, 11))
+    assert sum(gap < 4.5 for gap in gaps) == pytest.approx(200, abs=40)
+    assert min(img0 for img0, _, _ in found) == 0
+    assert max(img1 for _, _, img1 in found) == 23
+    assert {tuple(each) for each in drawn(Clip(grey_levels(3), 60.0), 9)} == {(0, 1, 2)}
+    assert {tuple(each) for each in drawn(Clip(grey_levels(9), 1.0), 99)} == {
+        (start, start + 1, start + 2) for start in range(7)
+    }
+
+
+def test_triplets_that_teach_nothing_are_left_out():
+    generator = torch.Generator()
+    frames = moving_texture(3)
+    moving = [(frame * 255).byte() for frame in frames]
+    cut = [*moving[:2], torch.zeros_like(moving[0])]
+    for clip in (moving[:2], [moving[0]] * 3, cut):
+        assert taught._triplet(Clip(clip, 8.0), generator) is None
+    window = taught._triplet(Clip(moving, 8.0), generator)
+    torch.testing.assert_close(window, torch.stack(frames).permute(0, 3, 1, 2), atol=4e-3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "seen"), [(8, 16, 640), (8, 12, 480), (200, 250, 400), (400, 330, 330)]
+)
+def test_windows_are_as_high_as_a_crop_and_no_wider_than_two(monkeypatch, height, width, seen):
+    monkeypatch.setattr(taught, "_STILL", 0)
+    clip = Clip(grey_levels(3, height, width), 8.0)
+    window = taught._triplet(clip, torch.Generator())
+    assert window.shape == (3, 3, max(320, height), seen)
