@@ -127,3 +127,8 @@ def test_what_appears_is_filled_from_around_it_however_wide(height, width, pixel
     onward[:, 0] = pixels
     grey = torch.full((1, 1, height, width), 0.5)
     assert_close(moved(grey, onward), grey)
+
+
+def test_a_picture_that_has_left_is_black():
+    left = torch.full((1, 2, 4, 6), 99.0)
+    assert not moved(torch.ones(1, 1, 4, 6), left).any()

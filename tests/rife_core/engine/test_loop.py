@@ -414,6 +414,34 @@ def test_a_window_is_a_part_of_the_whole(network):
     assert (report.frames_out, report.made) == (5, 4)
 
 
+@pytest.mark.parametrize(
+    ("replaced", "batches"), [((), [5, 3, 5, 3]), ((9,), [5, 2, 3, 5, 2])], ids=["even", "over 8"]
+)
+def test_a_new_batch_begins_every_eight_intervals(network, monkeypatch, replaced, batches):
+    """And before and after what lies on both sides of such a place."""
+    sizes, synthesize = [], network.synthesize
+
+    def noted(frame0, *rest):
+        sizes.append(len(frame0.image))
+        return synthesize(frame0, *rest)
+
+    monkeypatch.setattr(network, "synthesize", noted)
+    rules = SceneRules(replaced=frozenset(replaced))
+    clip = moving_square(frames=17, height=8, width=30)
+    interpolate(network, clip, Timeline.multiply(2), batch_size=5, scenes=rules)
+    assert sizes == batches
+
+
+@pytest.mark.parametrize("interval", [None, Fraction(1, 24)])
+def test_a_stream_is_exposed_at_its_places(network, interval):
+    """By default they are the numbers of its frames."""
+    timeline = Timeline(Fraction(1, 2), shutter=Shutter(Fraction(180), 2))
+    expected = interpolate(network, CLIP, timeline)
+    places = interval and [number * interval for number in range(len(CLIP))]
+    timeline = replace(timeline, step=timeline.step * (interval or 1))
+    assert_close(torch.stack(list(stream(network, CLIP, timeline, places=places))), expected)
+
+
 def test_the_report_counts_frames_of_each_pair(network):
     report = Report()
     interpolate(network, CLIP, Timeline.multiply(2, schedule="1:3, 2:1"), report=report)
@@ -451,3 +479,17 @@ def test_a_frame_without_neighbours_is_not_replaced(network):
             Timeline.multiply(1),
             scenes=SceneRules(replaced=frozenset({4})),
         )
+
+
+def test_a_result_that_cannot_be_allocated_is_told_in_gib(network, monkeypatch):
+    """Where the system does not tell what is free."""
+    monkeypatch.setattr(loop, "free_memory", lambda: None)
+    clip = torch.zeros(1, dtype=torch.uint8).expand(2, 2**20, 2**20, 3)
+    with pytest.raises(torch.OutOfMemoryError, match=r"result: 1025 frames take 3148800\.0 GiB"):
+        interpolate(network, clip, Timeline.multiply(1024))
+
+
+def test_only_interpolated_frames_of_a_stream_are_taken_out_of_pinned_memory(network, monkeypatch):
+    monkeypatch.setattr(loop, "unpinned", lambda _: None)
+    output = list(stream(network, CLIP[:2], Timeline.multiply(3)))
+    assert [frame is None for frame in output] == [False, True, True, False]

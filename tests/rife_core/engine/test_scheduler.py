@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from rife_video.rife_core.checkpoints.rife import BUNDLED, load_rife
 from rife_video.rife_core.engine import scheduler, synthesizer
-from rife_video.rife_core.engine.loop import interpolate
+from rife_video.rife_core.engine.loop import interpolate, stream
 from rife_video.rife_core.engine.memory_plan import estimate_memory
 from rife_video.rife_core.engine.options import AUTO
 from rife_video.rife_core.engine.report import Report
+from rife_video.rife_core.engine.scenes import SceneRules
 from rife_video.rife_core.engine.scheduler import AGREED
 from rife_video.rife_core.engine.transfers import Transfers
 from rife_video.rife_core.inference.rife import Synthesis
@@ -236,5 +237,25 @@ def test_a_midpoint_network_shows_the_nearest_source_frame_within_a_128th(
 ):
     clip = torch.rand(3, 8, 8, channels)
     clip[1, 0, 0, :3] = 2
-    output = interpolate(midpoint_network, clip, Timeline(Fraction(199, 200)))
+    apart = torch.ones(3, 8, 8)
+    timeline = Timeline(Fraction(199, 200))
+    output = interpolate(midpoint_network, clip, timeline, disagreement=apart)
     assert_close(output[1], clip[1].clamp(0, 1))
+    assert not apart[1].any()
+
+
+def test_only_so_many_frames_wait_for_one_that_is_not_begun(network):
+    """A batch of 8 is never full here: one frame moves, then pictures stay."""
+    clip, read = torch.rand(9, 8, 8, 3), []
+
+    def frames():
+        for frame in clip:
+            read.append(frame)
+            yield frame
+
+    timeline = Timeline.multiply(1024, schedule="1:2")
+    rules = SceneRules("hold", frozenset(range(3, 10)))
+    results = stream(network, frames(), timeline, batch_size=8, scenes=rules)
+    assert torch.equal(next(results), clip[0])
+    assert len(read) < 6
+    assert sum(1 for _ in results) == 1 + 7 * 1024 + 1
