@@ -28,6 +28,7 @@ rates = st.fractions(min_value=Fraction(1, 3), max_value=240, max_denominator=10
         (Timeline.multiply(3), 1, 1),
         (Timeline.multiply(3), 0, 0),
         (Timeline.multiply(1024, schedule="1:1024"), 2, 1025),
+        (Timeline.multiply(1, schedule="300-301:2, 300-302:3"), 304, 300 + 2 + 2 + 3 + 1),
         (Timeline.retime(24, 60), 25, 61),
         (Timeline.retime("24000/1001", "60000/1001", "keep_duration"), 24, 60),
         (Timeline.retime(30, 24), 31, 25),

@@ -78,7 +78,10 @@ SIZE = (2, 1, 64, 64)
 
 
 class Told:
-    """A network whose three blocks are off by 3 pixels right and 4 down, in the first flow."""
+    """A network whose three blocks are off by 3 pixels right and 4 down, in the first flow.
+
+    The first block knows nothing of the mask.
+    """
 
     def __init__(self):
         self.gt = torch.rand(SIZE).expand(-1, 3, -1, -1) * 0.8
@@ -91,7 +94,8 @@ class Told:
         mask, side = torch.full(SIZE, 2.0), torch.zeros_like(gt)
         estimate = Estimate(self.flow + off, mask, side, side + 0.05)
         distilled = torch.tensor(0.7)
-        return TrainingOutput([estimate] * 3, self.merged, self.flow, self.teacher, distilled)
+        estimates = [replace(estimate, mask=0 * mask), estimate, estimate]
+        return TrainingOutput(estimates, self.merged, self.flow, self.teacher, distilled)
 
     def batch(self, **known):
         return SceneBatch(self.gt, self.gt, self.gt, torch.full((2,), 0.5), **known)
@@ -106,9 +110,10 @@ def test_every_part_counts_by_its_weight():
     loss, figures = objective(network, batch, scales, weights, False)
     first, second, last = network.merged
     softened = [sqrt((5 / scale) ** 2 + 0.01) - 0.1 for scale in scales]
+    masks = [log(1 + exp(logit)) / 4 + log(1 + exp(-logit)) / 16 for logit in (0, 2, 2)]
     expected = {
         "flow": sum(softened) / 6,  # three blocks, of two flows each, and one of them is right
-        "mask": log(1 + exp(2)) / 4 + log(1 + exp(-2)) / 8 * 0.5,
+        "mask": sum(masks) / 3,
         "frame": lap_loss(last, batch.gt) + lap_loss(network.teacher, batch.gt),
         "frames": (lap_loss(first, batch.gt) + lap_loss(second, batch.gt)) / 2,
         "squared": 0.01,
