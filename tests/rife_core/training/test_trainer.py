@@ -166,6 +166,16 @@ def test_other_kinds_of_rows_train(row, tmp_path):
     assert losses(tmp_path)[0] > 0
 
 
+def test_the_learning_rate_rises_in_a_line_and_falls_in_a_half_wave(config):
+    plan = replace(config.stages[0], steps=8, warmup=0, lr_end=0.2)
+    falling = [schedule(step, plan) for step in range(9)]
+    assert falling[::2] == pytest.approx([1, 0.2 + 0.8 * (2 + 2**0.5) / 4, 0.6, 0.317157, 0.2])
+    assert falling == sorted(falling, reverse=True)
+    warmed = [schedule(step, replace(plan, warmup=4)) for step in range(9)]
+    shares = [now / then for now, then in zip(warmed, falling, strict=True)]
+    assert shares == pytest.approx([0.25, 0.5, 0.75] + [1] * 6)
+
+
 def test_the_last_stage_fits_into_the_time(config, tmp_path, monkeypatch):
     """A step takes a second of a clock that only steps move."""
     clock = itertools.count()
@@ -230,6 +240,20 @@ def test_missing_perceptual_weights_are_an_error_before_training(tmp_path):
     with pytest.raises(MissingWeightsError, match=r"vgg19\.pth"):
         Trainer(config, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_lpips_sees_frames_from_minus_1_to_1(tmp_path, monkeypatch):
+    class Seen(torch.nn.Module):
+        def __init__(self, weights):
+            super().__init__()
+
+        def forward(self, a, b):
+            return a, b
+
+    monkeypatch.setattr(f"{Trainer.__module__}.LPIPSAlex", Seen)
+    stage = {"steps": 1, "batch": 1, "lr": 1e-3, "weights": {"lpips": 0.1}}
+    trainer = Trainer(parse_config({**TINY_TRAINING, "stages": [stage]}), tmp_path)
+    assert trainer.perceptual["lpips"](torch.tensor(0.2), torch.tensor(0.75)) == (-0.6, 0.5)
 
 
 @pytest.mark.parametrize(("asked", "decay"), [(0.1, 0.1), (0.999, 2 / 11)])
