@@ -94,10 +94,10 @@ def _devices() -> Iterator[str]:
 
 def _encoders() -> Iterator[str]:
     for name, row in ENCODER_TABLE.items():
-        yield f"{name} ({row.codec}): {_state(row)}"
+        yield f"{name} ({row.codec}): {state_of(row)}"
 
 
-def _state(row: Encoder) -> str:
+def state_of(row: Encoder) -> str:
     """Whether an encoder works, tried on one frame."""
     if not row.available:
         return "not in this PyAV"

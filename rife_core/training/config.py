@@ -135,8 +135,6 @@ class TrainConfig:
         shards: parts that each batch is made and computed in; several processes share
             them.
         bf16: run convolutions in bfloat16, on a device that has instructions for it.
-        compiled: compile the steps (torch.compile), on a CUDA device: for a training of many
-            minutes, of which compiling takes some.
         tied_width: width of the blocks in tied stages; 0 means the last block's.
         save_minutes: time between checkpoints.
         log_every: steps between lines of the log.
@@ -157,7 +155,6 @@ class TrainConfig:
     clip: float = 1.0
     shards: int = 1
     bf16: bool = True
-    compiled: bool = False
     tied_width: int = 0
     save_minutes: float = 3.0
     log_every: int = 20

@@ -8,8 +8,7 @@ once for each kind of batch, and started as a whole from then on.
 from __future__ import annotations
 
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -29,20 +28,19 @@ _WARM_UPS = 3
 class RecordedSteps:
     """A step's work, recorded for each shape of batch, pyramid and set of weights.
 
-    Where a form of it cannot be recorded, a warning is given and the next one is; where none can
-    be, the last runs kernel by kernel.
+    Where it cannot be recorded, one warning is given, and it runs kernel by kernel.
 
     Args:
-        forms: ways to do the work, the fastest first; they may not wait for the device.
+        learn: the work; it may not wait for the device.
         parameters: those that learn.
 
     Returns (of a call):
         The figures; the next call writes over them.
     """
 
-    def __init__(self, forms: Sequence[Learn], parameters: Iterable[nn.Parameter]) -> None:
-        self._forms, self._last = deque(forms), forms[-1]
-        self._parameters = list(parameters)
+    def __init__(self, learn: Learn, parameters: Iterable[nn.Parameter]) -> None:
+        self._learn, self._parameters = learn, list(parameters)
+        self.fails = False
         self._pool: Any = torch.cuda.graph_pool_handle()
         self._recorded: dict[object, _Graph] = {}
 
@@ -51,36 +49,34 @@ class RecordedSteps:
     ) -> dict[str, Tensor]:
         shapes = tuple((name, tensor.shape) for name, tensor in batch.tensors().items())
         kind = (shapes, scales, weights)
-        while self._forms and kind not in self._recorded:
+        if not self.fails and kind not in self._recorded:
             try:
-                self._recorded[kind] = self._record(self._forms[0], batch, scales, weights)
+                self._recorded[kind] = self._record(batch, scales, weights)
             except Exception as error:  # whatever a library or the driver may raise
                 self._step_aside(error)
-        if not self._forms:
-            return self._last(batch, scales, weights)
+        if self.fails:
+            return self._learn(batch, scales, weights)
         return self._recorded[kind](batch)
 
-    def _record(
-        self, form: Learn, batch: SceneBatch, scales: tuple[float, ...], weights: LossWeights
-    ) -> _Graph:
+    def _record(self, batch: SceneBatch, scales: tuple[float, ...], weights: LossWeights) -> _Graph:
         places = replace(batch, **{name: each.clone() for name, each in batch.tensors().items()})
 
         def learn() -> dict[str, Tensor]:
             for parameter in self._parameters:
                 parameter.grad = None
-            return form(places, scales, weights)
+            return self._learn(places, scales, weights)
 
         with torch.cuda.device(self._parameters[0].device):
             return _Graph(learn, places, self._parameters, self._pool)
 
     def _step_aside(self, error: Exception) -> None:
-        self._forms.popleft()
+        self.fails = True
         self._recorded.clear()
         for parameter in self._parameters:
             parameter.grad = None
         warnings.warn(
-            f"Steps are not recorded in their fastest form: {type(error).__name__}: {error}. "
-            "They take more time.",
+            f"Steps are not recorded as CUDA graphs: {type(error).__name__}: {error}. They run "
+            "kernel by kernel, in more time.",
             RuntimeWarning,
             stacklevel=3,
         )

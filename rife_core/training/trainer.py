@@ -184,23 +184,16 @@ class Trainer:
         average([self.ema[name] for name in parameters], list(parameters.values()), self.updates)
         return figures
 
-    def _learner(self, compiled: bool = False) -> Learn:
-        """What adds the gradients of one shard's loss to those there are."""
-        share, detach, loss_of = self.world / self.config.shards, self.plan.detach, objective
-        if compiled:
-            loss_of = torch.compile(objective, fullgraph=True, dynamic=False)
-
-        def learn(
-            batch: SceneBatch, scales: tuple[float, ...], weights: LossWeights
-        ) -> dict[str, Tensor]:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                loss, figures = loss_of(
-                    self.network, batch, scales, weights, detach, self.perceptual
-                )
-            (loss * share).backward()
-            return figures
-
-        return learn
+    def _gradients(
+        self, batch: SceneBatch, scales: tuple[float, ...], weights: LossWeights
+    ) -> dict[str, Tensor]:
+        """Adds the gradients of one shard's loss to those there are; returns its figures."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            loss, figures = objective(
+                self.network, batch, scales, weights, self.plan.detach, self.perceptual
+            )
+        (loss * self.world / self.config.shards).backward()
+        return figures
 
     def averaged(self) -> FlowNetwork:
         """The network with the averaged weights, on the CPU, as it will be used."""
@@ -295,10 +288,11 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             self._learning(), lr=plan.lr, weight_decay=config.weight_decay, fused=on_cuda or None
         )
-        self.learn = self._learner()
-        if on_cuda and config.shards == 1:  # gradients of a recorded step are written anew
-            compiled = [self._learner(compiled=True)] if config.compiled else []
-            self.learn = RecordedSteps([*compiled, self.learn], self._learning())
+        # Gradients of several shards add up; those of a recorded step are written anew.
+        recorded = on_cuda and config.shards == 1
+        self.learn: Learn = (
+            RecordedSteps(self._gradients, self._learning()) if recorded else self._gradients
+        )
         seed = config.seed + STAGE_SEEDS * (stage + 1)
         clips = self.clips.get(plan.scenes.size)
         pictures = clips.pictures if isinstance(clips, TaughtCrops) else ()
