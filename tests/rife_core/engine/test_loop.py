@@ -102,6 +102,12 @@ def test_the_stream_hands_on_the_very_tensors_and_reads_one_ahead(network):
     assert rest[-1].data_ptr() == CLIP[-1].data_ptr()
 
 
+def test_source_frames_at_a_crossfade_are_the_very_tensors(network):
+    rules = SceneRules("blend", frozenset({2, 3, 4}))
+    output = list(stream(network, CLIP, Timeline.multiply(2), scenes=rules))
+    assert [frame.data_ptr() for frame in output[::2]] == [frame.data_ptr() for frame in CLIP]
+
+
 def test_a_stream_that_makes_nothing_holds_nothing_back(network):
     read = []
 
@@ -406,12 +412,12 @@ def test_a_window_is_a_part_of_the_whole(network):
             yield frame
 
     report, timeline = Report(), Timeline.multiply(3)
-    window = Window(Fraction(4, 3), Fraction(3))
+    window = Window(Fraction(4, 3), Fraction(7, 3))
     part = list(stream(network, frames(), timeline, window=window, report=report))
-    assert_close(torch.stack(part), interpolate(network, clip, timeline)[4:9])
+    assert_close(torch.stack(part), interpolate(network, clip, timeline)[4:7])
     assert len(read) <= 5
     assert report.pairs == [3, 3]
-    assert (report.frames_out, report.made) == (5, 4)
+    assert (report.frames_out, report.made) == (3, 4)  # whole intervals are made
 
 
 @pytest.mark.parametrize(
@@ -479,6 +485,15 @@ def test_a_frame_without_neighbours_is_not_replaced(network):
             Timeline.multiply(1),
             scenes=SceneRules(replaced=frozenset({4})),
         )
+
+
+def test_a_result_must_fit_into_free_memory(network, monkeypatch):
+    size = 7 * 20 * 30 * 3 * 4
+    monkeypatch.setattr(loop, "free_memory", lambda: size)
+    assert len(interpolate(network, CLIP, Timeline.multiply(2))) == 7
+    monkeypatch.setattr(loop, "free_memory", lambda: size - 1)
+    with pytest.raises(ValueError, match="7 frames of 30x20"):
+        interpolate(network, CLIP, Timeline.multiply(2))
 
 
 def test_a_result_that_cannot_be_allocated_is_told_in_gib(network, monkeypatch):

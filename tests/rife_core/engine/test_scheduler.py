@@ -49,8 +49,9 @@ def told(request, monkeypatch):
             calls.append((kind, scale))
             sides.append(torch.full_like(sample, APART[kind][scale]))
         flow = image.new_zeros(len(image), 4, *image.shape[2:])
-        apart = torch.stack(sides)
-        return Synthesis(image, Estimate(flow, flow[:, :1], apart, torch.zeros_like(apart)))
+        side = torch.full_like(image, 0.1)
+        apart = Estimate(flow, flow[:, :1], side + torch.stack(sides), side)
+        return Synthesis(image, apart)
 
     monkeypatch.setattr(network, "synthesize", synthesize)
     network.calls = calls

@@ -23,7 +23,8 @@ DOUBLE = Timeline.multiply(2)
 
 
 @torch.no_grad()
-def test_the_last_rung_is_the_cpu_in_float32(network, monkeypatch):
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("too large"), MemoryError()], ids=repr)
+def test_the_last_rung_is_the_cpu_in_float32(network, monkeypatch, error):
     """Where a device has no room, a copy of the network goes on, by transfers of the CPU."""
     devices = []
 
@@ -32,7 +33,7 @@ def test_the_last_rung_is_the_cpu_in_float32(network, monkeypatch):
         return Transfers(torch.device("cpu"))  # "meta" stands for a device; it holds no pixels
 
     def prepare(*_):
-        raise torch.OutOfMemoryError("too large")
+        raise error
 
     monkeypatch.setattr(synthesizer, "transfers_for", transfers_for)
     full = copy.deepcopy(network).bfloat16()
@@ -47,6 +48,7 @@ def test_the_last_rung_is_the_cpu_in_float32(network, monkeypatch):
     assert devices == ["meta", "cpu"]
     assert {each.dtype for each in made_by.network.parameters()} == {torch.float32}
     assert_close(made.image.permute(1, 2, 0), interpolate(network, CLIP, DOUBLE)[1])
+    assert not made.maps.any()  # nobody asked for them
 
 
 def test_whole_frames_stay_off_a_device_that_has_room_for_tiles_only(network, monkeypatch):
