@@ -232,7 +232,6 @@ ELSEWHERE = {
     "rife_core/cli/network.py": "rife_core/cli/test_interpolate.py",  # its arguments
     "rife_core/cli/timing.py": "rife_core/cli/test_interpolate.py",
     "rife_core/engine/tasks.py": "rife_core/engine/test_scheduler.py",  # what it moves along
-    "rife_core/engine/synthesizer.py": "rife_core/engine/test_scheduler.py",  # how it makes frames
     "nodes/host/pieces.py": "nodes/host/test_comfyui_video.py",  # how it reads long videos
     "workflows/convert": "workflows/test_convert.py",
     "rife_core/files/destination.py": "rife_core/files/test_convert.py",  # stages of a conversion
