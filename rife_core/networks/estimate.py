@@ -221,7 +221,7 @@ def as_timesteps(timestep: float | Fraction | Tensor, like: Tensor) -> Tensor:
         ) from None
     times = timestep.reshape(-1, 1, 1, 1)  # looked at where it is: a device would be waited for
     fits = len(times) in (1, len(like))
-    # What is recorded was looked at before.
+    # While work is recorded, no value can be looked at.
     if not fits or not (is_recording() or bool(((times >= 0) & (times <= 1)).all())):
         shown = str(timestep.tolist())[:_SHOWN]
         raise ValueError(

@@ -6,7 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .dispatch import FastForm, is_traced, runs_on_cpu, wave
+from .dispatch import FastForm, runs_on_cpu, wave
+
+_LARGEST = 512
+"""Pixels to a side of what is learned through by products, whose work grows by the third power."""
 
 
 def resize(x: Tensor, factor: float) -> Tensor:
@@ -91,11 +94,16 @@ def _mixtures(length: int, times: int, like: Tensor) -> Tensor:
     return F.interpolate(pixels[None], scale_factor=times, mode="linear")[0]
 
 
+def _is_learned(x: Tensor, factor: float) -> bool:
+    large = max(x.shape[-2:]) * max(factor, 1) > _LARGEST
+    return x.is_cuda and torch.is_grad_enabled() and not large and _is_whole(x, factor)
+
+
 _resize_learned = FastForm(
     "resizing by products",
     _plain,
     _by_products,
-    lambda x, factor: x.is_cuda and is_traced() and _is_whole(x, factor),
+    _is_learned,
     _sample,
     kind=lambda x, factor: (x.dtype, factor),
 )
