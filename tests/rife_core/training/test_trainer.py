@@ -256,25 +256,13 @@ def test_lpips_sees_frames_from_minus_1_to_1(tmp_path, monkeypatch):
     assert trainer.perceptual["lpips"](torch.tensor(0.2), torch.tensor(0.75)) == (-0.6, 0.5)
 
 
-@pytest.mark.parametrize(("asked", "decay"), [(0.1, 0.1), (0.999, 2 / 11)])
-def test_the_average_follows_at_the_decay_asked_for(config, tmp_path, asked, decay):
-    """In the first steps faster than asked for, so that the start is soon forgotten."""
-    trainer = Trainer(replace(config, ema=asked, stages=config.stages[1:]), tmp_path)
-    before = {name: average.clone() for name, average in trainer.ema.items()}
+def test_what_is_saved_are_the_averaged_weights(config, tmp_path):
+    trainer = Trainer(replace(config, ema=0.5, stages=config.stages[1:]), tmp_path)
     trainer.train_step(0)
-    for name, parameter in trainer.network.named_parameters():
-        expected = decay * before[name] + (1 - decay) * parameter.detach()
-        torch.testing.assert_close(trainer.ema[name], expected, atol=1e-7, rtol=1e-5)
+    learning = trainer.network.state_dict()
     saved = trainer.averaged().state_dict()
     assert all(torch.equal(saved[name], average) for name, average in trainer.ema.items())
-
-
-def test_gradients_are_clipped_to_the_norm_asked_for(config, tmp_path):
-    trainer = Trainer(replace(config, clip=1e-4), tmp_path)
-    figures = trainer.train_step(0)
-    gradients = [p.grad for p in trainer.network.parameters() if p.grad is not None]
-    assert torch.stack([g.norm() for g in gradients]).norm().item() == pytest.approx(1e-4, rel=1e-3)
-    assert figures["norm"] > 1e-3  # the log shows it as it was
+    assert not all(torch.equal(saved[name], learning[name]) for name in saved)
 
 
 def test_a_stage_that_detaches_teaches_each_block_alone(tmp_path):
