@@ -30,8 +30,9 @@ def test_everything_comes_back():
     found = unpack_clock(pack_clock(CLOCK))
     assert found.ticks.tolist() == CLOCK.ticks.tolist()
     assert found.ticks.dtype == np.int64
-    same = {"ticks": CLOCK.ticks}
-    assert dataclasses.replace(found, **same) == CLOCK
+    # Python 3.13 compares arrays by value even where they are the same one.
+    rest = [{**vars(clock), "ticks": None} for clock in (found, CLOCK)]
+    assert rest[0] == rest[1]
 
 
 def test_an_even_clock_takes_next_to_nothing():
