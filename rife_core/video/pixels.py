@@ -135,6 +135,11 @@ def reformat(
     """
     if _HAS_THREADS and (frame.width % _VECTOR or (width or 0) % _VECTOR):
         how["threads"] = 1
+    matrix = how.get("dst_colorspace", _UNSPECIFIED)
+    if matrix not in (None, _UNSPECIFIED) and is_rgb(frame.format):
+        frame.colorspace = (
+            matrix  # PyAV 17, the last for Python 3.10, takes BT.2020 from there only
+        )
     return frame.reformat(width, height, **how)
 
 
