@@ -193,7 +193,6 @@ def _named(owner: object) -> str:
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
     """A context without autocast: half precision would lose small differences."""
-    # The compiler of PyTorch 2.11 cannot ask; what it compiles for has autocast.
-    if not (torch.compiler.is_compiling() or torch.amp.is_autocast_available(device.type)):
+    if not torch.amp.is_autocast_available(device.type):
         return nullcontext()
     return torch.autocast(device.type, enabled=False)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from ..ops.dispatch import at_least_float32
+from ..ops.recording import constants
 from .checks import check_numbers, check_pair, check_switches
 from .pretrained import Weights, trained_vgg
 
@@ -58,8 +59,8 @@ def mean_shift(
     data_mean, data_std = _statistics(data_mean, data_std)
     check_numbers("MeanShift", above=True, data_range=data_range)
     check_switches("MeanShift", norm=norm)
-    mean = data_range * x.new_tensor(data_mean).reshape(-1, 1, 1)
-    std = x.new_tensor(data_std).reshape(-1, 1, 1)
+    mean = data_range * constants(data_mean, x).reshape(-1, 1, 1)
+    std = constants(data_std, x).reshape(-1, 1, 1)
     return (x - mean) / std if norm else x * std + mean
 
 

@@ -1,11 +1,38 @@
-"""What may be done while work is recorded, to be run again as it was."""
+"""Work recorded to be run again as it was, and what may be done meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
+
+_WARM_UPS = 3
+"""Runs before recording, in which libraries choose and load what they need."""
+
+
+def record(
+    work: Callable[[], T], pool: Any, errors: str = "global"
+) -> tuple[torch.cuda.CUDAGraph, T]:
+    """Work as a CUDA graph, and its result, into whose memory each replay writes.
+
+    Args:
+        work: reads and writes the same memory in every run; it is run a few times first.
+        pool: of memory; see `torch.cuda.graph`.
+        errors: "thread_local" where another thread may use the device meanwhile.
+    """
+    here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
+    aside.wait_stream(here)
+    with torch.cuda.stream(aside):
+        for _ in range(_WARM_UPS):
+            work()
+    here.wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, pool=pool, capture_error_mode=errors):
+        return graph, work()
 
 
 def is_recording() -> bool:

@@ -15,14 +15,12 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from ..ops.recording import record
 from .objective import LossWeights
 from .synthetic import SceneBatch
 
 Learn: TypeAlias = Callable[[SceneBatch, tuple[float, ...], LossWeights], dict[str, Tensor]]
 """Leaves the gradients of a batch at the parameters, which have none before; returns figures."""
-
-_WARM_UPS = 3
-"""Runs before recording, in which libraries choose and load what they need."""
 
 
 class RecordedSteps:
@@ -93,16 +91,8 @@ class _Graph:
         pool: Any,
     ) -> None:
         self._places, self._parameters = places.tensors(), parameters
-        here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
-        aside.wait_stream(here)
-        with torch.cuda.stream(aside):
-            for _ in range(_WARM_UPS):
-                learn()
-        here.wait_stream(aside)
-        self._graph = torch.cuda.CUDAGraph()
         # Another thread may be making the next batch meanwhile, and take memory for it.
-        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
-            self._figures = learn()
+        self._graph, self._figures = record(learn, pool, errors="thread_local")
         self._gradients = [parameter.grad for parameter in parameters]
 
     def __call__(self, batch: SceneBatch) -> dict[str, Tensor]:

@@ -137,9 +137,8 @@ def reformat(
         how["threads"] = 1
     matrix = how.get("dst_colorspace", _UNSPECIFIED)
     if matrix not in (None, _UNSPECIFIED) and is_rgb(frame.format):
-        frame.colorspace = (
-            matrix  # PyAV 17, the last for Python 3.10, takes BT.2020 from there only
-        )
+        # PyAV 17, the last for Python 3.10, takes BT.2020 from there only.
+        frame.colorspace = matrix
     return frame.reformat(width, height, **how)
 
 

@@ -13,11 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...ops.recording import record
 from ..rife import RIFE
 from .checked import Checked, InferenceStep, Program
-
-_WARM_UPS = 3
-"""Runs before recording, in which libraries choose and load what they need."""
 
 
 class CUDAGraphs(Checked):
@@ -39,15 +37,7 @@ class _Graph:
     def __init__(self, step: InferenceStep, inputs: Sequence[Tensor], pool: Any) -> None:
         self._inputs = [x.clone() for x in inputs]
         self._lock = Lock()
-        here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
-        aside.wait_stream(here)
-        with torch.cuda.stream(aside):
-            for _ in range(_WARM_UPS):
-                step(*self._inputs)
-        here.wait_stream(aside)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, pool=pool):
-            self._outputs = step(*self._inputs)
+        self._graph, self._outputs = record(lambda: step(*self._inputs), pool)
 
     def __call__(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         with self._lock:
